@@ -1,0 +1,51 @@
+"""Exceptions and warnings: each message says what, where and the remedy."""
+
+from __future__ import annotations
+
+
+class PartialpoolError(Exception):
+    """The root of every error that partialpool raises on purpose."""
+
+
+class DataError(PartialpoolError, ValueError):
+    """The data cannot be used as given; the message names the column, the row and the remedy."""
+
+
+class FormulaError(PartialpoolError, ValueError):
+    """The formula cannot be understood; the message marks the place."""
+
+
+class PriorError(PartialpoolError, ValueError):
+    """A prior is unknown, invalid, or leaves the posterior improper."""
+
+
+class IdentificationError(PartialpoolError, ValueError):
+    """The data cannot tell apart what the model asks for; the message names the columns or factors."""
+
+
+class NotYetError(PartialpoolError, NotImplementedError):
+    """The model is understood but not computed yet; the message says what would be needed."""
+
+
+class ComputationError(PartialpoolError, RuntimeError):
+    """A computation did not reach its stated accuracy; the message gives the cause and the remedy."""
+
+
+class OutputError(PartialpoolError, OSError):
+    """A file could not be read or written; the message names the path and the remedy."""
+
+
+class PartialpoolWarning(UserWarning):
+    """A warning; its message states whether the answer changes."""
+
+
+class MissingRowsWarning(PartialpoolWarning):
+    """Rows with missing values were left out; the message counts them by column."""
+
+
+class PriorWarning(PartialpoolWarning):
+    """A prior is legal but known to mislead; the message gives the reason."""
+
+
+class AccuracyWarning(PartialpoolWarning):
+    """A result was obtained below the accuracy asked for; the message says by how much."""

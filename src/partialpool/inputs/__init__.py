@@ -1,0 +1,1 @@
+"""From a data frame and a formula to a design: observations, formula, design."""
