@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from partialpool.inputs.formula import Formula
 from partialpool.inputs.observations import Categorical, FloatArray, IntArray, Measurements
+
+
+def level_labels(level_keys: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
+    """Return the printed form of each level: 'A', '3' (also for 3.0), 'A:a' for two columns."""
+    raise NotImplementedError
 
 
 class Recipe(Protocol):
@@ -36,21 +44,31 @@ class PopulationDesign:
 class GroupDesign:
     """One grouping factor with every term over it.
 
-    ``levels`` are display labels ('A', '3', 'A:a') in order; ``level_keys`` the data's own values, one tuple
-    per level (for matching new rows); ``codes`` (row,) index into them. ``names`` and ``values``
+    ``level_keys`` holds the data's own values, one array (level,) per data column (for matching new rows);
+    ``labels`` are their display forms ('A', '3', 'A:a'), made on demand because a million strings take a
+    second; ``codes`` (row,) index into them. ``names`` and ``values``
     (row, coefficient) are the coefficients that vary over the factor; ``blocks`` lists the positions of those that
     are correlated among themselves ((0, 1),) for (1 + x | g), ((0,), (1,)) for (x || g).
     """
 
     name: str
     columns: tuple[str, ...]
-    levels: tuple[str, ...]
-    level_keys: tuple[tuple[Any, ...], ...]
+    level_keys: tuple[NDArray[Any], ...]
     codes: IntArray
     names: tuple[str, ...]
     values: FloatArray
     blocks: tuple[tuple[int, ...], ...]
     recipe: Recipe
+
+    @property
+    def n_levels(self) -> int:
+        """How many levels the factor has in the data."""
+        return len(self.level_keys[0])
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The levels as they are printed, in order."""
+        return level_labels(self.level_keys)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ IntArray = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Categorical:
-    """A column of labels: ``codes`` (row,) index into ``levels``, which lists the levels in use, in order."""
+    """A column of labels: ``codes`` (row,) index into ``levels`` (level,), the levels in use, in order."""
 
     codes: IntArray
-    levels: tuple[Any, ...]
+    levels: NDArray[Any]
 
 
 @dataclass(frozen=True)
