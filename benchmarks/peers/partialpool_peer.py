@@ -1,0 +1,28 @@
+"""partialpool: the full posterior, from columns to summaries of every effect and the draws."""
+
+from protocol import read_task, report_draws, time_fits
+
+import partialpool as pp
+
+
+def main() -> None:
+    task = read_task()
+
+    def fit(seed: int) -> tuple[object, object]:
+        posterior = pp.fit(
+            task.formula,
+            task.data,
+            standard_error=task.standard_error or None,
+            priors=task.priors,
+            seed=seed,
+        )
+        posterior.summary(effects=True)
+        return posterior, posterior.draws(task.draws)
+
+    seconds, (posterior, draws) = time_fits(fit, task.repeats)
+    by_chain = {name: draws[name].reshape(1, -1) for name in task.priors}
+    effective = getattr(posterior.engine, "effective_draws", None)
+    report_draws(task, "partialpool", pp.__version__, seconds, by_chain, engine_effective_draws=effective)
+
+
+main()
