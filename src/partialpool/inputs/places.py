@@ -1,0 +1,53 @@
+"""Places: how an error points at a character of a formula or at a row of the data."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from partialpool.errors import FormulaError
+
+
+def mark_place(text: str, start: int, message: str) -> FormulaError:
+    """Return an error that shows the formula with a caret under character ``start``.
+
+    >>> print(mark_place("y x", 2, "'~' is missing"))
+    '~' is missing
+        y x
+          ^
+    """
+    return FormulaError(f"{message}\n    {text}\n    {' ' * start}^")
+
+
+def suggest_nearest(name: str, known: Iterable[str]) -> str:
+    """Return '; did you mean ...?' when a known name is close, else the known names, else nothing.
+
+    >>> suggest_nearest("scool", ["school", "y"])
+    "; did you mean 'school'?"
+    >>> suggest_nearest("z", ["school", "y"])
+    "; there are 'school', 'y'"
+    """
+    names = [str(candidate) for candidate in known]
+    by_lower = {candidate.lower(): candidate for candidate in reversed(names)}
+    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    if close:
+        return f"; did you mean '{by_lower[close[0]]}'?"
+    if not names:
+        return ""
+    shown = ", ".join(f"'{candidate}'" for candidate in names[:8])
+    return f"; there are {shown}" + (", ..." if len(names) > 8 else "")
+
+
+def name_rows(positions: Sequence[int] | Any, limit: int = 3) -> str:
+    """Return 'row 3' or 'rows 3, 7, 9 and 12 more' for zero-based positions.
+
+    >>> name_rows([2]), name_rows([2, 6, 8, 9, 10])
+    ('row 3', 'rows 3, 7, 9 and 2 more')
+    """
+    numbers = [int(position) + 1 for position in positions[:limit]]
+    if len(positions) == 1:
+        return f"row {numbers[0]}"
+    if len(positions) <= limit:
+        return "rows " + ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+    return "rows " + ", ".join(map(str, numbers)) + f" and {len(positions) - limit} more"
