@@ -1,0 +1,45 @@
+"""Priors: densities and tails, text, which parameter gets which, and whether the posterior is proper."""
+
+from partialpool.models.priors.base import Prior, ScalarPrior
+from partialpool.models.priors.caution import prior_caution
+from partialpool.models.priors.correlation import LKJ
+from partialpool.models.priors.flat import Flat, Uniform
+from partialpool.models.priors.location import Cauchy, Normal, StudentT
+from partialpool.models.priors.parse import parse_prior
+from partialpool.models.priors.propriety import check_propriety, finite_moments
+from partialpool.models.priors.resolve import ParameterSlot, resolve_priors
+from partialpool.models.priors.scale import (
+    Exponential,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    PCPrior,
+    VariancePower,
+)
+
+__all__ = [
+    "LKJ",
+    "Cauchy",
+    "Exponential",
+    "Flat",
+    "Gamma",
+    "HalfCauchy",
+    "HalfNormal",
+    "HalfStudentT",
+    "InverseGamma",
+    "Normal",
+    "PCPrior",
+    "ParameterSlot",
+    "Prior",
+    "ScalarPrior",
+    "StudentT",
+    "Uniform",
+    "VariancePower",
+    "check_propriety",
+    "finite_moments",
+    "parse_prior",
+    "prior_caution",
+    "resolve_priors",
+]

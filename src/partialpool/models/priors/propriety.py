@@ -1,0 +1,113 @@
+"""Whether improper priors leave a proper posterior, decided from counts before anything is computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from partialpool.errors import PriorError
+from partialpool.models.priors.base import Prior, ScalarPrior
+
+
+def check_propriety(
+    priors: Mapping[str, Prior],
+    groups_by_sd: Mapping[str, int],
+    *,
+    residual_degrees: int | None = None,
+    within_degrees: int | None = None,
+) -> None:
+    """Raise a PriorError, with the reason, if the posterior of a normal model would be improper.
+
+    ``priors`` are the resolved priors by parameter name. ``groups_by_sd`` gives, for each group-level sd,
+    how many groups (J) carry information on it. ``residual_degrees`` is the number of observations less the
+    rank of the population columns, None where sigma is known; ``within_degrees`` is what remains of it
+    within groups (observations less the rank of population and group columns together), None where not
+    counted.
+
+    The rules, with a the prior's tail exponent and b its zero exponent:
+
+    - sd to infinity: once the population mean is integrated out the likelihood falls like sd^-(J - 1), so
+      J - 1 + a > 1 (a = 0 for Flat: 3 groups; Gelman 2006). With a proper prior on the mean the power is J,
+      but the third group is asked for all the same: the answer would rest on the mean's prior alone.
+    - sd to 0: the likelihood stays positive, so b > -1.
+    - sigma to infinity: the likelihood falls like sigma^-residual_degrees, and every sd with a < 1 can grow
+      along with sigma, which adds 1 - a powers.
+    - sigma to 0: the likelihood vanishes where rows repeat within groups; where none do, b > -1.
+
+    The rules judge each sd by itself, as if the others were known.
+    """
+    for name, groups in groups_by_sd.items():
+        _check_group_scale(name, _scalar(priors, name), groups)
+    if residual_degrees is not None and "sigma" in priors:
+        companions = [_scalar(priors, name) for name in groups_by_sd]
+        _check_residual_scale(_scalar(priors, "sigma"), companions, residual_degrees, within_degrees)
+
+
+def finite_moments(prior: ScalarPrior, groups: int, order: float, *, flat_mean: bool = True) -> bool:
+    """Return whether the posterior of a group-level sd has a finite moment of this ``order``.
+
+    ``groups`` (J) carry information on it. The posterior falls like sd^-(J - 1 + a), sd^-(J + a) where the
+    population mean has a proper prior (``flat_mean`` False).
+
+    >>> from partialpool.models.priors import Flat
+    >>> finite_moments(Flat(), 3, 1), finite_moments(Flat(), 4, 1), finite_moments(Flat(), 4, 2)
+    (False, True, False)
+    """
+    return _likelihood_power(groups, flat_mean) + prior.tail_exponent > order + 1
+
+
+def _likelihood_power(groups: int, flat_mean: bool = True) -> int:
+    return max(groups - 1, 0) if flat_mean else groups
+
+
+def _scalar(priors: Mapping[str, Prior], name: str) -> ScalarPrior:
+    prior = priors[name]
+    if not isinstance(prior, ScalarPrior):
+        raise PriorError(
+            f"prior for {name}: {prior} does not suit a standard deviation: give HalfNormal(sigma)"
+        )
+    return prior
+
+
+def _check_group_scale(name: str, prior: ScalarPrior, groups: int) -> None:
+    if prior.zero_exponent <= -1:
+        raise PriorError(
+            f"{name}: under {prior} the posterior is improper at {name} = 0: the prior's density grows like "
+            f"sd^{prior.zero_exponent:g} there, its integral is infinite, and the likelihood stays positive; "
+            "give Flat(), which is p(tau^2) proportional to 1/tau, or a proper prior such as HalfNormal"
+        )
+    power = _likelihood_power(groups)
+    if power + prior.tail_exponent > 1:
+        return
+    needed = math.floor(2 - prior.tail_exponent) + 1
+    counted = f"{groups} group{'' if groups == 1 else 's'}"
+    raise PriorError(
+        f"{name}: under {prior} with {counted} the posterior is improper: as {name} grows the likelihood "
+        f"falls only like sd^{0 - power} (groups - 1) and the posterior like "
+        f"sd^{0 - power - prior.tail_exponent:g}, whose integral is infinite; this prior needs {needed} groups "
+        "or more (a proper prior on the mean does not replace them: the answer would rest on that prior "
+        "alone); give a proper prior such as HalfNormal or HalfCauchy"
+    )
+
+
+def _check_residual_scale(
+    prior: ScalarPrior, companions: list[ScalarPrior], residual_degrees: int, within_degrees: int | None
+) -> None:
+    if prior.zero_exponent <= -1 and within_degrees is not None and within_degrees < 1:
+        raise PriorError(
+            f"sigma: under {prior} the posterior is improper at sigma = 0: no row repeats within a group, so "
+            "the likelihood stays positive there while the prior's integral is infinite; give a proper prior "
+            "such as HalfNormal"
+        )
+    growth = sum(max(0.0, 1 - companion.tail_exponent) for companion in companions)
+    degrees = max(residual_degrees, 0)
+    fall = degrees + prior.tail_exponent - growth
+    if fall > 1:
+        return
+    along = " while the group-level sds grow along" if growth else ""
+    counted = f"{degrees} residual degree{'' if degrees == 1 else 's'} of freedom"
+    raise PriorError(
+        f"sigma: under {prior} with {counted} the posterior is improper: as sigma grows{along} the posterior "
+        f"falls only like sigma^{0 - fall:g}, whose integral is infinite; give sigma a proper prior such as "
+        "HalfNormal, or more rows"
+    )

@@ -1,0 +1,161 @@
+"""Which prior each parameter gets: what the user gave by name or by class, else the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from partialpool.errors import PriorError
+from partialpool.models.priors.base import Kind, Prior
+from partialpool.models.priors.flat import Uniform
+from partialpool.models.priors.location import Cauchy, Normal, StudentT
+from partialpool.models.priors.parse import parse_prior, suggest_nearest
+from partialpool.models.priors.scale import HalfCauchy, HalfNormal, HalfStudentT
+
+ParameterClass = Literal["coefficients", "sd", "cor", "sigma"]
+
+SUITABLE: dict[Kind, str] = {
+    "coefficient": "Normal, StudentT, Cauchy, Uniform or Flat",
+    "scale": "HalfNormal, HalfCauchy, HalfStudentT, Exponential, PCPrior, Gamma, InverseGamma, Uniform, Flat "
+    "or VariancePower",
+    "correlation": "LKJ",
+}
+
+
+@dataclass(frozen=True)
+class ParameterSlot:
+    """A place for a prior: the parameter's ``name``, its kind, its default, other names it answers to."""
+
+    name: str
+    kind: Kind
+    cls: ParameterClass
+    default: Prior
+    aliases: tuple[str, ...] = ()
+
+
+def resolve_priors(
+    given: Mapping[str, Prior | str] | None, parameters: Sequence[ParameterSlot]
+) -> dict[str, Prior]:
+    """Return the prior of every parameter, by its name, in the order of ``parameters``.
+
+    A key of ``given`` is a parameter's name or alias, spaces aside; or a factor's class ('sd(g)' for every
+    sd over g, 'cor(g)' for every correlation); or a class ('coefficients', the intercept included, 'sd',
+    'cor', 'sigma'). The narrower key wins.
+
+    Raises:
+        PriorError: a key that matches no parameter, two keys that name the same, a prior that does not suit
+            its parameter, or text that is not a prior.
+    """
+    _check_names(parameters)
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise PriorError(f"priors is {given!r}: give a mapping such as {{'sd(school)': 'HalfNormal(1)'}}")
+    chosen: dict[str, tuple[int, str, Prior]] = {}
+    for key, value in given.items():
+        width, slots = _match_key(key, parameters)
+        try:
+            prior = parse_prior(value)
+        except PriorError as error:
+            raise PriorError(f"prior for {key!r}: {error}") from None
+        for slot in slots:
+            _check_suits(key, prior, slot)
+            narrowest = chosen.get(slot.name)
+            if narrowest is not None and narrowest[0] == width:
+                raise PriorError(
+                    f"priors: {narrowest[1]!r} and {key!r} are the same, {slot.name}: give one of them"
+                )
+            if narrowest is None or width < narrowest[0]:
+                chosen[slot.name] = (width, key, prior)
+    return {slot.name: chosen[slot.name][2] if slot.name in chosen else slot.default for slot in parameters}
+
+
+def _check_names(parameters: Sequence[ParameterSlot]) -> None:
+    seen: set[str] = set()
+    for slot in parameters:
+        if slot.name in seen:
+            raise PriorError(f"two parameters are called {slot.name}: rename the data column of that name")
+        seen.add(slot.name)
+
+
+def _match_key(key: str, parameters: Sequence[ParameterSlot]) -> tuple[int, list[ParameterSlot]]:
+    """Return how wide the key reaches (0 a parameter, 1 a factor's class, 2 a class) and its slots."""
+    if not isinstance(key, str):
+        raise PriorError(
+            f"priors: the key {key!r} is not a parameter's name: give a name such as 'sd(school)'"
+        )
+    exact = [slot for slot in parameters if slot.name == key]
+    packed = _pack(key)
+    if not exact:
+        exact = [slot for slot in parameters if packed in map(_pack, (slot.name, *slot.aliases))]
+    if len(exact) == 1:
+        return 0, exact
+    if exact:
+        names = " and ".join(slot.name for slot in exact)
+        raise PriorError(f"priors: {key!r} could be {names}: write the full name")
+    over_factor = [slot for slot in parameters if packed == _factor_class(slot)]
+    if over_factor:
+        return 1, over_factor
+    of_class = [slot for slot in parameters if packed == slot.cls]
+    if of_class:
+        return 2, of_class
+    names_known = [slot.name for slot in parameters]
+    classes = list(dict.fromkeys(slot.cls for slot in parameters))
+    aliases = [alias for slot in parameters for alias in slot.aliases]
+    nearest = suggest_nearest(key, [*names_known, *classes, *aliases])
+    raise PriorError(
+        f"priors: {key!r} matches no parameter{nearest or '.'} The parameters are {', '.join(names_known)}; "
+        f"the classes are {', '.join(classes)}"
+    )
+
+
+def _pack(name: str) -> str:
+    return "".join(name.split())
+
+
+def _factor_class(slot: ParameterSlot) -> str | None:
+    """'sd(g)' for 'sd(g, x)', 'cor(g)' for 'cor(g, x, z)'; None for a parameter over no factor."""
+    packed = _pack(slot.name)
+    head = f"{slot.cls}("
+    if slot.cls not in ("sd", "cor") or not packed.startswith(head):
+        return None
+    return f"{head}{packed[len(head) : -1].split(',')[0]})"
+
+
+def _check_suits(key: str, prior: Prior, slot: ParameterSlot) -> None:
+    if slot.kind not in prior.kinds:
+        remedy = _suggest_instead(prior, slot.kind) or f"give {SUITABLE[slot.kind]}"
+        what = {
+            "coefficient": "coefficient",
+            "scale": "standard deviation",
+            "correlation": "correlation matrix",
+        }
+        shown = f"{slot.name} (key {key!r})" if _pack(key) != _pack(slot.name) else slot.name
+        raise PriorError(f"prior for {shown}: {prior} does not suit a {what[slot.kind]}: {remedy}")
+    if slot.kind == "scale" and isinstance(prior, Uniform) and prior.lower < 0:
+        bound = Uniform(0, prior.upper) if prior.upper > 0 else "Uniform(0, upper)"
+        raise PriorError(
+            f"prior for {slot.name}: {prior} reaches below 0, a standard deviation does not: give {bound}"
+        )
+
+
+def _suggest_instead(prior: Prior, kind: Kind) -> str | None:
+    """The prior of the same family that suits the kind, as a remedy."""
+    instead: Prior | None = None
+    if kind == "scale":
+        match prior:
+            case Normal(_, sigma):
+                instead = HalfNormal(sigma)
+            case Cauchy(_, scale):
+                instead = HalfCauchy(scale)
+            case StudentT(nu, _, sigma):
+                instead = HalfStudentT(nu, sigma)
+    elif kind == "coefficient":
+        match prior:
+            case HalfNormal(sigma):
+                instead = Normal(0, sigma)
+            case HalfCauchy(scale):
+                instead = Cauchy(0, scale)
+            case HalfStudentT(nu, sigma):
+                instead = StudentT(nu, 0, sigma)
+    return None if instead is None else f"give {instead}"
