@@ -134,7 +134,7 @@ def read_number(prior: Prior, argument: str, value: object) -> float:
     try:
         number = float(value)
     except OverflowError:
-        number = math.copysign(math.inf, value)
+        number = -math.inf if value < 0 else math.inf
     if math.isnan(number):
         raise argument_error(prior, argument, number, "give a number")
     return number
@@ -150,7 +150,7 @@ def _shorten(value: object) -> str:
     """Four digits, all digits of whole numbers: '5', '0.01', '2.667'."""
     if not isinstance(value, float):
         return repr(value)
-    text = f"{value:.0f}" if abs(value) < 1e6 and value == int(value) else f"{value:.4g}"
+    text = f"{int(value)}" if abs(value) < 1e6 and value.is_integer() else f"{value:.4g}"
     return repr(value) if math.isinf(float(text)) and math.isfinite(value) else text
 
 

@@ -125,10 +125,18 @@ def half_t_quantile(nu: float, probabilities: FloatArray, *, upper_tail: bool = 
 
     below = 1 - probabilities if upper_tail else probabilities
     above = probabilities if upper_tail else 1 - probabilities
-    if nu > 1e12:  # a normal to 1e-11 out to 9 scales, and betaincinv no longer converges
-        return np.asarray(math.sqrt(2) * np.where(below < 0.5, erfinv(below), erfcinv(above)))
+    if nu > 1e6:  # betaincinv loses digits; Cornish and Fisher's expansion about the normal has 12 here
+        z = math.sqrt(2) * np.where(below < 0.5, erfinv(below), erfcinv(above))
+        s = z * z
+        first = (s + 1) / (4 * nu)
+        second = ((5 * s + 16) * s + 3) / (96 * nu**2)
+        third = (((3 * s + 19) * s + 17) * s - 15) / (384 * nu**3)
+        return np.where(np.isinf(z), np.inf, z * (1 + first + second + third))
     # t^2 / (nu + t^2) is Beta(1/2, nu/2); each half from the end where it keeps its digits
     inner = betaincinv(0.5, 0.5 * nu, np.minimum(below, 0.5))
     outer = betaincinv(0.5 * nu, 0.5, np.minimum(above, 0.5))
-    odds = np.where(below < 0.5, inner / (1 - inner), (1 - outer) / outer)
-    return np.asarray(np.sqrt(nu) * np.sqrt(odds))
+    middle = np.where(below < 0.5, np.sqrt(inner / (1 - inner)), np.sqrt(1 - outer) / np.sqrt(outer))
+    # next to 0 the density is constant, while the square would underflow
+    log_height = log_half_step(0.5 * nu) - 0.5 * math.log(math.pi) + math.log(2)
+    near_zero = below * math.exp(-log_height)
+    return np.asarray(math.sqrt(nu) * np.where(below < 1e-10, near_zero, middle))

@@ -38,9 +38,11 @@ def log_gamma_kernel(shape: float, u: FloatArray, log_u: FloatArray) -> FloatArr
     else:
         s = 1 / (shape * shape)
         series = (1 / 12 + s * (-1 / 360 + s * (1 / 1260 + s * (-1 / 1680 + s / 1188)))) / shape
-        excess = u / shape - 1.0
+        ratio = u / shape
+        excess = ratio - 1.0
         near = np.abs(excess) < 0.1
-        far_deviance = excess - (log_u - math.log(shape))
+        # the difference of logs costs digits that shape multiplies, but outlives an underflow of the ratio
+        far_deviance = excess - np.where(ratio > 0, np.log(ratio), log_u - math.log(shape))
         deviance = np.where(near, _less_log1p(np.where(near, excess, 0.0)), far_deviance)
         logs = 0.5 * math.log(shape / (2 * math.pi)) - series - shape * deviance
     return np.where(np.isinf(u), -np.inf, logs)

@@ -58,15 +58,17 @@ def parse_prior(given: Prior | str) -> Prior:
     if isinstance(given, Prior):
         return given
     if not isinstance(given, str):
-        _refuse_class(given)
-        raise PriorError(f"{given!r} is not a prior: give an object or its text, such as 'HalfNormal(1)'")
+        raise _not_a_prior(given)
     text = given.strip()
     call = _parse_call(text)
     prior = _find_prior(call.func, text)
     names = [argument.name for argument in fields(prior)]
     positional = [argument.name for argument in fields(prior) if not argument.kw_only]
     if len(call.args) > len(positional):
-        raise PriorError(f"{text}: {len(call.args)} arguments where {prior.__name__} takes {_usage(prior)}")
+        raise PriorError(
+            f"{text}: arguments given by position: {len(call.args)}, taken: {len(positional)}: "
+            f"write {_usage(prior)}"
+        )
     values = {name: _read_value(node, name, text) for name, node in zip(positional, call.args, strict=False)}
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg not in names:
@@ -89,9 +91,10 @@ def suggest_nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {folded[nearest[0]]}?" if nearest else ""
 
 
-def _refuse_class(given: object) -> None:
+def _not_a_prior(given: object) -> PriorError:
     if isinstance(given, type) and issubclass(given, Prior):
-        raise PriorError(f"{given.__name__} is given without its arguments: write {_usage(given)}")
+        return PriorError(f"{given.__name__} is given without its arguments: write {_usage(given)}")
+    return PriorError(f"{given!r} is not a prior: give an object or its text, such as 'HalfNormal(1)'")
 
 
 def _parse_call(text: str) -> ast.Call:

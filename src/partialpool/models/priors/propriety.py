@@ -81,12 +81,12 @@ def _check_group_scale(name: str, prior: ScalarPrior, groups: int) -> None:
         return
     needed = math.floor(2 - prior.tail_exponent) + 1
     counted = f"{groups} group{'' if groups == 1 else 's'}"
+    fall = f"sd^{0 - power} (groups - 1) and the posterior like sd^{0 - power - prior.tail_exponent:g}"
     raise PriorError(
         f"{name}: under {prior} with {counted} the posterior is improper: as {name} grows the likelihood "
-        f"falls only like sd^{0 - power} (groups - 1) and the posterior like "
-        f"sd^{0 - power - prior.tail_exponent:g}, whose integral is infinite; this prior needs {needed} groups "
-        "or more (a proper prior on the mean does not replace them: the answer would rest on that prior "
-        "alone); give a proper prior such as HalfNormal or HalfCauchy"
+        f"falls only like {fall}, whose integral is infinite; this prior needs {needed} groups or more (a "
+        "proper prior on the mean does not replace them: the answer would rest on that prior alone); give a "
+        "proper prior such as HalfNormal or HalfCauchy"
     )
 
 
