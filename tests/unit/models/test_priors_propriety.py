@@ -106,8 +106,8 @@ def test_proper_priors_pass_with_any_number_of_groups() -> None:
             Flat(),
             2,
             "sd(g): under Flat() with 2 groups the posterior is improper: as sd(g) grows the likelihood "
-            "falls only like sd^-1 (groups - 1) and the posterior like sd^-1, whose integral is infinite; this "
-            "prior needs 3 groups or more (a proper prior on the mean does not replace them: the answer "
+            "falls only like sd^-1 (groups - 1) and the posterior like sd^-1, whose integral is infinite; "
+            "this prior needs 3 groups or more (a proper prior on the mean does not replace them: the answer "
             "would rest on that prior alone); give a proper prior such as HalfNormal or HalfCauchy",
         ),
         (
