@@ -1,34 +1,27 @@
-"""Design: the numeric columns of the population part and of each grouping factor, with the recipe for new rows."""
+"""Design: the columns of the population part and of each grouping factor, with the recipe for new rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inputs.formula import Formula
-from partialpool.inputs.observations import Categorical, FloatArray, IntArray, Measurements
+from partialpool.errors import FormulaError, IdentificationError
+from partialpool.inputs.formula import Formula, GroupTerm
+from partialpool.inputs.identification import check_not_collinear
+from partialpool.inputs.labels import Categorical
+from partialpool.inputs.levels import combine_factors, level_labels
+from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.observations import Observations, describe_rows
+from partialpool.inputs.raw_columns import FloatArray, IntArray
+from partialpool.inputs.recipes import CombinedRecipe, Recipe, build_recipe, check_finite
+from partialpool.inputs.terms import expand_terms
 
-
-def level_labels(level_keys: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
-    """Return the printed form of each level: 'A', '3' (also for 3.0), 'A:a' for two columns."""
-    raise NotImplementedError
-
-
-class Recipe(Protocol):
-    """How columns of data become coefficient columns, at fit time and for new rows alike."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The coefficient columns' names, in order."""
-        ...
-
-    def code(self, columns: Mapping[str, FloatArray | Categorical], n_rows: int) -> FloatArray:
-        """Return the coefficient columns (row, coefficient) of these rows."""
-        ...
+__all__ = ["Design", "GroupDesign", "PopulationDesign", "Recipe", "build_design", "level_labels"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +39,9 @@ class GroupDesign:
 
     ``level_keys`` holds the data's own values, one array (level,) per data column (for matching new rows);
     ``labels`` are their display forms ('A', '3', 'A:a'), made on demand because a million strings take a
-    second; ``codes`` (row,) index into them. ``names`` and ``values``
-    (row, coefficient) are the coefficients that vary over the factor; ``blocks`` lists the positions of those that
-    are correlated among themselves ((0, 1),) for (1 + x | g), ((0,), (1,)) for (x || g).
+    second; ``codes`` (row,) index into them. ``names`` and ``values`` (row, coefficient) are the coefficients
+    that vary over the factor; ``blocks`` lists the positions of those that are correlated among themselves
+    ((0, 1),) for (1 + x | g), ((0,), (1,)) for (x || g).
     """
 
     name: str
@@ -73,7 +66,11 @@ class GroupDesign:
 
 @dataclass(frozen=True)
 class Design:
-    """What a model needs of the data: measurements, population columns, and one entry per grouping factor."""
+    """What a model needs of the data: measurements, population columns, and one entry per grouping factor.
+
+    ``column_levels`` gives, for each column that coefficient columns are made of, its levels (None: numeric);
+    ``roles`` is as in ``Observations``. Both serve to read new rows as the fit's were read.
+    """
 
     formula: Formula
     measurements: Measurements
@@ -81,3 +78,119 @@ class Design:
     groups: tuple[GroupDesign, ...]
     rows_read: int
     rows_dropped: Mapping[str, int]
+    column_levels: Mapping[str, NDArray[Any] | None] = field(default_factory=dict)
+    roles: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def build_design(formula: Formula, observations: Observations) -> Design:
+    """Turn observations into coefficient columns and group codes, and check that they are identified.
+
+    Raises ``IdentificationError`` naming the columns for collinear population columns, a factor with one
+    group, and a factor without a repeated group beside an unknown sigma; ``FormulaError`` for a coefficient
+    that varies twice over one factor; ``DataError`` where a function of a column is infinite or undefined.
+
+    >>> from partialpool.inputs.formula import parse_formula
+    >>> from partialpool.inputs.observations import read_observations
+    >>> data = {"y": [1.0, 2.0, 4.0, 3.0], "x": [0, 1, 0, 1], "g": ["a", "a", "b", "b"]}
+    >>> formula = parse_formula("y ~ x + (x || g)")
+    >>> design = build_design(formula, read_observations(data, formula))
+    >>> design.population.names, design.groups[0].labels, design.groups[0].blocks
+    (('Intercept', 'x'), ('a', 'b'), ((0,), (1,)))
+    """
+    n_rows = len(observations.measurements.response)
+    where = describe_rows(observations.rows, observations.factors)
+    recipe = build_recipe(expand_terms(formula.population), observations.columns)
+    values = recipe.code(observations.columns, n_rows)
+    check_finite(recipe.names, values, where)
+    check_not_collinear(recipe.names, values, "the population part")
+    groups = tuple(
+        _build_group(factor, terms, observations, n_rows)
+        for factor, terms in _terms_by_factor(formula.group_terms).items()
+    )
+    for group in groups:
+        check_finite(group.names, group.values, where)
+        _check_groups(group, observations.measurements)
+    _check_enough_rows(len(recipe.names), observations.measurements)
+    levels = {
+        name: column.levels if isinstance(column, Categorical) else None
+        for name, column in observations.columns.items()
+    }
+    return Design(
+        formula,
+        observations.measurements,
+        PopulationDesign(recipe.names, values, recipe),
+        groups,
+        observations.rows_read,
+        observations.rows_dropped,
+        levels,
+        observations.roles,
+    )
+
+
+def _terms_by_factor(terms: Sequence[GroupTerm]) -> dict[tuple[str, ...], list[GroupTerm]]:
+    found: dict[tuple[str, ...], list[GroupTerm]] = {}
+    for term in terms:
+        found.setdefault(term.factor, []).append(term)
+    return found
+
+
+def _build_group(
+    factor: tuple[str, ...], terms: Sequence[GroupTerm], observations: Observations, n_rows: int
+) -> GroupDesign:
+    codes, keys = combine_factors([observations.factors[name] for name in factor])
+    parts = [build_recipe(expand_terms(term.columns), observations.columns) for term in terms]
+    recipe = parts[0] if len(parts) == 1 else CombinedRecipe(tuple(parts))
+    _check_names_differ(recipe.names, ":".join(factor))
+    values = [part.code(observations.columns, n_rows) for part in parts]
+    for term, part, coded in zip(terms, parts, values, strict=True):
+        check_not_collinear(part.names, coded, f"({term.columns} | {term.factor_name})")
+    blocks: list[tuple[int, ...]] = []
+    start = 0
+    for term, part in zip(terms, parts, strict=True):
+        places = tuple(range(start, start + len(part.names)))
+        blocks += [places] if term.correlated else [(place,) for place in places]
+        start += len(places)
+    together = values[0] if len(values) == 1 else np.hstack(values)
+    return GroupDesign(":".join(factor), factor, keys, codes, recipe.names, together, tuple(blocks), recipe)
+
+
+def _check_names_differ(names: Sequence[str], factor: str) -> None:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise FormulaError(
+                f"the coefficient '{name}' varies over {factor} twice: keep it in one group term"
+            )
+
+
+def _check_groups(group: GroupDesign, measurements: Measurements) -> None:
+    if group.n_levels == 1:
+        raise IdentificationError(
+            f"grouping column '{group.name}' has one group ('{group.labels[0]}'): sd({group.name}) cannot "
+            f"be learned "
+            "from one group; drop the group term or give more groups"
+        )
+    alone = measurements.counts is None and not measurements.known_scale
+    if group.n_levels == len(group.codes) and alone and _is_constant(measurements.precision):
+        if "Intercept" not in group.names:
+            return
+        raise IdentificationError(
+            f"grouping column '{group.name}' is different in every row: sigma and sd({group.name}) cannot "
+            f"be told "
+            "apart; give standard_error= if the noise is known, size= and sd= if the rows are means, or "
+            "drop the term"
+        )
+
+
+def _is_constant(precision: FloatArray | None) -> bool:
+    return precision is None or bool(precision.min() == precision.max())
+
+
+def _check_enough_rows(n_columns: int, measurements: Measurements) -> None:
+    n_rows = len(measurements.response)
+    counts = measurements.counts
+    n_raw = n_rows if counts is None else int(counts.sum())
+    if not measurements.known_scale and n_raw <= n_columns:
+        raise IdentificationError(
+            f"{n_raw} rows cannot tell {n_columns} coefficients and sigma apart: give more rows or drop "
+            f"columns"
+        )

@@ -1,4 +1,4 @@
-"""Expressions: a column, ``C(column)`` or a function of columns, checked, and computed in numpy where that suffices.
+"""Expressions: a column, ``C(column)`` or a function of columns, checked, and computed in numpy if possible.
 
 Formula texts come from files too (a saved fit, a command line), so nothing is evaluated but known functions.
 """
@@ -109,7 +109,7 @@ def read_expression(text: str) -> Expression:
 def evaluate_expression(
     expression: Expression, columns: Mapping[str, NDArray[Any]], state: State | None = None
 ) -> NDArray[np.float64]:
-    """Compute a column or elementwise expression (row,); ``state`` is filled when empty of a key, else obeyed."""
+    """Compute a column or elementwise expression (row,); a ``state`` that lacks a key is filled, else obeyed."""
     memory: State = {} if state is None else state
     with np.errstate(all="ignore"):
         value = _evaluate(expression.tree, expression.names, columns, memory)

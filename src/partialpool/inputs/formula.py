@@ -18,7 +18,8 @@ class GroupTerm:
 
     ``columns`` is the left side as formula text, normalised ('1', '1 + x', '0 + x'); ``factor`` names the
     data columns whose combination is the grouping factor (two or more for a:b); ``correlated`` is False
-    for terms written with ``||``: every coefficient column, levels of factors included, then varies on its own.
+    for terms written with ``||``: every coefficient column, levels of factors included, then varies on its
+    own.
     """
 
     columns: str
@@ -33,7 +34,7 @@ class GroupTerm:
 
 @dataclass(frozen=True)
 class Formula:
-    """A parsed formula. ``text`` is as the user wrote it; ``population`` is the right side without group terms.
+    """A parsed formula: ``text`` as the user wrote it, ``population`` the right side without group terms.
 
     ``response`` is a column (in backticks unless an identifier) or an expression of columns; ``population``
     is normalised, its intercept written out ('1 + x + x:z', '0 + x', '0').

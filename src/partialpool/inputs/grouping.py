@@ -9,7 +9,8 @@ from partialpool.inputs.places import mark_place
 from partialpool.inputs.tokens import Token
 
 _REMEDIES = {
-    "+": "two grouping factors in one term: write a term for each, (... | a) + (... | b), or (... | a:b) for their combinations",
+    "+": "two grouping factors in one term: write a term for each, (... | a) + (... | b), "
+    "or (... | a:b) for their combinations",
     "*": "'*' is not understood right of '|': write (... | a) + (... | b) + (... | a:b)",
     "|": "a second '|' in one group term: write a term for each factor",
     "||": "a second '|' in one group term: write a term for each factor",

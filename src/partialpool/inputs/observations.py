@@ -3,54 +3,242 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
+from partialpool.errors import DataError
+from partialpool.inputs.columns_used import ColumnsUsed, list_columns_used
+from partialpool.inputs.expressions import evaluate_expression, read_expression
+from partialpool.inputs.formula import Formula
+from partialpool.inputs.frames import read_columns, read_series
+from partialpool.inputs.labels import Categorical, code_labels, select_rows
+from partialpool.inputs.levels import level_labels
+from partialpool.inputs.measurements import (
+    ROLES,
+    DescribeRow,
+    Measurements,
+    Role,
+    build_measurements,
+    check_roles_agree,
+    find_zeros,
+    name_role,
+)
+from partialpool.inputs.missing import Mask, merge_masks, report_missing
+from partialpool.inputs.numeric import read_numbers
+from partialpool.inputs.raw_columns import FloatArray, IntArray, RawColumn
 
+__all__ = ["Categorical", "FloatArray", "IntArray", "Measurements", "Observations", "read_observations"]
 
-@dataclass(frozen=True)
-class Categorical:
-    """A column of labels: ``codes`` (row,) index into ``levels`` (level,), the levels in use, in order."""
-
-    codes: IntArray
-    levels: NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """The response of every row and what is known of its noise.
-
-    A row stands for ``counts`` equal raw rows whose mean is ``response`` and whose sum of squares about
-    that mean is ``within_squares``; its noise variance is sigma^2 / ``precision``. ``known_scale`` says that
-    sigma is 1, so that 1 / sqrt(precision) is the known standard error. None stands for all ones
-    (``within_squares``, ``offset``: all zeros).
-    """
-
-    kind: Literal["rows", "estimates", "summaries"]
-    response: FloatArray  # (row,)
-    precision: FloatArray | None  # (row,) > 0
-    counts: FloatArray | None  # (row,) > 0
-    within_squares: FloatArray | None  # (row,) >= 0
-    offset: FloatArray | None  # (row,)
-    known_scale: bool
+Column = FloatArray | Categorical
 
 
 @dataclass(frozen=True)
 class Observations:
     """Checked columns, all of one length, rows with missing values left out and counted.
 
-    ``columns`` holds numeric columns as float64 arrays (row,) and label columns as ``Categorical``.
-    ``rows`` are the positions in the user's data of the rows kept (None: all of them);
-    ``rows_dropped`` counts, by column, the rows left out because that column was missing.
+    ``columns`` holds the columns that coefficient columns are made of: numeric ones as float64 arrays (row,),
+    label columns as ``Categorical``. ``factors`` holds the grouping columns, always as ``Categorical`` (a
+    column may be in both). ``rows`` are the positions in the user's data of the rows kept (None: all of
+    them); ``rows_dropped`` counts, by column, the rows left out because that column was missing, and under
+    "weights = 0" and the like those that weigh nothing. ``roles`` names the column of each argument beside
+    the formula that was given (None: it was an array).
     """
 
-    columns: Mapping[str, FloatArray | Categorical]
+    columns: Mapping[str, Column]
     measurements: Measurements
     rows_read: int
     rows: IntArray | None
     rows_dropped: Mapping[str, int]
+    factors: Mapping[str, Categorical] = field(default_factory=dict)
+    roles: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def read_observations(
+    data: Any,
+    formula: Formula,
+    *,
+    standard_error: Any = None,
+    size: Any = None,
+    sd: Any = None,
+    weights: Any = None,
+    counts: Any = None,
+    offset: Any = None,
+    missing: Literal["drop", "raise"] = "drop",
+) -> Observations:
+    """Read the columns that ``formula`` and the roles name, check them, and drop incomplete rows.
+
+    ``data`` is a dict of arrays, a numpy structured array or a frame that narwhals reads. Each role is a
+    column name or an array (row,): ``standard_error`` of published estimates (units of the response);
+    ``size`` and ``sd`` of rows that are means; precision ``weights`` (variance sigma^2 / weight); frequency
+    ``counts`` (a row that stands for k equal rows); ``offset`` (units of the response). Rows with a missing
+    value are left out with one ``MissingRowsWarning``, or refused with ``missing="raise"``; a weight or count
+    of 0 leaves its row out. Raises ``DataError`` naming column, row and remedy.
+
+    >>> from partialpool.inputs.formula import parse_formula
+    >>> data = {"y": [1.0, 2.0, 4.0], "g": ["a", "b", "a"]}
+    >>> observations = read_observations(data, parse_formula("y ~ (1 | g)"))
+    >>> observations.factors["g"].codes, observations.measurements.response
+    (array([0, 1, 0]), array([1., 2., 4.]))
+    """
+    if missing not in ("drop", "raise"):
+        raise DataError(f"missing={missing!r} is not understood: it is 'drop' or 'raise'")
+    arguments = (standard_error, size, sd, weights, counts, offset)
+    given = {role: value for role, value in zip(ROLES, arguments, strict=True) if value is not None}
+    check_roles_agree(given)
+    used = list_columns_used(formula)
+    raw, n_rows = read_columns(data, _list_wanted(used, given))
+    if n_rows == 0:
+        raise DataError("the data are empty: there are no rows")
+    sources = _Sources(formula, used, raw, _read_roles(given, raw, n_rows))
+    return _keep_complete_rows(sources, n_rows, missing, given)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Columns of all rows, by use, before any is left out."""
+
+    formula: Formula
+    used: ColumnsUsed
+    raw: Mapping[str, RawColumn]
+    roles: Mapping[str, Role]
+
+    def read(self) -> tuple[dict[str, FloatArray], dict[str, Column], dict[str, Categorical]]:
+        """Return response columns, ordinary columns and grouping columns."""
+        response = {name: read_numbers(self.raw[name], f"response '{name}'") for name in self.used.response}
+        ordinary = {name: read_ordinary(self.raw[name]) for name in self.used.ordinary}
+        factors = {}
+        for name in self.used.factors:
+            seen = ordinary.get(name)
+            factors[name] = seen if isinstance(seen, Categorical) else code_labels(self.raw[name])
+        return response, ordinary, factors
+
+
+def read_ordinary(column: RawColumn) -> Column:
+    """Return a column as the formula uses it: numbers as float64; text, truth values, categories as labels."""
+    if column.categories is not None or column.values.dtype.kind in "OUb":
+        return code_labels(column)
+    return read_numbers(column, f"column '{column.name}'")
+
+
+def find_missing(column: Column) -> Mask | None:
+    """Return where (row,) a column is missing, None for nowhere."""
+    if isinstance(column, Categorical):
+        absent = column.codes < 0
+        return absent if absent.any() else None
+    if np.isfinite(column).all():
+        return None
+    return np.isnan(column)
+
+
+def _list_wanted(used: ColumnsUsed, given: Mapping[str, Any]) -> list[str]:
+    named = [value for value in given.values() if isinstance(value, str)]
+    return [*used.response, *used.ordinary, *used.factors, *named]
+
+
+def _read_roles(given: Mapping[str, Any], raw: Mapping[str, RawColumn], n_rows: int) -> dict[str, Role]:
+    roles = {}
+    for role, value in given.items():
+        named = isinstance(value, str)
+        title = name_role(role, value)
+        column = raw[value] if named else read_series(role, value)
+        if len(column) != n_rows:
+            raise DataError(
+                f"{role} has {len(column)} values, the data have {n_rows} rows: give one value per row"
+            )
+        roles[role] = Role(title, value if named else role, read_numbers(column, title))
+    return roles
+
+
+def _keep_complete_rows(
+    sources: _Sources, n_rows: int, missing: Literal["drop", "raise"], given: Mapping[str, Any]
+) -> Observations:
+    response, ordinary, factors = sources.read()
+    masks = _find_all_missing({**response, **ordinary, **factors}, sources.roles)
+    report_missing(masks, n_rows, missing)
+    dropping = {**masks, **find_zeros(sources.roles)}
+    excluded = merge_masks(dropping)
+    rows = None if excluded is None else np.flatnonzero(~excluded)
+    dropped = {name: int(mask.sum()) for name, mask in dropping.items()}
+    if rows is not None and not len(rows):
+        counts = ", ".join(f"{count} by {name}" for name, count in dropped.items())
+        raise DataError(f"no row is left of {n_rows}: left out {counts}; fill in or mend these columns")
+    kept_factors = (
+        factors if rows is None else {name: select_rows(col, rows) for name, col in factors.items()}
+    )
+    where = describe_rows(rows, kept_factors)
+    title = f"response '{sources.formula.response.strip('`')}'"
+    measurements = build_measurements(
+        title,
+        _compute_response(
+            sources.formula, title, {k: _select(v, rows) for k, v in response.items()}, where, given
+        ),
+        {name: replace(role, values=_select(role.values, rows)) for name, role in sources.roles.items()},
+        where,
+    )
+    columns: dict[str, Column] = {}
+    for name, column in ordinary.items():
+        if isinstance(column, Categorical):
+            columns[name] = column if rows is None else select_rows(column, rows)
+        else:
+            columns[name] = _select(column, rows)
+    roles = {role: value if isinstance(value, str) else None for role, value in given.items()}
+    return Observations(columns, measurements, n_rows, rows, dropped, kept_factors, roles)
+
+
+def _find_all_missing(columns: Mapping[str, Column], roles: Mapping[str, Role]) -> dict[str, Mask]:
+    masks = {}
+    for name, column in columns.items():
+        mask = find_missing(column)
+        if mask is not None:
+            masks[name] = mask
+    for name, role in roles.items():
+        # a missing standard error or sd is bad input, not a missing value: see measurements
+        mask = None if name in ("standard_error", "sd") else find_missing(role.values)
+        if mask is not None:
+            masks[role.column] = mask
+    return masks
+
+
+def _select(values: FloatArray, rows: NDArray[np.intp] | None) -> FloatArray:
+    return values if rows is None else values[rows]
+
+
+def describe_rows(rows: IntArray | None, factors: Mapping[str, Categorical]) -> DescribeRow:
+    """Return a function that describes a kept row by its number in the user's data and its group."""
+
+    def describe(row: int) -> str:
+        number = row if rows is None else int(rows[row])
+        for name, factor in factors.items():
+            (label,) = level_labels((factor.levels[[factor.codes[row]]],))
+            return f"row {number + 1} ({name} '{label}')"
+        return f"row {number + 1}"
+
+    return describe
+
+
+def _compute_response(
+    formula: Formula,
+    title: str,
+    columns: Mapping[str, FloatArray],
+    where: DescribeRow,
+    given: Mapping[str, Any],
+) -> FloatArray:
+    expression = read_expression(formula.response)
+    if expression.kind == "column":
+        return columns[expression.columns[0]]
+    if "size" in given:
+        raise DataError(
+            f"the response {formula.response} is computed from means of raw rows, whose sd= is on another "
+            f"scale: "
+            "transform the raw rows before averaging, and name the column"
+        )
+    values = np.broadcast_to(evaluate_expression(expression, columns), next(iter(columns.values())).shape)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row = int(np.argmax(bad))
+        taken = ", ".join(f"{name} = {values_[row]:g}" for name, values_ in columns.items())
+        raise DataError(f"{title} is {values[row]} in {where(row)}, from {taken}: mend or drop the row")
+    return values

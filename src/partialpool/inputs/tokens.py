@@ -16,7 +16,7 @@ _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 @dataclass(frozen=True)
 class Token:
-    """One word: a column ``name`` (backticks removed), a function ``call`` with its arguments, a number, an operator."""
+    """One word: a column ``name`` (without backticks), a function ``call``, a number or an operator."""
 
     kind: Literal["name", "call", "number", "operator"]
     text: str

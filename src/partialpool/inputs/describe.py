@@ -1,0 +1,150 @@
+"""Describe: how a formula was understood, given the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.measurements import Measurements
+
+
+@dataclass(frozen=True)
+class FactorDescription:
+    """One grouping factor: its levels, how many rows they have, and what varies over it.
+
+    ``rows_per_level`` is (fewest, median, most); ``blocks`` are the coefficients that are correlated among
+    themselves; ``parameters`` the names of its population parameters, sd(g), sd(g, x), cor(g, x1, x2).
+    """
+
+    name: str
+    n_levels: int
+    first_levels: tuple[str, ...]
+    rows_per_level: tuple[int, float, int]
+    blocks: tuple[tuple[str, ...], ...]
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FormulaDescription:
+    """How a formula was understood; printed, it is a few readable lines."""
+
+    formula: str
+    response: str
+    noise: str
+    coefficients: tuple[str, ...]
+    levels: Mapping[str, int]
+    factors: tuple[FactorDescription, ...]
+    rows_read: int
+    rows_used: int
+    rows_dropped: Mapping[str, int]
+
+    def __str__(self) -> str:
+        """Return the description as lines of text."""
+        lines = [
+            f"formula       {self.formula}",
+            f"response      {self.response}, {self.noise}",
+            f"rows          {self.rows_used} used of {self.rows_read}{_print_dropped(self.rows_dropped)}",
+            f"coefficients  {', '.join(self.coefficients) or 'none'}",
+        ]
+        for name, count in self.levels.items():
+            lines.append(f"column        {name}: labels, {count} levels")
+        for factor in self.factors:
+            lines += _print_factor(factor)
+        return "\n".join(lines)
+
+
+def describe_formula(design: Design) -> FormulaDescription:
+    """Describe what the formula means for these data: columns, factors, levels, counts and parameter names.
+
+    >>> from partialpool.inputs.formula import parse_formula
+    >>> from partialpool.inputs.observations import read_observations
+    >>> from partialpool.inputs.design import build_design
+    >>> data = {"y": [1.0, 2.0, 4.0, 3.0, 5.0], "x": [0, 1, 0, 1, 2], "g": ["a", "a", "b", "b", "b"]}
+    >>> formula = parse_formula("y ~ x + (x | g)")
+    >>> print(describe_formula(build_design(formula, read_observations(data, formula))))
+    formula       y ~ x + (x | g)
+    response      y, raw rows with unknown sigma
+    rows          5 used of 5
+    coefficients  Intercept, x
+    factor        g: 2 levels (a, b), 2 to 3 rows a level
+      varying     Intercept, x (correlated)
+      parameters  sd(g, Intercept), sd(g, x), cor(g, Intercept, x)
+    """
+    return FormulaDescription(
+        " ".join(design.formula.text.split()),
+        design.formula.response,
+        _describe_noise(design.measurements, design.roles),
+        design.population.names,
+        {name: len(levels) for name, levels in design.column_levels.items() if levels is not None},
+        tuple(_describe_factor(group) for group in design.groups),
+        design.rows_read,
+        len(design.measurements.response),
+        design.rows_dropped,
+    )
+
+
+def name_parameters(group: GroupDesign) -> tuple[str, ...]:
+    """Return the names of a factor's population parameters: sd(g), or sd(g, x) each and cor(g, x1, x2)."""
+    if group.names == ("Intercept",):
+        return (f"sd({group.name})",)
+    scales = [f"sd({group.name}, {name})" for name in group.names]
+    if len(group.names) == 1:
+        scales = [f"sd({group.name}, {group.names[0]})"]
+    correlations = [
+        f"cor({group.name}, {group.names[first]}, {group.names[second]})"
+        for block in group.blocks
+        for first, second in combinations(block, 2)
+    ]
+    return (*scales, *correlations)
+
+
+def _describe_noise(measurements: Measurements, roles: Mapping[str, str | None]) -> str:
+    def named(role: str) -> str:
+        return f" '{roles[role]}'" if roles.get(role) else ""
+
+    if measurements.kind == "estimates":
+        text = f"estimates with known standard errors{named('standard_error')}"
+    elif measurements.kind == "summaries":
+        text = "means of raw rows (n, mean, sd) with unknown sigma"
+    else:
+        text = "raw rows with unknown sigma"
+    extra = [f"{role}{named(role)}" for role in ("weights", "counts", "offset") if role in roles]
+    return text + (f", {', '.join(extra)}" if extra else "")
+
+
+def _describe_factor(group: GroupDesign) -> FactorDescription:
+    per_level = np.bincount(group.codes, minlength=group.n_levels)
+    shown = tuple(group.labels[:3]) if group.n_levels > 4 else group.labels
+    return FactorDescription(
+        group.name,
+        group.n_levels,
+        shown,
+        (int(per_level.min()), float(np.median(per_level)), int(per_level.max())),
+        tuple(tuple(group.names[place] for place in block) for block in group.blocks),
+        name_parameters(group),
+    )
+
+
+def _print_factor(factor: FactorDescription) -> list[str]:
+    levels = ", ".join(factor.first_levels) + (", ..." if len(factor.first_levels) < factor.n_levels else "")
+    fewest, _, most = factor.rows_per_level
+    rows = f"{fewest} to {most} rows" if fewest < most else f"{most} row{'s' if most > 1 else ''}"
+    return [
+        f"factor        {factor.name}: {factor.n_levels} levels ({levels}), {rows} a level",
+        f"  varying     {'; '.join(_print_block(block) for block in factor.blocks)}",
+        f"  parameters  {', '.join(factor.parameters)}",
+    ]
+
+
+def _print_block(block: Sequence[str]) -> str:
+    return ", ".join(block) + (" (correlated)" if len(block) > 1 else "")
+
+
+def _print_dropped(dropped: Mapping[str, int]) -> str:
+    if not dropped:
+        return ""
+    return "; left out: " + ", ".join(f"{count} for {name}" for name, count in dropped.items())

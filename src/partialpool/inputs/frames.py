@@ -1,0 +1,172 @@
+"""Frames: the named columns of whatever table the user has."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import DataError
+from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.raw_columns import RawColumn, read_array, read_objects
+
+
+def read_columns(data: Any, wanted: Iterable[str]) -> tuple[dict[str, RawColumn], int]:
+    """Return the wanted columns of a table and its number of rows.
+
+    ``data`` is a mapping of arrays (read with numpy alone), a numpy structured array, or any frame that
+    narwhals reads. Raises ``DataError`` for unknown, duplicated or unequal columns and unknown kinds of data.
+    """
+    names = list(dict.fromkeys(wanted))
+    if isinstance(data, Mapping):
+        return _read_mapping(data, names)
+    if isinstance(data, np.ndarray):
+        return _read_structured(data, names)
+    return _read_frame(data, names)
+
+
+def list_columns(data: Any) -> list[str]:
+    """Return the names of a table's columns."""
+    if isinstance(data, Mapping):
+        return [str(name) for name in data]
+    if isinstance(data, np.ndarray):
+        return list(data.dtype.names or ())
+    return _open_frame(data)[1]
+
+
+def count_rows(data: Any) -> int:
+    """Return a table's number of rows, reading one column where it takes one."""
+    names = list_columns(data)
+    return read_columns(data, names[:1])[1] if names else 0
+
+
+def read_series(name: str, values: Any) -> RawColumn:
+    """Read one column given as an array, a list or a series of any frame library."""
+    if isinstance(values, np.ndarray | list | tuple | range):
+        return read_array(name, values)
+    if type(values).__module__.split(".")[0] in ("pandas", "polars", "pyarrow", "modin", "cudf"):
+        import narwhals as nw
+
+        series = nw.from_native(values, allow_series=True, pass_through=True)
+        if isinstance(series, nw.Series):
+            return _from_series(name, series)
+    return read_array(name, values)
+
+
+def _check_known(names: Sequence[str], columns: Sequence[str]) -> None:
+    count = Counter(columns)
+    for name in names:
+        if count[name] == 0:
+            raise DataError(f"there is no column '{name}' in the data{suggest_nearest(name, columns)}")
+        if count[name] > 1:
+            raise DataError(f"{count[name]} columns of the data are named '{name}': rename all but one")
+
+
+def _read_mapping(data: Mapping[Any, Any], names: Sequence[str]) -> tuple[dict[str, RawColumn], int]:
+    if not data:
+        raise DataError("the data are empty: there are no columns")
+    _check_known(names, [str(name) for name in data])
+    columns = {name: read_series(name, data[name]) for name in names}
+    return columns, _common_length(columns) if columns else 0
+
+
+def _common_length(columns: Mapping[str, RawColumn]) -> int:
+    lengths = {name: len(column) for name, column in columns.items()}
+    usual = Counter(lengths.values()).most_common(1)[0][0]
+    for name, length in lengths.items():
+        if length != usual:
+            other = next(key for key, value in lengths.items() if value == usual)
+            raise DataError(
+                f"column '{name}' has {length} rows, '{other}' has {usual}: make them equally long"
+            )
+    return usual
+
+
+def _read_structured(data: NDArray[Any], names: Sequence[str]) -> tuple[dict[str, RawColumn], int]:
+    if data.dtype.names is None:
+        raise DataError("the data are an array without column names: give a dict of columns or a data frame")
+    _check_known(names, data.dtype.names)
+    return {name: read_array(name, data[name]) for name in names}, len(data)
+
+
+def _open_frame(data: Any) -> tuple[Any, list[str]]:
+    """Return the narwhals frame of ``data`` and its column names."""
+    if isinstance(data, str) or hasattr(data, "__fspath__"):
+        raise DataError(f"the data are the text {str(data)!r}: read the file into a data frame first")
+    if data is None:
+        raise DataError("the data are None: give a data frame or a dict of columns")
+    _check_pandas_names(data)
+    import narwhals as nw
+
+    frame = nw.from_native(data, pass_through=True)
+    if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+        raise DataError(
+            f"data of type {type(data).__name__} are not understood: give a data frame "
+            "(pandas, polars, pyarrow, DuckDB, ...), a dict of arrays, or a numpy structured array"
+        )
+    return frame, list(frame.collect_schema().names())
+
+
+def _check_pandas_names(data: Any) -> None:
+    """Refuse duplicated names here, where pandas allows them and narwhals' own error shows no remedy."""
+    columns = getattr(data, "columns", None)
+    if type(data).__module__.startswith("pandas") and columns is not None and not columns.is_unique:
+        name, count = Counter(map(str, columns)).most_common(1)[0]
+        raise DataError(f"{count} columns of the data are named '{name}': rename all but one")
+
+
+def _read_frame(data: Any, names: Sequence[str]) -> tuple[dict[str, RawColumn], int]:
+    import narwhals as nw
+
+    frame, columns = _open_frame(data)
+    _check_known(names, columns)
+    if isinstance(frame, nw.LazyFrame):
+        frame = (frame.select(*names) if names else frame).collect()
+    return {name: _from_series(name, frame.get_column(name)) for name in names}, len(frame)
+
+
+def _from_series(name: str, series: Any) -> RawColumn:
+    """Read a narwhals series."""
+    import narwhals as nw
+
+    dtype = series.dtype
+    if dtype == nw.Categorical or dtype == nw.Enum:
+        return _from_categorical(name, series)
+    if dtype.is_float():
+        return RawColumn(name, np.asarray(series.to_numpy()))
+    if dtype.is_decimal():
+        return RawColumn(name, series.cast(nw.Float64).to_numpy())
+    if dtype.is_integer() or dtype == nw.Boolean:
+        return _fill_nulls(name, series, False if dtype == nw.Boolean else 0)
+    if dtype == nw.String or dtype == nw.Object:
+        return read_objects(name, np.asarray(series.to_numpy(), dtype=object))
+    if dtype in (nw.Date, nw.Datetime, nw.Duration):
+        return RawColumn(name, np.asarray(series.to_numpy()))
+    if dtype == nw.Unknown and series.null_count() == len(series):
+        return RawColumn(name, np.full(len(series), np.nan))
+    raise DataError(f"column '{name}' holds values of type {dtype}: give numbers or text, one value per row")
+
+
+def _fill_nulls(name: str, series: Any, value: Any) -> RawColumn:
+    if not series.null_count():
+        return RawColumn(name, np.asarray(series.to_numpy()))
+    missing = np.asarray(series.is_null().to_numpy(), dtype=np.bool_)
+    return RawColumn(name, np.asarray(series.fill_null(value).to_numpy()), missing)
+
+
+def _from_categorical(name: str, series: Any) -> RawColumn:
+    """Keep the order of a pandas Categorical and a polars Enum; other dictionaries have none to keep."""
+    native = series.to_native()
+    if type(native).__module__.startswith("pandas"):
+        codes = native.cat.codes.to_numpy().astype(np.intp)
+        categories = read_array(name, np.asarray(native.cat.categories))
+        return RawColumn(name, codes, None, categories.values)
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(native, polars.Series) and isinstance(native.dtype, polars.Enum):
+        codes = native.to_physical().cast(polars.Int64).fill_null(-1).to_numpy().astype(np.intp)
+        return RawColumn(name, codes, None, np.asarray(native.dtype.categories.to_list(), dtype=object))
+    return read_objects(name, np.asarray(series.to_numpy(), dtype=object))

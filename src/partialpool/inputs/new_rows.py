@@ -1,0 +1,197 @@
+"""New rows: data to predict for, coded exactly as the fit's rows were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import DataError
+from partialpool.inputs.columns_used import list_columns_used
+from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.frames import count_rows, list_columns, read_columns, read_series
+from partialpool.inputs.labels import Categorical, code_labels, match_levels
+from partialpool.inputs.levels import level_labels
+from partialpool.inputs.measurements import Role, invert_standard_errors, name_role
+from partialpool.inputs.numeric import read_numbers
+from partialpool.inputs.observations import Column, find_missing
+from partialpool.inputs.places import name_rows, suggest_nearest
+from partialpool.inputs.raw_columns import FloatArray, IntArray, RawColumn
+from partialpool.inputs.recipes import check_finite
+
+NEW_GROUP = "(new)"
+
+
+@dataclass(frozen=True)
+class NewGroupRows:
+    """New rows over one grouping factor.
+
+    ``codes`` (row,) index into the fit's levels, -1 for a group that the fit did not see; ``labels`` (row,)
+    are printed, '(new)' where the data name no group; ``values`` (row, coefficient) as in ``GroupDesign``.
+    """
+
+    name: str
+    codes: IntArray
+    labels: tuple[str, ...]
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Rows to predict for: ``population`` (row, coefficient), ``groups`` in the design's order.
+
+    ``offset`` (row,) is None when the fit had none; ``precision`` (row,), 1 / standard error squared, is None
+    when the new rows' noise is not known.
+    """
+
+    population: FloatArray
+    groups: tuple[NewGroupRows, ...]
+    offset: FloatArray | None
+    precision: FloatArray | None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.population)
+
+
+def read_new_rows(design: Design, data: Any, *, standard_error: Any = None, offset: Any = None) -> NewRows:
+    """Read rows to predict for; only the columns that the right side of the formula uses are needed.
+
+    ``standard_error`` and ``offset`` are column names or arrays (row,); without them, a column that the fit
+    used by name is read again (required for the offset, optional for the standard error). A grouping column
+    that is absent, or missing in a row, stands for a new group. Raises ``DataError`` for missing values in
+    other columns, labels that the fit's coefficients do not know, and unknown columns.
+    """
+    there = list_columns(data)
+    roles = _find_roles(design, there, standard_error, offset)
+    ordinary = list(design.column_levels)
+    factors = [name for name in list_columns_used(design.formula).factors if name in there]
+    named = [value for value in roles.values() if isinstance(value, str)]
+    raw, n_rows = read_columns(data, [*ordinary, *factors, *named])
+    if not raw:
+        n_rows = count_rows(data)
+    if n_rows == 0:
+        raise DataError("the new data are empty: there are no rows")
+    columns = {name: _read_like_fit(raw[name], design.column_levels[name]) for name in ordinary}
+    numbers = {role: _read_role(role, value, raw, n_rows) for role, value in roles.items()}
+    _refuse_missing({**columns, **{role: values for role, values in numbers.items() if role == "offset"}})
+    groups = tuple(_code_group(group, raw, columns, n_rows) for group in design.groups)
+    population = design.population.recipe.code(columns, n_rows)
+    check_finite(design.population.names, population, _describe_row)
+    return NewRows(population, groups, numbers.get("offset"), _invert(numbers.get("standard_error"), roles))
+
+
+def _find_roles(design: Design, there: list[str], standard_error: Any, offset: Any) -> dict[str, Any]:
+    roles: dict[str, Any] = {}
+    if offset is not None:
+        roles["offset"] = offset
+    elif "offset" in design.roles:
+        column = design.roles["offset"]
+        if column is None:
+            raise DataError("the fit had an offset given as an array: give offset= for the new rows too")
+        if column not in there:
+            raise DataError(
+                f"the new data have no column '{column}', the fit's offset{suggest_nearest(column, there)}; "
+                "add it, or give offset="
+            )
+        roles["offset"] = column
+    if standard_error is not None:
+        roles["standard_error"] = standard_error
+    elif design.roles.get("standard_error") in there:
+        roles["standard_error"] = design.roles["standard_error"]
+    return roles
+
+
+def _read_role(role: str, value: Any, raw: Mapping[str, RawColumn], n_rows: int) -> FloatArray:
+    column = raw[value] if isinstance(value, str) else read_series(role, value)
+    if len(column) != n_rows:
+        raise DataError(
+            f"{role} has {len(column)} values, the new data have {n_rows} rows: give one value per row"
+        )
+    return read_numbers(column, name_role(role, value))
+
+
+def _invert(standard_error: FloatArray | None, roles: Mapping[str, Any]) -> FloatArray | None:
+    if standard_error is None:
+        return None
+    title = name_role("standard_error", roles["standard_error"])
+    return invert_standard_errors(Role(title, title, standard_error), _describe_row)
+
+
+def _describe_row(row: int) -> str:
+    return f"row {row + 1} of the new data"
+
+
+def _read_like_fit(column: RawColumn, levels: NDArray[Any] | None) -> Column:
+    """Read a column as numbers or labels, whichever it was in the fit."""
+    if levels is None:
+        return read_numbers(column, f"column '{column.name}' of the new data")
+    labels = code_labels(column)
+    _check_same_kind(column.name, labels, levels)
+    return labels
+
+
+def _check_same_kind(name: str, column: Categorical, levels: NDArray[Any]) -> None:
+    if len(column.levels) and _kind(column.levels) != _kind(levels):
+        raise DataError(
+            f"column '{name}' of the new data holds {_kind(column.levels)}, in the fit it held "
+            f"{_kind(levels)}: "
+            "convert it"
+        )
+
+
+def _kind(levels: NDArray[Any]) -> str:
+    return {"U": "text", "b": "truth values"}.get(levels.dtype.kind, "numbers")
+
+
+def _refuse_missing(columns: Mapping[str, Column]) -> None:
+    for name, column in columns.items():
+        mask = find_missing(column)
+        if mask is not None:
+            rows = name_rows(np.flatnonzero(mask))
+            raise DataError(f"'{name}' is missing in {rows} of the new data: fill it in or drop the row")
+
+
+def _code_group(
+    group: GroupDesign, raw: Mapping[str, RawColumn], columns: Mapping[str, Column], n_rows: int
+) -> NewGroupRows:
+    parts = []
+    for name, keys in zip(group.columns, group.level_keys, strict=True):
+        part = code_labels(raw[name]) if name in raw else Categorical(np.full(n_rows, -1), keys[:0])
+        _check_same_kind(name, part, keys)
+        parts.append(part)
+    values = group.recipe.code(columns, n_rows)
+    check_finite(group.names, values, _describe_row)
+    return NewGroupRows(group.name, match_groups(group, parts), _print_groups(parts), values)
+
+
+def match_groups(group: GroupDesign, parts: list[Categorical]) -> IntArray:
+    """Return each row's position (row,) among the fit's levels, -1 where the combination is new."""
+    codes = np.zeros(len(parts[0].codes), dtype=np.intp)
+    known = np.zeros(group.n_levels, dtype=np.intp)
+    unseen = np.zeros(len(codes), dtype=np.bool_)
+    for part, keys in zip(parts, group.level_keys, strict=True):
+        distinct, places = np.unique(keys, return_inverse=True)
+        matched = match_levels(part, distinct)
+        unseen |= matched < 0
+        codes = codes * len(distinct) + matched
+        known = known * len(distinct) + places
+    combined = match_levels(Categorical(*_distinct(codes)), known)
+    return np.where(unseen, -1, combined)
+
+
+def _distinct(values: IntArray) -> tuple[IntArray, IntArray]:
+    levels, codes = np.unique(values, return_inverse=True)
+    return codes, levels
+
+
+def _print_groups(parts: list[Categorical]) -> tuple[str, ...]:
+    printed = []
+    for part in parts:
+        labels = np.array([*level_labels((part.levels,)), NEW_GROUP], dtype=object)
+        printed.append(labels[part.codes].tolist())
+    return tuple(":".join(label) for label in zip(*printed, strict=True))

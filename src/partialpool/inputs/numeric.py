@@ -1,0 +1,59 @@
+"""Numeric columns: float64 values with NaN where they are missing, and nothing infinite."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partialpool.errors import DataError
+from partialpool.inputs.places import name_rows
+from partialpool.inputs.raw_columns import FloatArray, RawColumn
+
+
+def read_numbers(column: RawColumn, title: str) -> FloatArray:
+    """Return a column as float64 (row,), without a copy where it is one, NaN where missing.
+
+    Raises ``DataError`` for text, dates and infinite values; ``title`` names the column there, as "response
+    'y'".
+    """
+    if column.categories is not None:
+        raise DataError(f"{title} is not numeric: it is a categorical column; convert its labels to numbers")
+    kind = column.values.dtype.kind
+    if kind in "OU":
+        raise DataError(_explain_text(column, title))
+    if kind in "Mm":
+        raise DataError(
+            f"{title} holds dates or times, which are not numbers: use the days since a start day"
+        )
+    values = column.values.astype(np.float64, copy=False)
+    if column.missing is not None:
+        values = np.where(column.missing, np.nan, values)
+    check_not_infinite(values, title)
+    return values
+
+
+def check_not_infinite(values: FloatArray, title: str) -> None:
+    """Raise ``DataError`` naming the rows where a value is infinite."""
+    if np.isfinite(values).all():
+        return
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        raise DataError(
+            f"{title} is infinite in {name_rows(infinite)}: drop or mend, or make missing, what is not known"
+        )
+
+
+def _explain_text(column: RawColumn, title: str) -> str:
+    missing = np.zeros(len(column), dtype=np.bool_) if column.missing is None else column.missing
+    for row, value in enumerate(column.values):
+        if not missing[row] and not _is_number(value):
+            shown = repr(str(value))
+            return f"{title} is not numeric: it holds {shown} in row {row + 1}; mend it or make it missing"
+    return f"{title} is not numeric: it holds numbers as text; convert it to numbers"
+
+
+def _is_number(text: object) -> bool:
+    try:
+        float(str(text))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""Rebuild: observations as plain arrays, and back, so that a saved fit can predict without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import DataError
+from partialpool.inputs.observations import Categorical, Column, Measurements, Observations
+
+_MEASURED = ("response", "precision", "counts", "within_squares", "offset")
+_VERSION = 1
+
+
+def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return arrays of text, int, float or bool by short keys, and what else is needed as JSON-able values.
+
+    Columns are keyed by their place ("column_0", or "column_0_codes" and "column_0_levels"), because their
+    own names may hold any character.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    measurements = observations.measurements
+    for name in _MEASURED:
+        values = getattr(measurements, name)
+        if values is not None:
+            arrays[name] = np.ascontiguousarray(values)
+    if observations.rows is not None:
+        arrays["rows"] = observations.rows
+    for place, column in enumerate(observations.columns.values()):
+        _store(arrays, f"column_{place}", column)
+    for place, factor in enumerate(observations.factors.values()):
+        _store(arrays, f"factor_{place}", factor)
+    metadata = {
+        "version": _VERSION,
+        "kind": measurements.kind,
+        "known_scale": measurements.known_scale,
+        "columns": list(observations.columns),
+        "factors": list(observations.factors),
+        "rows_read": observations.rows_read,
+        "rows_dropped": dict(observations.rows_dropped),
+        "roles": dict(observations.roles),
+    }
+    return arrays, metadata
+
+
+def observations_from_arrays(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Observations:
+    """Return the observations that ``observations_to_arrays`` stored; raises ``DataError`` if incomplete."""
+    if metadata.get("version") != _VERSION:
+        raise DataError(
+            f"the stored observations have version {metadata.get('version')}, this release reads {_VERSION}: "
+            "refit, or use the release that saved them"
+        )
+    try:
+        return _load(arrays, metadata)
+    except KeyError as error:
+        raise DataError(
+            f"the stored observations lack {error}: the file is incomplete, save the fit again"
+        ) from error
+
+
+def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Observations:
+    measured = {name: _as_floats(arrays[name]) if name in arrays else None for name in _MEASURED}
+    response = _as_floats(arrays["response"])
+    measurements = Measurements(
+        metadata["kind"],
+        response,
+        measured["precision"],
+        measured["counts"],
+        measured["within_squares"],
+        measured["offset"],
+        bool(metadata["known_scale"]),
+    )
+    columns = {name: _restore(arrays, f"column_{place}") for place, name in enumerate(metadata["columns"])}
+    factors: dict[str, Categorical] = {}
+    for place, name in enumerate(metadata["factors"]):
+        factor = _restore(arrays, f"factor_{place}")
+        if not isinstance(factor, Categorical):
+            raise KeyError(f"factor_{place}_codes")
+        factors[name] = factor
+    return Observations(
+        columns,
+        measurements,
+        int(metadata["rows_read"]),
+        np.asarray(arrays["rows"], dtype=np.intp) if "rows" in arrays else None,
+        dict(metadata["rows_dropped"]),
+        factors,
+        dict(metadata["roles"]),
+    )
+
+
+def _store(arrays: dict[str, NDArray[Any]], key: str, column: Column) -> None:
+    if isinstance(column, Categorical):
+        arrays[f"{key}_codes"] = column.codes
+        arrays[f"{key}_levels"] = column.levels
+    else:
+        arrays[key] = np.ascontiguousarray(column)
+
+
+def _restore(arrays: Mapping[str, NDArray[Any]], key: str) -> Column:
+    if key in arrays:
+        return _as_floats(arrays[key])
+    levels = np.asarray(arrays[f"{key}_levels"])
+    if levels.dtype.kind in "OST":
+        # netCDF gives text back as objects or bytes
+        levels = np.array(
+            [value.decode() if isinstance(value, bytes) else str(value) for value in levels.tolist()]
+        )
+    return Categorical(np.asarray(arrays[f"{key}_codes"], dtype=np.intp), levels)
+
+
+def _as_floats(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
