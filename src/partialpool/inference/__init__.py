@@ -1,0 +1,1 @@
+"""From a model to its posterior: marginal likelihood, hyperparameter posterior, group posterior, choice of engine."""

@@ -1,0 +1,220 @@
+"""The marginal likelihood of a Gaussian model with one grouping factor, in batches of hyperparameter points.
+
+Effects leave by the algebra of ``cross_products``; population coefficients with normal or flat priors leave
+with them, by completing the square on the small matrix [X, y]' V^-1 [X, y].
+
+Source: Gelman, Carlin, Stern, Dunson, Vehtari and Rubin (2013), Bayesian Data Analysis (3rd ed.), section 15.3;
+Bates, Maechler, Bolker and Walker (2015), J. Statistical Software 67(1), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from partialpool.inference.cross_products import CrossProducts, class_moments, lower_pairs
+from partialpool.models.coefficient_prior import CoefficientPrior
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant
+
+_LOG_2PI = float(np.log(2.0 * np.pi))
+# Elements of a (node, design_class) block: small enough to stay in a core's cache through a dozen passes.
+_BLOCK = 2**15
+
+
+@dataclass(frozen=True)
+class CoefficientConditional:
+    """The normal distribution of the integrated coefficients given each node.
+
+    In the computation's basis: ``mean`` (basis, node) and ``covariance`` (basis, basis, node) of d, where the scaled
+    columns' coefficients, less the reference fit, are ``basis @ d - shift``, and the formula's integrated
+    coefficients are ``back @ d + constant``.
+    """
+
+    mean: FloatArray
+    covariance: FloatArray
+    basis: FloatArray  # (coefficient, basis)
+    shift: FloatArray  # (coefficient, node)
+    back: FloatArray  # (integrated coefficient, basis)
+    constant: FloatArray  # (integrated coefficient,)
+
+    @property
+    def coefficient_mean(self) -> FloatArray:
+        """Conditional means of the formula's integrated coefficients (coefficient, node)."""
+        return self.back @ self.mean + self.constant[:, None]
+
+    @property
+    def coefficient_covariance(self) -> FloatArray:
+        """Conditional covariances of the formula's integrated coefficients (coefficient, coefficient, node)."""
+        return np.einsum("ia,abn,jb->ijn", self.back, self.covariance, self.back)
+
+
+@dataclass(frozen=True)
+class GaussianMarginal:
+    """p(y | hyperparameters) and p(coefficients | y, hyperparameters), from sufficient statistics alone."""
+
+    cross: CrossProducts
+    coefficient_prior: CoefficientPrior
+
+    def log_likelihood(self, points: HyperPoints) -> FloatArray:
+        """Return log p(y | hyperparameters) for each node, effects and integrated coefficients integrated out.
+
+        Flat priors contribute the constant density 1.
+        """
+        with np.errstate(all="ignore"):  # a node outside the floating range gets density zero
+            log_determinants, factor = self._factor(points)
+            prior = self.coefficient_prior
+            cross, n_integrated = self.cross, len(prior.integrated)
+            proper = prior.precision[prior.precision > 0.0]
+            _, log_volume = np.linalg.slogdet(self._back)
+            log_constant = (
+                0.5 * cross.log_precision
+                - 0.5 * cross.n_rows * _LOG_2PI
+                + 0.5 * n_integrated * _LOG_2PI
+                + 0.5 * float(np.sum(np.log(proper) - _LOG_2PI))
+                + log_volume
+            )
+            value = (
+                log_constant
+                - cross.n_rows * np.log(points.residual_sd)
+                - 0.5 * log_determinants
+                - 0.5 * np.log(factor.pivots[:-1]).sum(axis=0)
+                - 0.5 * factor.pivots[-1]
+            )
+        return np.where(np.isfinite(value), value, -np.inf)
+
+    def coefficients_given(self, points: HyperPoints) -> CoefficientConditional:
+        """Return the conditional distribution of the integrated coefficients at each node."""
+        _, factor = self._factor(points)
+        n_basis = len(self.coefficient_prior.integrated)
+        mean = np.empty((n_basis, points.n_nodes))
+        for i in reversed(range(n_basis)):  # back substitution in L' d = (last row of L)
+            mean[i] = factor.lower[n_basis, i] - sum(
+                factor.lower[k, i] * mean[k] for k in range(i + 1, n_basis)
+            )
+        if n_basis:
+            covariance = invert_ldl(LDL(factor.lower[:n_basis, :n_basis], factor.pivots[:n_basis]))
+        else:
+            covariance = np.empty((0, 0, points.n_nodes))
+        return CoefficientConditional(
+            mean, covariance, self._basis, self._shift(points), self._back, self._constant
+        )
+
+    def reduce_effects(self, points: HyperPoints) -> tuple[FloatArray, FloatArray]:
+        """Return sum_j log|B_j| (node,) and [X, y]' V^-1 [X, y] times the residual variance, (p+1, p+1, node)."""
+        cross, n_nodes = self.cross, points.n_nodes
+        size = cross.n_coefficients + 1
+        triangle = np.zeros((n_nodes, size * (size + 1) // 2))
+        log_determinants = np.zeros(n_nodes)
+        if cross.n_effects:
+            spread = scaled_relative_root(cross, points)
+            pairs = lower_pairs(cross.n_effects)
+            square = np.stack([np.sum(spread[i] * spread[j], axis=0) for i, j in pairs], axis=1)
+            for classes, nodes, moments in self._blocks(n_nodes):
+                precision = np.empty((cross.n_effects, cross.n_effects, nodes.stop - nodes.start, moments.shape[1]))
+                for pair, (i, j) in enumerate(pairs):
+                    precision[i, j] = square[nodes] @ self._design_products[pair, :, classes]
+                    if i == j:
+                        precision[i, j] += 1.0
+                factor = factor_ldl(precision)
+                log_determinants[nodes] += log_determinant(factor) @ cross.class_size[classes]
+                inverse = invert_ldl(factor)
+                for pair, (k, m) in enumerate(pairs):
+                    triangle[nodes] += inverse[k, m] @ moments[pair]
+        augmented = np.empty((size, size, n_nodes))
+        for pair, (i, j) in enumerate(lower_pairs(size)):
+            augmented[i, j] = augmented[j, i] = triangle[:, pair] + cross.residual[i, j]
+        return log_determinants, augmented
+
+    @cached_property
+    def _moments(self) -> list[tuple[slice, FloatArray]] | None:
+        """The class moments, kept when they fit in memory at once."""
+        generator = class_moments(self.cross)
+        first = next(generator, None)
+        if first is None:
+            return []
+        return [first] if first[0].stop == self.cross.n_classes else None
+
+    @cached_property
+    def _design_products(self) -> FloatArray:
+        """The matrices (pair of B, pair of S, design_class) that take S, the effects' covariance, to R S R'."""
+        root, pairs = self.cross.class_root, lower_pairs(self.cross.n_effects)
+        products = np.empty((len(pairs), len(pairs), self.cross.n_classes))
+        for row, (i, j) in enumerate(pairs):
+            for column, (k, m) in enumerate(pairs):
+                products[row, column] = root[i, k] * root[j, m]
+                if k != m:
+                    products[row, column] += root[i, m] * root[j, k]
+        return products
+
+    def _blocks(self, n_nodes: int) -> Iterator[tuple[slice, slice, FloatArray]]:
+        """Yield runs of classes and nodes, and the classes' moments, in cache-sized blocks."""
+        for run, moments in self._moments if self._moments is not None else class_moments(self.cross):
+            width = min(run.stop - run.start, _BLOCK)
+            height = max(1, _BLOCK // width)
+            for start in range(run.start, run.stop, width):
+                classes = slice(start, min(start + width, run.stop))
+                part = moments[:, classes.start - run.start : classes.stop - run.start]
+                for first in range(0, n_nodes, height):
+                    yield classes, slice(first, min(first + height, n_nodes)), part
+
+    @cached_property
+    def _basis(self) -> FloatArray:
+        """Scaled columns' coefficients per unit of the basis: the identity when every coefficient is integrated."""
+        prior, scaling = self.coefficient_prior, self.cross.scaling
+        if not prior.sampled:
+            return np.eye(len(prior.integrated))
+        return scaling.population[:, list(prior.integrated)]
+
+    @cached_property
+    def _back(self) -> FloatArray:
+        """The formula's integrated coefficients per unit of the basis."""
+        prior = self.coefficient_prior
+        if not prior.sampled:
+            return np.linalg.inv(self.cross.scaling.population)
+        return np.eye(len(prior.integrated))
+
+    @cached_property
+    def _constant(self) -> FloatArray:
+        if self.coefficient_prior.sampled:
+            return np.zeros(len(self.coefficient_prior.integrated))
+        return self._back @ self.cross.scaling.reference
+
+    def _shift(self, points: HyperPoints) -> FloatArray:
+        """The part of the reference fit that sampled coefficients do not take up, (coefficient, node)."""
+        prior, scaling = self.coefficient_prior, self.cross.scaling
+        if not prior.sampled:
+            return np.zeros((self.cross.n_coefficients, points.n_nodes))
+        taken = scaling.population[:, list(prior.sampled)] @ points.coefficients
+        return scaling.reference[:, None] - taken
+
+    def _factor(self, points: HyperPoints) -> tuple[FloatArray, LDL]:
+        """Return the log determinants and the factored cross-product of (basis columns, response), prior included."""
+        log_determinants, augmented = self.reduce_effects(points)
+        augmented = augmented / points.residual_sd**2
+        prior = self.coefficient_prior
+        if prior.sampled:
+            augmented = self._change_basis(augmented, points)
+        offset = prior.mean - self._constant
+        rows = np.concatenate([self._back, offset[:, None]], axis=1)
+        pseudo = (rows * prior.precision[:, None]).T @ rows
+        return log_determinants, factor_ldl(augmented + pseudo[:, :, None])
+
+    def _change_basis(self, augmented: FloatArray, points: HyperPoints) -> FloatArray:
+        """Replace the scaled columns by the basis and the response by what sampled coefficients leave of it."""
+        n_basis = self._basis.shape[1]
+        change = np.zeros((len(augmented), n_basis + 1, points.n_nodes))
+        change[:-1, :n_basis] = self._basis[:, :, None]
+        change[:-1, n_basis] = self._shift(points)
+        change[-1, n_basis] = 1.0
+        return np.einsum("ian,ijn,jbn->abn", change, augmented, change, optimize=True)
+
+
+def scaled_relative_root(cross: CrossProducts, points: HyperPoints) -> FloatArray:
+    """Return the effects' covariance root for scaled columns relative to the residual sd, (effect, effect, node)."""
+    root = np.einsum("ik,kjn->ijn", cross.scaling.effects, points.effect_root)
+    return root / points.residual_sd

@@ -1,0 +1,282 @@
+"""Groups given the hyperparameters: conditional moments of linear predictors x'beta + z'u, and joint draws.
+
+Given a node, beta and u_j are jointly normal: u_j | beta has mean K R' (a_y - a_X beta) and covariance sigma^2 K with
+K = L (I + L' R' R L)^-1 L', L the effects' relative root. Integrating beta adds r' V r with
+r = x - a_X' R K z. Everything is a sum of positive terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from partialpool.inference.cross_products import CrossProducts
+from partialpool.inference.gaussian_marginal import (
+    CoefficientConditional,
+    GaussianMarginal,
+    scaled_relative_root,
+)
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.small_matrices import factor_ldl, invert_unit_lower, multiply
+
+
+class ConditionalMoments(NamedTuple):
+    """Means and variances given each node, (node, quantity)."""
+
+    mean: FloatArray
+    variance: FloatArray
+
+
+def effect_covariance_root(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> FloatArray:
+    """Return C with C C' = K, the conditional covariance of scaled effects over sigma^2, (effect, effect, node, class).
+
+    C = L U with U U' = (I + L' R' R L)^-1, which exists where an effect's variance is zero as well.
+    """
+    relative = scaled_relative_root(cross, points)
+    spread = multiply(cross.class_root[:, :, None, classes], relative[..., None])
+    precision = multiply(spread.swapaxes(0, 1), spread)
+    for k in range(cross.n_effects):
+        precision[k, k] += 1.0
+    factor = factor_ldl(precision)
+    upper = invert_unit_lower(factor.lower).swapaxes(0, 1) / np.sqrt(factor.pivots)
+    return multiply(relative[..., None], upper)
+
+
+def effect_covariance(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> FloatArray:
+    """Return K (effect, effect, node, class)."""
+    root = effect_covariance_root(cross, points, classes)
+    return multiply(root, root.swapaxes(0, 1))
+
+
+def predictor_given_nodes(
+    marginal: GaussianMarginal,
+    points: HyperPoints,
+    conditional: CoefficientConditional,
+    population: FloatArray,
+    effects: FloatArray,
+    groups: IntArray | slice | None,
+    coefficients_known: bool = False,
+) -> ConditionalMoments:
+    """Return the moments of population'beta + effects'u given each node.
+
+    ``population`` (coefficient, quantity) and ``effects`` (effect, quantity) are on the formula's own scale, quantity
+    being 1 where all share them. ``groups`` says whose effects are meant (quantity,); None means a group not in
+    the data. ``coefficients_known`` leaves the coefficients' uncertainty out (plug-in estimates).
+    """
+    cross = marginal.cross
+    scaling = cross.scaling
+    x = np.linalg.solve(scaling.population.T, population) if len(population) else population
+    z = np.linalg.solve(scaling.effects.T, effects) if len(effects) else effects
+    # scaled coefficients less the reference fit, at the conditional means: (coefficient, node)
+    shifted = conditional.basis @ conditional.mean - conditional.shift
+    mean = (scaling.reference[:, None] + shifted).T @ x
+    on_basis = (conditional.basis.T @ x)[:, None, :]
+    variance = np.zeros_like(mean)
+    if cross.n_effects:
+        if groups is None:
+            root = scaled_relative_root(cross, points)
+            spread = np.einsum("ikn,iq->knq", root, z)
+            variance = np.sum(spread * spread, axis=0) * points.residual_sd[:, None] ** 2
+        else:
+            pull, variance = _pull(cross, points, z, groups)
+            variance = variance * points.residual_sd[:, None] ** 2
+            projection = cross.projection[..., groups]
+            for m in range(cross.n_effects):
+                left = projection[m, -1] - shifted.T @ projection[m, :-1]
+                mean = mean + pull[m] * left
+                on_basis = on_basis - pull[m] * (conditional.basis.T @ projection[m, :-1])[:, None, :]
+    if not coefficients_known:
+        variance = variance + _quadratic(on_basis, conditional.covariance)
+    shape = np.broadcast_shapes(mean.shape, variance.shape)
+    return ConditionalMoments(np.broadcast_to(mean, shape), np.broadcast_to(variance, shape))
+
+
+def _pull(
+    cross: CrossProducts, points: HyperPoints, z: FloatArray, groups: IntArray | slice
+) -> tuple[FloatArray, FloatArray]:
+    """Return R K z (effect, node, quantity) and z' K z (node, quantity) for each quantity's group."""
+    classes = cross.class_of[groups]
+    shared = z.shape[1] == 1 and cross.n_classes < len(classes)
+    # one factorisation a class serves every group of the class
+    within: IntArray | slice = slice(None) if shared else classes
+    covariance = effect_covariance(cross, points, within)
+    toward = [sum(covariance[i, k] * z[k] for k in range(len(z))) for i in range(len(z))]
+    variance = sum(toward[i] * z[i] for i in range(len(z)))
+    root = cross.class_root[:, :, within]
+    pull = np.asarray(
+        [sum(root[m, i] * toward[i] for i in range(m, len(z))) for m in range(len(z))]
+    )
+    if shared:
+        return pull[..., classes], np.asarray(variance)[..., classes]
+    return pull, np.asarray(variance)
+
+
+def _quadratic(vectors: Sequence[FloatArray] | FloatArray, covariance: FloatArray) -> FloatArray | float:
+    """Return v' C v for vectors (basis, node, quantity) and covariances (basis, basis, node)."""
+    total: FloatArray | float = 0.0
+    for i in range(len(vectors)):
+        for j in range(i + 1):
+            factor = 1.0 if i == j else 2.0
+            total = total + factor * covariance[i, j][:, None] * (vectors[i] * vectors[j])
+    return total
+
+
+def effects_given_nodes(
+    marginal: GaussianMarginal,
+    points: HyperPoints,
+    conditional: CoefficientConditional,
+    population: FloatArray,
+    groups: IntArray | slice,
+    coefficients_known: bool = False,
+) -> ConditionalMoments:
+    """Return the moments of every effect k plus population[:, k]'beta for each group, given each node.
+
+    ``population`` is (coefficient, effect): zero for deviations, unit columns for the groups' own values. The
+    quantities run over groups within effects, (node, effect * group). One factorisation a design class
+    serves all of them.
+    """
+    cross = marginal.cross
+    scaling = cross.scaling
+    n_effects = cross.n_effects
+    classes = cross.class_of[groups]
+    shared = cross.n_classes < len(classes)
+    within: IntArray | slice = slice(None) if shared else classes
+    back = np.linalg.inv(scaling.effects)
+    root = effect_covariance_root(cross, points, within)
+    root = np.tensordot(back, root, axes=1)
+    noise = np.sum(root * root, axis=1) * points.residual_sd[:, None] ** 2
+    x = np.linalg.solve(scaling.population.T, population)
+    shifted = conditional.basis @ conditional.mean - conditional.shift
+    centre = (scaling.reference[:, None] + shifted).T @ x
+    on_basis = conditional.basis.T @ x
+    projection = cross.projection[..., groups]
+    left = [projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(n_effects)]
+    on_projection = [conditional.basis.T @ projection[m, :-1] for m in range(n_effects)]
+    # (effect, projection, node, class): K R' with its first index on the formula's scale
+    scaled_root = np.tensordot(scaling.effects, root, axes=1)
+    covariance = multiply(root, scaled_root.swapaxes(0, 1))
+    pull = multiply(covariance, cross.class_root[:, :, None, within].swapaxes(0, 1))
+    means, variances = [], []
+    for k in range(n_effects):
+        toward, variance = pull[k], noise[k]
+        if shared:
+            toward, variance = toward[..., classes], variance[..., classes]
+        means.append(centre[:, k, None] + sum(toward[m] * left[m] for m in range(n_effects)))
+        if not coefficients_known:
+            pulled = [
+                on_basis[b, k] - sum(toward[m] * on_projection[m][b] for m in range(n_effects))
+                for b in range(len(on_basis))
+            ]
+            variance = variance + _quadratic(pulled, conditional.covariance)
+        variances.append(variance)
+    return ConditionalMoments(np.concatenate(means, axis=1), np.concatenate(variances, axis=1))
+
+
+def pooling_weights_given_nodes(cross: CrossProducts, points: HyperPoints, effect: int) -> FloatArray:
+    """Return the weight of a group's own estimate in its conditional mean, (node, design_class).
+
+    For an intercept alone this is n tau^2 / (n tau^2 + sigma^2); for one of several effects the diagonal of K R'R.
+    """
+    covariance = effect_covariance(cross, points, slice(None))
+    root = cross.class_root[:, :, None, :]
+    shrink = multiply(covariance, multiply(root.swapaxes(0, 1), root))
+    back = np.linalg.inv(cross.scaling.effects)
+    return np.einsum("i,ijnc,j->nc", back[effect], shrink, cross.scaling.effects[:, effect])
+
+
+def raw_estimates(
+    cross: CrossProducts, shifted: FloatArray, coefficient: float, effect: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return each group's own least-squares value of one effect and its sd over sigma, (group,) each.
+
+    ``shifted`` (coefficient,) are scaled coefficients less the reference fit, which the columns that do not vary by
+    group keep; ``coefficient`` is the population's value, to which the effect is added. NaN where the group's
+    rows do not determine it.
+    """
+    left = cross.projection[:, -1] - np.einsum("mpg,p->mg", cross.projection[:, :-1], shifted)
+    z = np.linalg.inv(cross.scaling.effects)[effect]
+    if cross.n_effects == 1:
+        root = cross.class_root[0, 0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per = np.where(root > 0.0, z[0] / np.where(root > 0.0, root, 1.0), np.nan)
+        return coefficient + per[cross.class_of] * left[0], np.abs(per)[cross.class_of]
+    roots = np.moveaxis(cross.class_root, -1, 0)
+    inverse = np.linalg.pinv(roots, rcond=1e-9)
+    seen = np.einsum("cij,cjk,i->ck", inverse, roots, z)
+    determined = np.max(np.abs(seen - z), axis=1) < 1e-7 * np.max(np.abs(z))
+    row = np.einsum("i,cim->cm", z, inverse)
+    row[~determined] = np.nan
+    row = row[cross.class_of]
+    return coefficient + np.einsum("gm,mg->g", row, left), np.sqrt(np.sum(row * row, axis=1))
+
+
+class JointDraws(NamedTuple):
+    """Draws of the formula's coefficients (draw, coefficient) and of effects (draw, group, effect)."""
+
+    coefficients: FloatArray
+    effects: FloatArray
+
+
+def draw_jointly(
+    marginal: GaussianMarginal,
+    points: HyperPoints,
+    groups: IntArray,
+    rng: np.random.Generator,
+    coefficients_known: bool = False,
+) -> JointDraws:
+    """Draw coefficients, then effects, given one hyperparameter point a draw.
+
+    ``coefficients_known`` draws effects around the coefficients' conditional mean (plug-in estimates).
+    """
+    cross = marginal.cross
+    conditional = marginal.coefficients_given(points)
+    n_draws = points.n_nodes
+    basis = conditional.mean
+    if len(basis):
+        root = np.linalg.cholesky(np.moveaxis(conditional.covariance, -1, 0))
+        basis = basis + np.einsum("nij,jn->in", root, rng.standard_normal(basis.shape))
+    coefficients = _all_coefficients(marginal, conditional, basis, points)
+    if not cross.n_effects:
+        return JointDraws(coefficients.T, np.empty((n_draws, 0, 0)))
+    centre = conditional.mean if coefficients_known else basis
+    shifted = conditional.basis @ centre - conditional.shift
+    scaled = _draw_effects(cross, points, shifted, groups, rng)
+    back = np.linalg.inv(cross.scaling.effects)
+    return JointDraws(coefficients.T, np.moveaxis(np.tensordot(back, scaled, axes=1), 0, -1))
+
+
+def _draw_effects(
+    cross: CrossProducts, points: HyperPoints, shifted: FloatArray, groups: IntArray, rng: np.random.Generator
+) -> FloatArray:
+    """Draw scaled effects (effect, draw, group)."""
+    classes = cross.class_of[groups]
+    shared = cross.n_classes < len(classes)
+    root = effect_covariance_root(cross, points, slice(None) if shared else classes)
+    design = cross.class_root[:, :, None, :] if shared else cross.class_root[:, :, None, classes]
+    toward = multiply(multiply(root, root.swapaxes(0, 1)), design.swapaxes(0, 1))
+    root = root * points.residual_sd[:, None]
+    if shared:
+        root, toward = root[..., classes], toward[..., classes]
+    projection = cross.projection[..., groups]
+    left = [projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(cross.n_effects)]
+    noise = rng.standard_normal((cross.n_effects, points.n_nodes, len(groups)))
+    return np.asarray(
+        [
+            sum(toward[i, m] * left[m] + root[i, m] * noise[m] for m in range(cross.n_effects))
+            for i in range(cross.n_effects)
+        ]
+    )
+
+
+def _all_coefficients(
+    marginal: GaussianMarginal, conditional: CoefficientConditional, basis: FloatArray, points: HyperPoints
+) -> FloatArray:
+    """Return every coefficient of the formula (coefficient, node), the integrated and the sampled."""
+    prior = marginal.coefficient_prior
+    result = np.empty((marginal.cross.n_coefficients, points.n_nodes))
+    result[list(prior.integrated)] = conditional.back @ basis + conditional.constant[:, None]
+    result[list(prior.sampled)] = points.coefficients
+    return result

@@ -1,0 +1,169 @@
+"""The posterior of the hyperparameters: weighted nodes, by closed form, grid or importance sampling.
+
+| dimension | route |
+| --- | --- |
+| 0 | closed form: nothing to integrate |
+| 1, 2 | adaptive trapezoid grid |
+| 3 and more | importance sampling on a lattice pushed through a fitted map |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from partialpool.errors import ComputationError
+from partialpool.inference.engine import Engine
+from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.models.hyperspace import HyperPoints, HyperSpace
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles, integrate_on_grid
+from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
+from partialpool.numerics.mode import find_mode
+
+#: Draws that the nodes are made worth where an evaluation is cheap.
+EFFECTIVE_TARGET = 4000.0
+# Above this Pareto-k importance weights do not give a reliable answer (Vehtari et al. 2024, section 3).
+_MAX_PARETO_K = 0.7
+
+
+@dataclass(frozen=True)
+class HyperPosterior:
+    """p(hyperparameters | y) as nodes and weights that sum to one.
+
+    ``coordinates`` (node, dimension) are unbounded; ``grid`` is kept where the nodes form one, and carries
+    continuous draws and quantiles. ``log_marginal_likelihood`` is log p(y), up to the constants of improper
+    priors.
+    """
+
+    space: HyperSpace
+    coordinates: FloatArray
+    weights: FloatArray
+    log_marginal_likelihood: float
+    grid: Grid | None
+    engine: Engine
+
+    @cached_property
+    def points(self) -> HyperPoints:
+        """The nodes on their natural scale."""
+        return self.space.constrain(self.coordinates)[0]
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """The reported hyperparameters at the nodes, (node, parameter)."""
+        return self.space.natural_values(self.points)
+
+
+def integrate_hyperparameters(
+    space: HyperSpace, marginal: GaussianMarginal, moments: tuple[int, ...], effective_target: float = EFFECTIVE_TARGET
+) -> HyperPosterior:
+    """Integrate the hyperparameters; ``moments`` counts the finite posterior moments of each.
+
+    Raises ``ComputationError`` when the integration does not reach its accuracy.
+    """
+
+    def log_density(coordinates: FloatArray) -> FloatArray:
+        points, log_prior = space.constrain(coordinates)
+        return marginal.log_likelihood(points) + log_prior
+
+    if space.dimension == 0:
+        return _closed_form(space, marginal)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        mode = find_mode(log_density, space.starts())
+        if space.dimension <= 2:
+            grid = integrate_on_grid(log_density, mode, _growth(space, moments))
+            return _from_grid(space, grid, mode.n_evaluations)
+        sample = integrate_by_importance(log_density, mode, effective_target)
+    return _from_importance(space, sample, mode.n_evaluations)
+
+
+def draw_hyperparameters(posterior: HyperPosterior, n_draws: int, rng: np.random.Generator) -> HyperPoints:
+    """Return independent draws of the hyperparameters, continuous on a grid, else nodes resampled by weight."""
+    if posterior.grid is not None:
+        return posterior.space.constrain(draw_from_grid(posterior.grid, n_draws, rng))[0]
+    return posterior.points.select(resample_nodes(posterior.weights, n_draws, rng))
+
+
+def resample_nodes(weights: FloatArray, n_draws: int, rng: np.random.Generator) -> IntArray:
+    """Return node indices drawn in proportion to their weights by systematic resampling, in random order.
+
+    Source: Douc, Cappe and Moulines (2005), ISPA, section 2.4.
+    """
+    positions = (np.arange(n_draws) + rng.random()) / n_draws
+    # the last cumulative weight may round to below 1
+    index = np.searchsorted(np.cumsum(weights), positions).clip(max=len(weights) - 1)
+    return np.asarray(rng.permutation(index), dtype=np.intp)
+
+
+def hyper_quantiles(posterior: HyperPosterior, parameter: int, probabilities: FloatArray) -> FloatArray:
+    """Return posterior quantiles (probability,) of one reported hyperparameter."""
+    grid, space = posterior.grid, posterior.space
+    if grid is not None and space.scalars[parameter] is not None:
+        coordinates = grid_quantiles(grid, parameter, probabilities)
+        return np.asarray(space.scalars[parameter].constrain(coordinates)[0])  # type: ignore[union-attr]
+    return weighted_quantiles(posterior.values[:, parameter], posterior.weights, probabilities)
+
+
+def weighted_quantiles(values: FloatArray, weights: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """Return quantiles of weighted points, linear between the midpoints of their weights."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return np.asarray(np.interp(probabilities, cumulative, values[order]))
+
+
+def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
+    """How fast the highest finite moment grows along each coordinate: only log scales reach far."""
+    growth = np.zeros(space.dimension)
+    for k, hyper in enumerate(space.scalars):
+        if hyper is not None and hyper.role != "coefficient" and np.isinf(hyper.support[1]):
+            growth[k] = moments[k]
+    return growth
+
+
+def _closed_form(space: HyperSpace, marginal: GaussianMarginal) -> HyperPosterior:
+    coordinates = np.empty((1, 0))
+    log_likelihood = float(marginal.log_likelihood(space.constrain(coordinates)[0])[0])
+    engine = Engine("closed form", "no unknown hyperparameter", {}, "exact", float("inf"))
+    return HyperPosterior(space, coordinates, np.ones(1), log_likelihood, None, engine)
+
+
+def _from_grid(space: HyperSpace, grid: Grid, n_before: int) -> HyperPosterior:
+    evidence = {
+        "nodes": float(grid.log_density.size),
+        "change on halving the spacing": grid.change_on_doubling,
+        "evaluations": float(n_before + grid.n_evaluations),
+    }
+    plural = "s" if space.dimension > 1 else ""
+    reason = f"{space.dimension} hyperparameter{plural}, effects integrated out in closed form"
+    engine = Engine("adaptive grid", reason, evidence, "converged", float("inf"))
+    return HyperPosterior(space, grid.nodes, grid.weights, grid.log_integral, grid, engine)
+
+
+def _from_importance(space: HyperSpace, sample: WeightedNodes, n_before: int) -> HyperPosterior:
+    if sample.pareto_k > _MAX_PARETO_K or sample.effective_size < 400.0:
+        raise ComputationError(
+            f"importance sampling over the {space.dimension} hyperparameters is not reliable (Pareto-k "
+            f"{sample.pareto_k:.2f}, effective draws {sample.effective_size:.0f} of {len(sample.weights)} nodes): give more "
+            "informative priors for the scales, or a simpler group term ((x || g) instead of (x | g))"
+        )
+    evidence = {
+        "nodes": float(len(sample.weights)),
+        "effective draws": sample.effective_size,
+        "Pareto-k": sample.pareto_k,
+        "half-lattice difference (sd)": _half_difference(sample),
+        "evaluations": float(n_before + sample.n_evaluations),
+    }
+    reason = f"{space.dimension} hyperparameters, effects integrated out in closed form"
+    engine = Engine("importance sampling on a lattice", reason, evidence, "converged", sample.effective_size)
+    return HyperPosterior(space, sample.nodes, sample.weights, sample.log_integral, None, engine)
+
+
+def _half_difference(sample: WeightedNodes) -> float:
+    """Half the largest difference, in posterior sds, between the means that the two half lattices give."""
+    halves = [slice(0, None, 2), slice(1, None, 2)]
+    means = [np.average(sample.nodes[half], axis=0, weights=sample.weights[half]) for half in halves]
+    centre = sample.weights @ sample.nodes
+    sd = np.sqrt(sample.weights @ (sample.nodes - centre) ** 2)
+    return float(np.max(np.abs(means[0] - means[1]) / sd) / 2.0)

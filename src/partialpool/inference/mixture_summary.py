@@ -1,0 +1,144 @@
+"""Means, sds and quantiles of linear predictors from the mixture over hyperparameter nodes (Rao-Blackwell).
+
+Every quantity is normal given a node, so its posterior is a mixture of normals over the nodes: means and sds are
+sums, quantiles one-dimensional equations. Where nodes times quantities are many, fewer nodes carry them, chosen
+so that what is lost is bounded by evidence already measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from partialpool.inference.group_posterior import ConditionalMoments
+from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.normal_mixture import (
+    cornish_fisher_quantiles,
+    mixture_moments,
+    mixture_quantiles,
+)
+
+# Node-quantity products held at a time: 2 MB an array, which stays in a core's cache.
+_CHUNK = 2**18
+# Node-quantity products for which every node is kept, and the fewest nodes that a lattice is thinned to.
+_ALL_NODES = 2**20
+_FEWEST_NODES = 2048
+# Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments.
+_SHAPE_NODES = 256
+# Quantities above which quantiles come from cumulants, if those agree with the exact ones on a sample.
+_MANY = 20_000
+_CUMULANT_TOLERANCE = 2e-3
+
+
+class MixtureSummary(NamedTuple):
+    """``mean`` and ``sd`` (kind, item), ``quantiles`` (kind, item, probability)."""
+
+    mean: FloatArray
+    sd: FloatArray
+    quantiles: FloatArray
+
+
+class NodeSubset(NamedTuple):
+    """Positions of nodes and weights that sum to one."""
+
+    nodes: IntArray
+    weights: FloatArray
+
+
+#: Moments (node, kind * item) of a slice of items at the nodes that it was made for.
+ItemMoments = Callable[[slice], ConditionalMoments]
+#: What is prepared once for a set of nodes, whatever the number of items.
+Prepare = Callable[[IntArray], ItemMoments]
+
+
+def summarise_mixture(
+    posterior: HyperPosterior, prepare: Prepare, n_kinds: int, n_items: int, probabilities: FloatArray
+) -> MixtureSummary:
+    """Summarise ``n_kinds`` quantities of each of ``n_items`` items, all normal given a node.
+
+    ``prepare`` takes node positions and returns the function that gives their moments for a slice of items, items
+    running within kinds.
+    """
+    n_quantities = n_kinds * n_items
+    for_moments = choose_nodes(posterior, max(_FEWEST_NODES, _ALL_NODES // max(n_quantities, 1)))
+    for_shape = choose_nodes(posterior, _SHAPE_NODES)
+    same = len(for_shape.nodes) == len(for_moments.nodes)
+    moments_of = prepare(for_moments.nodes)
+    shape_of = moments_of if same else prepare(for_shape.nodes)
+    mean, sd = np.empty((n_kinds, n_items)), np.empty((n_kinds, n_items))
+    quantiles = np.empty((n_kinds, n_items, len(probabilities)))
+    length = max(1, _CHUNK // (len(for_moments.nodes) * n_kinds))
+    by_cumulants = n_quantities > _MANY and _cumulants_suffice(shape_of, for_shape, n_items, probabilities)
+    for start in range(0, n_items, length):
+        part = slice(start, min(start + length, n_items))
+        given = moments_of(part)
+        centre, spread = mixture_moments(for_moments.weights, *given)
+        mean[:, part], sd[:, part] = centre.reshape(n_kinds, -1), spread.reshape(n_kinds, -1)
+        if not len(probabilities):
+            continue
+        shape = given if same else shape_of(part)
+        if by_cumulants:
+            raw = cornish_fisher_quantiles(for_shape.weights, *shape, probabilities)
+        else:
+            raw = mixture_quantiles(for_shape.weights, shape.mean, np.sqrt(shape.variance), probabilities)
+        if not same:
+            raw = _relocate(raw, for_shape.weights, shape, centre, spread)
+        quantiles[:, part] = raw.reshape(n_kinds, -1, len(probabilities))
+    return MixtureSummary(mean, sd, quantiles)
+
+
+def choose_nodes(posterior: HyperPosterior, at_most: int) -> NodeSubset:
+    """Return nodes that carry all but 1e-6 of the weight, thinned when they are more than ``at_most``.
+
+    A grid is thinned to every second node along each axis, whose error is the certificate's change on doubling;
+    a lattice to a power of two, which leaves a lattice (measured on two real data sets: 2,048 of 8,192 nodes move
+    no mean by more than 0.003 sds).
+    """
+    weights = posterior.weights
+    nodes = np.arange(len(weights), dtype=np.intp)
+    if posterior.grid is not None:
+        shape = posterior.grid.log_density.shape
+        nodes = _heavy(nodes, weights)
+        if len(nodes) > at_most:
+            steps = np.unravel_index(np.arange(len(weights)), shape)
+            even = np.all([step % 2 == 0 for step in steps], axis=0)
+            nodes = _heavy(np.flatnonzero(even), weights)
+        return NodeSubset(nodes, weights[nodes] / weights[nodes].sum())
+    stride = 1
+    while len(nodes) > at_most * stride:
+        stride *= 2
+    nodes = nodes[::stride]
+    return NodeSubset(nodes, weights[nodes] / weights[nodes].sum())
+
+
+def _heavy(nodes: IntArray, weights: FloatArray) -> IntArray:
+    """Drop the lightest nodes that together weigh less than 1e-6 of all."""
+    order = np.argsort(weights[nodes])
+    light = np.cumsum(weights[nodes][order]) < 1e-6 * weights[nodes].sum()
+    return np.sort(nodes[order[~light]])
+
+
+def _relocate(
+    raw: FloatArray, weights: FloatArray, shape: ConditionalMoments, mean: FloatArray, sd: FloatArray
+) -> FloatArray:
+    """Give quantiles found on the shape nodes the mean and sd found on all."""
+    shape_mean, shape_sd = mixture_moments(weights, *shape)
+    ratio = np.where(shape_sd > 0.0, sd / np.where(shape_sd > 0.0, shape_sd, 1.0), 1.0)
+    return mean[:, None] + (raw - shape_mean[:, None]) * ratio[:, None]
+
+
+def _cumulants_suffice(
+    shape_of: ItemMoments, subset: NodeSubset, n_items: int, probabilities: FloatArray
+) -> bool:
+    """Compare cumulant and exact quantiles on stretches spread over the items."""
+    for start in np.linspace(0, max(n_items - 64, 0), 8).astype(int):
+        given = shape_of(slice(int(start), int(start) + 64))
+        exact = mixture_quantiles(subset.weights, given.mean, np.sqrt(given.variance), probabilities)
+        _, sd = mixture_moments(subset.weights, *given)
+        error = np.abs(cornish_fisher_quantiles(subset.weights, *given, probabilities) - exact) / sd[:, None]
+        if error.size and float(error.max()) > _CUMULANT_TOLERANCE:
+            return False
+    return True

@@ -1,0 +1,51 @@
+"""Default priors: weakly informative on the data's own scale; docs/priors.md gives each its reason.
+
+With s the sd of the response and x a column with mean m and sd d, a slope gets Normal(0, 2.5 s/d), and the
+intercept, which is the value where every column is 0, Normal(mean, .) wide enough for both 2.5 s at the columns' means
+and the slopes' priors carried back from there. Population sds and sigma get HalfStudentT(3, scale) with the
+largest scale that the response could show: s, s/d, or their combination where columns are far from 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partialpool.models.priors import LKJ, HalfStudentT, Normal
+from partialpool.models.scales import DataScales
+
+_COEFFICIENT_WIDTH = 2.5
+_SCALE_DEGREES = 3.0
+DEFAULT_CORRELATION_PRIOR = LKJ(2.0)
+
+
+def default_coefficient_prior(name: str, beside: tuple[str, ...], scales: DataScales) -> Normal:
+    """Return the default prior of a coefficient; ``beside`` names all columns of its part of the formula."""
+    if "Intercept" not in beside:
+        return Normal(0.0, _COEFFICIENT_WIDTH * scales.response_size / scales.column_sizes[name])
+    if name == "Intercept":
+        return Normal(scales.response_mean, _COEFFICIENT_WIDTH * _intercept_scale(beside, scales))
+    return Normal(0.0, _COEFFICIENT_WIDTH * scales.response_sd / scales.column_sds[name])
+
+
+def default_effect_sd_prior(name: str, beside: tuple[str, ...], scales: DataScales) -> HalfStudentT:
+    """Return the default prior of the population sd of one effect; ``beside`` names all effects of its factor."""
+    return HalfStudentT(_SCALE_DEGREES, effect_scale(name, beside, scales))
+
+
+def default_residual_sd_prior(scales: DataScales) -> HalfStudentT:
+    """Return the default prior of sigma."""
+    return HalfStudentT(_SCALE_DEGREES, scales.response_sd)
+
+
+def effect_scale(name: str, beside: tuple[str, ...], scales: DataScales) -> float:
+    """Return the largest population sd of an effect that a response of this spread suggests."""
+    if name == "Intercept":
+        return _intercept_scale(beside, scales)
+    if "Intercept" in beside:
+        return scales.response_sd / scales.column_sds[name]
+    return scales.response_sd / scales.column_sizes[name]
+
+
+def _intercept_scale(beside: tuple[str, ...], scales: DataScales) -> float:
+    carried = [scales.column_means[x] / scales.column_sds[x] for x in beside if x != "Intercept"]
+    return scales.response_sd * float(np.sqrt(1.0 + sum(ratio**2 for ratio in carried)))

@@ -1,0 +1,1 @@
+"""Numerical methods that know no statistics: small factorisations, mode search, grids, importance sampling."""

@@ -1,0 +1,103 @@
+"""Moments and quantiles of mixtures of normal distributions, many mixtures over the same nodes at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partialpool.numerics.arrays import FloatArray
+
+
+def mixture_moments(weights: FloatArray, means: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the mean and standard deviation of each mixture.
+
+    ``weights`` (node,) sum to one; ``means`` and ``variances`` are (node, quantity).
+    """
+    mean = weights @ means
+    spread = means - mean
+    variance = weights @ variances + weights @ (spread * spread)
+    return mean, np.sqrt(np.maximum(variance, 0.0))
+
+
+def mixture_cdf(weights: FloatArray, means: FloatArray, sds: FloatArray, at: FloatArray) -> FloatArray:
+    """Return P(mixture <= at) for each quantity; ``at`` is (quantity,)."""
+    from scipy.special import ndtr
+
+    return np.asarray(weights @ ndtr((at - means) / sds))
+
+
+def mixture_quantiles(
+    weights: FloatArray,
+    means: FloatArray,
+    sds: FloatArray,
+    probabilities: FloatArray,
+    tolerance: float = 1e-6,
+) -> FloatArray:
+    """Return the quantiles (quantity, probability) of normal mixtures to ``tolerance`` sds of each mixture.
+
+    Newton's method on the distribution function from the Cornish-Fisher approximation, kept inside a bracket that
+    shrinks. A component with sd 0 is a point mass, given a width of 1e-9 of the mixture's sd.
+    """
+    from scipy.special import ndtr, ndtri
+
+    mean, sd = mixture_moments(weights, means, sds * sds)
+    unit = np.where(sd > 0.0, sd, 1.0)
+    # Standardising keeps the bracket and the tolerance the same for every quantity.
+    centres = (means - mean) / unit
+    widths = np.maximum(sds / unit, 1e-9)
+    result = np.empty((len(mean), len(probabilities)))
+    starts = cornish_fisher_quantiles(weights, centres, widths * widths, probabilities)
+    for k, probability in enumerate(probabilities):
+        normal = float(ndtri(probability))
+        at = np.where(np.abs(starts[:, k] - normal) < 1.0, starts[:, k], normal)
+        low = np.full(len(mean), -1.0 / np.sqrt(max(probability, 1e-300)))
+        high = np.full(len(mean), 1.0 / np.sqrt(max(1.0 - probability, 1e-300)))
+        active = np.arange(len(mean))
+        for _ in range(200):
+            scaled = (at[active] - centres[:, active]) / widths[:, active]
+            excess = weights @ ndtr(scaled) - probability
+            density = weights @ (np.exp(-0.5 * scaled * scaled) / widths[:, active]) / np.sqrt(2.0 * np.pi)
+            above = excess > 0.0
+            high[active[above]] = at[active[above]]
+            low[active[~above]] = at[active[~above]]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                proposal = at[active] - excess / density
+            inside = (proposal > low[active]) & (proposal < high[active])
+            proposal = np.where(inside, proposal, 0.5 * (low[active] + high[active]))
+            moved = np.abs(proposal - at[active])
+            at[active] = proposal
+            active = active[moved > tolerance]
+            if not len(active):
+                break
+        result[:, k] = at
+    return mean[:, None] + sd[:, None] * result
+
+
+def cornish_fisher_quantiles(
+    weights: FloatArray, means: FloatArray, variances: FloatArray, probabilities: FloatArray
+) -> FloatArray:
+    """Return approximate quantiles (quantity, probability) of normal mixtures from their first four cumulants.
+
+    One pass and no distribution function: for millions of nearly normal mixtures. The error grows with the third
+    power of the skewness; callers measure it against ``mixture_quantiles``.
+
+    Source: Cornish and Fisher (1938), Revue de l'Institut International de Statistique 5:307-320.
+    """
+    from scipy.special import ndtri
+
+    mean = weights @ means
+    spread = means - mean
+    squares = spread * spread
+    variance = weights @ variances + weights @ squares
+    third = weights @ (spread * (squares + 3.0 * variances))
+    fourth = weights @ (squares * squares + 6.0 * squares * variances + 3.0 * variances * variances)
+    sd = np.sqrt(variance)
+    unit = np.where(sd > 0.0, sd, 1.0)
+    skewness, excess = third / unit**3, fourth / unit**4 - 3.0 * (sd > 0.0)
+    z = np.asarray(ndtri(probabilities))
+    standard = (
+        z
+        + skewness[:, None] * (z**2 - 1.0) / 6.0
+        + excess[:, None] * (z**3 - 3.0 * z) / 24.0
+        - skewness[:, None] ** 2 * (2.0 * z**3 - 5.0 * z) / 36.0
+    )
+    return np.asarray(mean[:, None] + sd[:, None] * standard)
