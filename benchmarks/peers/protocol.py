@@ -69,12 +69,17 @@ def read_task() -> Task:
     with (folder / "data.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     data = {
-        name: np.array(values) if name == fields["group"] else np.array(values, float)
+        name: as_levels(values) if name == fields["group"] else np.array(values, float)
         for name, values in zip(header, zip(*rows, strict=True), strict=True)
     }
     for count in ("repeats", "draws"):
         fields[count] = int(fields[count])
     return Task(folder=folder, priors=lines, data=data, **fields)
+
+
+def as_levels(values: tuple[str, ...]) -> np.ndarray:
+    """Integers where every level is one, as a user's table would have them."""
+    return np.array(values, int) if all(value.isdigit() for value in values) else np.array(values)
 
 
 def time_fits(fit: Callable[[int], object], repeats: int) -> tuple[list[float], object]:
