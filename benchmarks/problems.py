@@ -146,7 +146,7 @@ def simulate_radon(n_rows: int = 919, n_counties: int = 85) -> Columns:
 def load_problems(
     names: tuple[str, ...], radon_path: Path | None = None, sleepstudy_path: Path | None = None
 ) -> list[Problem]:
-    """The problems asked for, in order; radon's file may also be named by PARTIALPOOL_RADON."""
+    """The problems asked for whose data are there; radon's file may also be named by PARTIALPOOL_RADON."""
     if radon_path is None and os.environ.get("PARTIALPOOL_RADON"):
         radon_path = Path(os.environ["PARTIALPOOL_RADON"])
     makers = {
@@ -154,4 +154,10 @@ def load_problems(
         "sleepstudy": lambda: sleepstudy(sleepstudy_path),
         "radon": lambda: radon(radon_path),
     }
-    return [makers[name]() for name in names]
+    problems = []
+    for name in names:
+        try:
+            problems.append(makers[name]())
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            print(f"skipped: {name} ({error})")
+    return problems

@@ -100,7 +100,7 @@ def is_installed(peer: Peer, pythons: dict[str, str]) -> bool:
     return subprocess.run([interpreter, *code], capture_output=True).returncode == 0
 
 
-def write_task(folder: Path, problem: Problem, repeats: int, draws: int) -> None:
+def write_task(folder: Path, problem: Problem, seed: int, repeats: int, draws: int) -> None:
     fields = {
         "name": problem.name,
         "formula": problem.formula,
@@ -109,6 +109,7 @@ def write_task(folder: Path, problem: Problem, repeats: int, draws: int) -> None
         "group": problem.group,
         "standard_error": problem.standard_error,
         "parametrisation": problem.parametrisation,
+        "seed": seed,
         "repeats": repeats,
         "draws": draws,
         **problem.priors,
@@ -137,19 +138,19 @@ def run_process(command: list[str], timeout: float) -> tuple[str, float, float]:
 
 
 def run_round(
-    record: Record, problem: Problem, options: argparse.Namespace, pythons: dict[str, str]
+    record: Record, problem: Problem, seed: int, options: argparse.Namespace, pythons: dict[str, str]
 ) -> float:
     """One whole-process run (a single fit), then one with warm repeats; the seconds spent."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command = [*record.peer.command(pythons), name]
-        write_task(folder, problem, 0, options.draws)
+        write_task(folder, problem, seed, 0, options.draws)
         _, wall, cpu = run_process(command, options.timeout)
         record.whole.append(wall)
         record.whole_cpu.append(cpu)
         patient = wall > options.patience
-        write_task(folder, problem, 1 if patient else options.repeats, options.draws)
+        write_task(folder, problem, seed, 1 if patient else options.repeats, options.draws)
         output, _, _ = run_process(command, options.timeout)
         record.answer = json.loads(output.strip().splitlines()[-1])
         record.warm.append(median(record.answer["warm_seconds"]))
@@ -178,7 +179,7 @@ def run_problem(problem: Problem, peers: list[Peer], options: argparse.Namespace
         for record in list(active):
             print(f"  {problem.name}, round {number + 1}: {record.peer.name}", file=sys.stderr)
             try:
-                seconds = run_round(record, problem, options, pythons)
+                seconds = run_round(record, problem, 1000 * number, options, pythons)
             except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
                 record.failure = str(error)
                 active.remove(record)

@@ -38,7 +38,7 @@ def main() -> None:
             progressbar=False,
         )
 
-    seconds, result = time_fits(fit, task.repeats)
+    seconds, result = time_fits(fit, task)
     theirs = {
         "Intercept": "Intercept",
         task.predictor: task.predictor,

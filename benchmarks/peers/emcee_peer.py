@@ -35,7 +35,7 @@ def main() -> None:
         sampler.run_mcmc(start, BURN_IN + STEPS)
         return sampler.get_chain(discard=BURN_IN)
 
-    seconds, chain = time_fits(fit, task.repeats)
+    seconds, chain = time_fits(fit, task)
     draws = {"Intercept": chain[:, :, 0].T, task.scale_name("Intercept"): np.exp(chain[:, :, 1].T)}
     report_draws(task, "emcee", emcee.__version__, seconds, draws)
 

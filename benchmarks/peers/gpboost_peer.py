@@ -21,7 +21,7 @@ def main() -> None:
         model.fit(y=task.data[task.response], X=design)
         return model
 
-    seconds, model = time_fits(fit, task.repeats)
+    seconds, model = time_fits(fit, task)
     sigma, *scales = np.sqrt(np.ravel(model.get_cov_pars(format_pandas=False))[:3])
     coefficients = np.ravel(model.get_coef(format_pandas=False))[:2]
     names = [name for name in task.priors if not name.startswith("cor(")]

@@ -65,7 +65,7 @@ fit <- function(seed) {
   coda.samples(compiled, monitored, task$draws, progress.bar = "none")
 }
 
-timed <- time_fits(fit, task$repeats)
+timed <- time_fits(fit, task)
 chain <- timed$result[[1]][, if (task$predictor == "") monitored else
   c("beta[1]", "beta[2]", "tau[1]", "tau[2]", "rho", "sigma")]
 colnames(chain) <- names(task$priors)

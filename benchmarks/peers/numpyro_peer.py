@@ -64,11 +64,11 @@ def sample(sampler: MCMC, seed: int) -> dict[str, jax.Array]:
 
 def main() -> None:
     task = read_task()
-    seconds, draws = time_fits(lambda seed: sample(make_sampler(task), seed), task.repeats)
+    seconds, draws = time_fits(lambda seed: sample(make_sampler(task), seed), task)
     sampling = []
     if task.repeats:
         sampler = make_sampler(task)
-        sampling, _ = time_fits(lambda seed: sample(sampler, seed), task.repeats)
+        sampling, _ = time_fits(lambda seed: sample(sampler, seed), task)
     report_draws(task, "numpyro", numpyro.__version__, seconds, draws, sampling_seconds=sampling)
 
 

@@ -19,7 +19,7 @@ def main() -> None:
         posterior.summary(effects=True)
         return posterior, posterior.draws(task.draws)
 
-    seconds, (posterior, draws) = time_fits(fit, task.repeats)
+    seconds, (posterior, draws) = time_fits(fit, task)
     by_chain = {name: draws[name].reshape(1, -1) for name in task.priors}
     effective = getattr(posterior.engine, "effective_draws", None)
     report_draws(task, "partialpool", pp.__version__, seconds, by_chain, engine_effective_draws=effective)

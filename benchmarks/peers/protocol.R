@@ -3,10 +3,11 @@
 read_task <- function() {
   folder <- commandArgs(trailingOnly = TRUE)[1]
   lines <- read.dcf(file.path(folder, "problem.txt"))[1, ]
-  fields <- c("name", "formula", "response", "predictor", "group", "standard_error", "parametrisation", "repeats",
-              "draws")
+  fields <- c("name", "formula", "response", "predictor", "group", "standard_error", "parametrisation", "seed",
+              "repeats", "draws")
   task <- as.list(lines[fields])
   task$folder <- folder
+  task$seed <- as.integer(task$seed)
   task$repeats <- as.integer(task$repeats)
   task$draws <- as.integer(task$draws)
   task$priors <- lines[setdiff(names(lines), fields)]
@@ -26,10 +27,10 @@ scale_name <- function(task, coefficient) {
 }
 
 # One warm-up fit, then the timed ones; the seconds and the last result
-time_fits <- function(fit, repeats) {
-  result <- fit(0)
+time_fits <- function(fit, task) {
+  result <- fit(task$seed)
   seconds <- numeric(0)
-  for (seed in seq_len(repeats)) {
+  for (seed in task$seed + seq_len(task$repeats)) {
     start <- Sys.time()
     result <- fit(seed)
     seconds <- c(seconds, as.numeric(Sys.time() - start, units = "secs"))

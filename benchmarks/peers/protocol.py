@@ -26,6 +26,7 @@ FIELDS = (
     "group",
     "standard_error",
     "parametrisation",
+    "seed",
     "repeats",
     "draws",
 )
@@ -41,6 +42,7 @@ class Task:
     group: str
     standard_error: str
     parametrisation: str
+    seed: int
     repeats: int
     draws: int
     priors: dict[str, str]
@@ -72,7 +74,7 @@ def read_task() -> Task:
         name: as_levels(values) if name == fields["group"] else np.array(values, float)
         for name, values in zip(header, zip(*rows, strict=True), strict=True)
     }
-    for count in ("repeats", "draws"):
+    for count in ("seed", "repeats", "draws"):
         fields[count] = int(fields[count])
     return Task(folder=folder, priors=lines, data=data, **fields)
 
@@ -82,11 +84,11 @@ def as_levels(values: tuple[str, ...]) -> np.ndarray:
     return np.array(values, int) if all(value.isdigit() for value in values) else np.array(values)
 
 
-def time_fits(fit: Callable[[int], object], repeats: int) -> tuple[list[float], object]:
-    """One warm-up fit, then ``repeats`` timed ones, each with its seed; the seconds and the last result."""
-    result = fit(0)
+def time_fits(fit: Callable[[int], object], task: Task) -> tuple[list[float], object]:
+    """One warm-up fit, then the timed ones, each with its seed; the seconds and the last result."""
+    result = fit(task.seed)
     seconds = []
-    for seed in range(1, repeats + 1):
+    for seed in range(task.seed + 1, task.seed + 1 + task.repeats):
         start = time.perf_counter()
         result = fit(seed)
         seconds.append(time.perf_counter() - start)

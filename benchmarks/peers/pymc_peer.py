@@ -61,11 +61,11 @@ def main() -> None:
             progress_bar=False,
         )
 
-    seconds, result = time_fits(lambda seed: sample(compile_model(), seed), task.repeats)
+    seconds, result = time_fits(lambda seed: sample(compile_model(), seed), task)
     sampling = []
     if task.repeats:
         compiled = compile_model()
-        sampling, _ = time_fits(lambda seed: sample(compiled, seed), task.repeats)
+        sampling, _ = time_fits(lambda seed: sample(compiled, seed), task)
     draws = {name: result.posterior[name].to_numpy() for name in task.priors}
     divergences = int(result.sample_stats["diverging"].sum())
     version = f"{pm.__version__} + nutpie {nutpie.__version__}"

@@ -19,7 +19,7 @@ def main() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        seconds, result = time_fits(fit, task.repeats)
+        seconds, result = time_fits(fit, task)
     covariance = np.asarray(result.cov_re)
     scales = np.sqrt(np.diag(covariance))
     values = [*result.fe_params, *scales, covariance[0, 1] / scales.prod(), np.sqrt(result.scale)]
