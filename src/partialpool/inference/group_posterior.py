@@ -124,12 +124,31 @@ def _quadratic(vectors: Sequence[FloatArray] | FloatArray, covariance: FloatArra
     return total
 
 
+class EffectFactors(NamedTuple):
+    """On the formula's scale, for each node and design class: ``root`` (effect, effect, node, class) with root root'
+    the effects' conditional covariance over sigma^2, and ``pull`` (effect, projection, node, class), which takes the
+    projections' residuals to the effects' conditional means."""
+
+    root: FloatArray
+    pull: FloatArray
+
+
+def factor_effects(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> EffectFactors:
+    """Factor the effects' conditional distribution once for a set of nodes and design classes."""
+    scaled = effect_covariance_root(cross, points, classes)
+    back = np.linalg.inv(cross.scaling.effects)[:, :, None, None]
+    root = multiply(back, scaled) if cross.n_effects > 1 else scaled * back
+    design = cross.class_root[:, :, None, classes]
+    # C (R C)' is cheaper than K R' by a product of full matrices
+    return EffectFactors(root, multiply(root, multiply(design, scaled).swapaxes(0, 1)))
+
+
 def effects_given_nodes(
     marginal: GaussianMarginal,
     points: HyperPoints,
     conditional: CoefficientConditional,
     population: FloatArray,
-    groups: IntArray | slice,
+    groups: slice,
     coefficients_known: bool = False,
 ) -> ConditionalMoments:
     """Return the moments of every effect k plus population[:, k]'beta for each group, given each node.
@@ -139,29 +158,21 @@ def effects_given_nodes(
     serves all of them.
     """
     cross = marginal.cross
-    scaling = cross.scaling
     n_effects = cross.n_effects
     classes = cross.class_of[groups]
     shared = cross.n_classes < len(classes)
-    within: IntArray | slice = slice(None) if shared else classes
-    back = np.linalg.inv(scaling.effects)
-    root = effect_covariance_root(cross, points, within)
-    root = np.tensordot(back, root, axes=1)
-    noise = np.sum(root * root, axis=1) * points.residual_sd[:, None] ** 2
-    x = np.linalg.solve(scaling.population.T, population)
+    factors = factor_effects(cross, points, slice(None) if shared else classes)
+    noise = np.sum(factors.root**2, axis=1) * points.residual_sd[:, None] ** 2
+    x = np.linalg.solve(cross.scaling.population.T, population)
     shifted = conditional.basis @ conditional.mean - conditional.shift
-    centre = (scaling.reference[:, None] + shifted).T @ x
+    centre = (cross.scaling.reference[:, None] + shifted).T @ x
     on_basis = conditional.basis.T @ x
     projection = cross.projection[..., groups]
     left = [projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(n_effects)]
     on_projection = [conditional.basis.T @ projection[m, :-1] for m in range(n_effects)]
-    # (effect, projection, node, class): K R' with its first index on the formula's scale
-    scaled_root = np.tensordot(scaling.effects, root, axes=1)
-    covariance = multiply(root, scaled_root.swapaxes(0, 1))
-    pull = multiply(covariance, cross.class_root[:, :, None, within].swapaxes(0, 1))
     means, variances = [], []
     for k in range(n_effects):
-        toward, variance = pull[k], noise[k]
+        toward, variance = factors.pull[k], noise[k]
         if shared:
             toward, variance = toward[..., classes], variance[..., classes]
         means.append(centre[:, k, None] + sum(toward[m] * left[m] for m in range(n_effects)))
@@ -175,16 +186,15 @@ def effects_given_nodes(
     return ConditionalMoments(np.concatenate(means, axis=1), np.concatenate(variances, axis=1))
 
 
-def pooling_weights_given_nodes(cross: CrossProducts, points: HyperPoints, effect: int) -> FloatArray:
-    """Return the weight of a group's own estimate in its conditional mean, (node, design_class).
+def pooling_weights_given_nodes(cross: CrossProducts, points: HyperPoints, classes: slice) -> FloatArray:
+    """Return the weight of a group's own estimate in its conditional mean, (effect, node, design_class).
 
-    For an intercept alone this is n tau^2 / (n tau^2 + sigma^2); for one of several effects the diagonal of K R'R.
+    For an intercept alone this is n tau^2 / (n tau^2 + sigma^2); for several effects the diagonal of K R'R.
     """
-    covariance = effect_covariance(cross, points, slice(None))
-    root = cross.class_root[:, :, None, :]
-    shrink = multiply(covariance, multiply(root.swapaxes(0, 1), root))
-    back = np.linalg.inv(cross.scaling.effects)
-    return np.einsum("i,ijnc,j->nc", back[effect], shrink, cross.scaling.effects[:, effect])
+    pull = factor_effects(cross, points, classes).pull
+    toward = multiply(pull, cross.class_root[:, :, None, classes])
+    weights = multiply(toward, cross.scaling.effects[:, :, None, None])
+    return np.stack([weights[k, k] for k in range(cross.n_effects)])
 
 
 def raw_estimates(
@@ -214,10 +224,14 @@ def raw_estimates(
 
 
 class JointDraws(NamedTuple):
-    """Draws of the formula's coefficients (draw, coefficient) and of effects (draw, group, effect)."""
+    """Draws of the formula's coefficients (coefficient, draw) and of effects (effect, draw, group)."""
 
     coefficients: FloatArray
     effects: FloatArray
+
+
+# Draw-group products worked on at a time, so that the dozen arrays of a block stay in a core's cache.
+_DRAW_BLOCK = 2**16
 
 
 def draw_jointly(
@@ -233,42 +247,40 @@ def draw_jointly(
     """
     cross = marginal.cross
     conditional = marginal.coefficients_given(points)
-    n_draws = points.n_nodes
     basis = conditional.mean
     if len(basis):
         root = np.linalg.cholesky(np.moveaxis(conditional.covariance, -1, 0))
         basis = basis + np.einsum("nij,jn->in", root, rng.standard_normal(basis.shape))
     coefficients = _all_coefficients(marginal, conditional, basis, points)
-    if not cross.n_effects:
-        return JointDraws(coefficients.T, np.empty((n_draws, 0, 0)))
     centre = conditional.mean if coefficients_known else basis
     shifted = conditional.basis @ centre - conditional.shift
-    scaled = _draw_effects(cross, points, shifted, groups, rng)
-    back = np.linalg.inv(cross.scaling.effects)
-    return JointDraws(coefficients.T, np.moveaxis(np.tensordot(back, scaled, axes=1), 0, -1))
+    effects = np.empty((cross.n_effects, points.n_nodes, len(groups) if cross.n_effects else 0))
+    length = max(1, _DRAW_BLOCK // points.n_nodes)
+    for start in range(0, effects.shape[2], length):
+        block = slice(start, start + length)
+        _draw_effects(cross, points, shifted, groups[block], rng, effects[:, :, block])
+    return JointDraws(coefficients, effects)
 
 
 def _draw_effects(
-    cross: CrossProducts, points: HyperPoints, shifted: FloatArray, groups: IntArray, rng: np.random.Generator
-) -> FloatArray:
-    """Draw scaled effects (effect, draw, group)."""
-    classes = cross.class_of[groups]
-    shared = cross.n_classes < len(classes)
-    root = effect_covariance_root(cross, points, slice(None) if shared else classes)
-    design = cross.class_root[:, :, None, :] if shared else cross.class_root[:, :, None, classes]
-    toward = multiply(multiply(root, root.swapaxes(0, 1)), design.swapaxes(0, 1))
+    cross: CrossProducts,
+    points: HyperPoints,
+    shifted: FloatArray,
+    groups: IntArray,
+    rng: np.random.Generator,
+    out: FloatArray,
+) -> None:
+    """Draw the effects of some groups into ``out`` (effect, draw, group)."""
+    classes, class_of = np.unique(cross.class_of[groups], return_inverse=True)
+    root, pull = factor_effects(cross, points, classes)
     root = root * points.residual_sd[:, None]
-    if shared:
-        root, toward = root[..., classes], toward[..., classes]
+    if len(classes) < len(groups):
+        root, pull = root[..., class_of], pull[..., class_of]
     projection = cross.projection[..., groups]
     left = [projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(cross.n_effects)]
-    noise = rng.standard_normal((cross.n_effects, points.n_nodes, len(groups)))
-    return np.asarray(
-        [
-            sum(toward[i, m] * left[m] + root[i, m] * noise[m] for m in range(cross.n_effects))
-            for i in range(cross.n_effects)
-        ]
-    )
+    noise = [rng.standard_normal(left[0].shape) for _ in left]
+    for k in range(cross.n_effects):
+        out[k] = sum(pull[k, m] * left[m] + root[k, m] * noise[m] for m in range(cross.n_effects))
 
 
 def _all_coefficients(

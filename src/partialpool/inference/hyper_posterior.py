@@ -17,6 +17,7 @@ import numpy as np
 from partialpool.errors import ComputationError
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.inference.textbook_grid import NaturalGrid, integrate_on_natural_grid
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles, integrate_on_grid
@@ -57,9 +58,11 @@ class HyperPosterior:
 
 
 def integrate_hyperparameters(
-    space: HyperSpace, marginal: GaussianMarginal, moments: tuple[int, ...], effective_target: float = EFFECTIVE_TARGET
+    space: HyperSpace, marginal: GaussianMarginal, moments: tuple[int, ...], method: str = "auto"
 ) -> HyperPosterior:
     """Integrate the hyperparameters; ``moments`` counts the finite posterior moments of each.
+
+    ``method`` is 'auto', 'importance' or 'grid' (the textbook grid), as in ``choose``.
 
     Raises ``ComputationError`` when the integration does not reach its accuracy.
     """
@@ -71,11 +74,13 @@ def integrate_hyperparameters(
     if space.dimension == 0:
         return _closed_form(space, marginal)
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        if method == "grid":
+            return _from_textbook(space, integrate_on_natural_grid(space, log_density))
         mode = find_mode(log_density, space.starts())
-        if space.dimension <= 2:
+        if space.dimension <= 2 and method == "auto":
             grid = integrate_on_grid(log_density, mode, _growth(space, moments))
             return _from_grid(space, grid, mode.n_evaluations)
-        sample = integrate_by_importance(log_density, mode, effective_target)
+        sample = integrate_by_importance(log_density, mode, EFFECTIVE_TARGET)
     return _from_importance(space, sample, mode.n_evaluations)
 
 
@@ -139,6 +144,13 @@ def _from_grid(space: HyperSpace, grid: Grid, n_before: int) -> HyperPosterior:
     reason = f"{space.dimension} hyperparameter{plural}, effects integrated out in closed form"
     engine = Engine("adaptive grid", reason, evidence, "converged", float("inf"))
     return HyperPosterior(space, grid.nodes, grid.weights, grid.log_integral, grid, engine)
+
+
+def _from_textbook(space: HyperSpace, grid: NaturalGrid) -> HyperPosterior:
+    evidence = {"nodes": float(len(grid.weights)), "upper end": grid.upper}
+    reason = "asked for: equally spaced values of the sd; draws take sd, coefficients and effects in turn"
+    engine = Engine("textbook grid", reason, evidence, "converged", float("inf"))
+    return HyperPosterior(space, grid.coordinates, grid.weights, grid.log_integral, None, engine)
 
 
 def _from_importance(space: HyperSpace, sample: WeightedNodes, n_before: int) -> HyperPosterior:

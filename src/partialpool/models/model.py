@@ -60,8 +60,13 @@ class Model:
     moments: tuple[int, ...]
 
 
-def build_model(design: Design, priors: Mapping[str, Prior | str] | None, pooling: Pooling) -> Model:
+def build_model(
+    design: Design, priors: Mapping[str, Prior | str] | None, pooling: Pooling, *, estimated: bool = False
+) -> Model:
     """Join a design to its priors.
+
+    ``estimated`` says that population parameters will be estimates (empirical Bayes): priors are checked as names and
+    then replaced by flat ones, whose propriety does not matter.
 
     Raises:
         NotYetError: the formula has several grouping factors.
@@ -78,7 +83,9 @@ def build_model(design: Design, priors: Mapping[str, Prior | str] | None, poolin
     scales = measure_scales(design)
     slots = _parameter_slots(design, group, scales)
     resolved = resolve_priors(priors, slots)
-    used = {slot.name: resolved[slot.name] for slot in slots if _in_use(slot, design, pooling, group)}
+    used = {slot.name: resolved[slot.name] for slot in slots if _in_use(slot, design, pooling)}
+    if estimated:
+        used = {name: LKJ(1.0) if isinstance(prior, LKJ) else Flat() for name, prior in used.items()}
     for name, prior in used.items():
         if caution := prior_caution(prior):
             warnings.warn(f"prior for {name}: {caution}", PriorWarning, stacklevel=3)
@@ -95,7 +102,7 @@ def build_model(design: Design, priors: Mapping[str, Prior | str] | None, poolin
         fixed_effect_sds=_known_sds(group, used, scales) if known and group is not None else None,
         fixed_coefficients=_known_coefficients(design, group, used) if known and group is not None else (),
     )
-    if group is not None and not known:
+    if group is not None and not known and not estimated:
         _check_propriety(design, group, used)
     if known and group is not None:
         _check_each_group_identifies(group, used)
@@ -148,7 +155,7 @@ def _correlation_slot(group: GroupDesign, block: tuple[int, ...]) -> ParameterSl
     return ParameterSlot(name, "correlation", "cor", DEFAULT_CORRELATION_PRIOR, tuple(aliases))
 
 
-def _in_use(slot: ParameterSlot, design: Design, pooling: Pooling, group: GroupDesign | None) -> bool:
+def _in_use(slot: ParameterSlot, design: Design, pooling: Pooling) -> bool:
     """Say whether a parameter exists under this pooling."""
     if slot.cls == "sigma":
         return True

@@ -200,7 +200,7 @@ def refine(grid: Grid) -> tuple[tuple[FloatArray, ...], FloatArray]:
     axes, values = [], np.maximum(grid.log_density, grid.log_density.max() - 60.0)
     for k, axis in enumerate(grid.axes):
         operator = _lagrange_operator(len(axis), factor)
-        values = np.moveaxis(np.tensordot(operator, values, axes=(1, k)), 0, k)
+        values = operator @ values if k == 0 else values @ operator.T
         axes.append(np.linspace(axis[0], axis[-1], len(operator)))
     probabilities = np.exp(values - values.max())
     return tuple(axes), probabilities / probabilities.sum()

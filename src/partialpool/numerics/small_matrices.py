@@ -81,9 +81,11 @@ def log_determinant(factor: LDL) -> FloatArray:
 
 def multiply(left: FloatArray, right: FloatArray) -> FloatArray:
     """Multiply stacks of small matrices: (i, k, ...) times (k, j, ...) is (i, j, ...)."""
-    return np.asarray(
-        [
-            [sum(left[i, k] * right[k, j] for k in range(left.shape[1])) for j in range(right.shape[1])]
-            for i in range(left.shape[0])
-        ]
-    )
+    stack = np.broadcast_shapes(left.shape[2:], right.shape[2:])
+    product = np.empty((left.shape[0], right.shape[1], *stack))
+    for i in range(left.shape[0]):
+        for j in range(right.shape[1]):
+            np.multiply(left[i, 0], right[0, j], out=product[i, j])
+            for k in range(1, left.shape[1]):
+                product[i, j] += left[i, k] * right[k, j]
+    return product

@@ -1,0 +1,87 @@
+"""Hierarchical (multilevel, partially pooled) Bayesian models: exact posteriors in the time of a point estimate.
+
+    import partialpool as pp
+    fit = pp.fit("effect ~ 1 + (1 | school)", schools, standard_error="se")
+
+Everything but ``fit``, ``describe`` and ``load`` is imported when first used, so that importing costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from partialpool.fit import describe, fit, load
+
+if TYPE_CHECKING:
+    from partialpool import datasets, errors
+    from partialpool.inference.engine import Engine
+    from partialpool.models.priors import (
+        LKJ,
+        Cauchy,
+        Exponential,
+        Flat,
+        Gamma,
+        HalfCauchy,
+        HalfNormal,
+        HalfStudentT,
+        InverseGamma,
+        Normal,
+        PCPrior,
+        StudentT,
+        Uniform,
+        VariancePower,
+    )
+    from partialpool.results.posterior import Posterior
+
+__version__ = "0.1.0"
+
+_PRIORS = (
+    "LKJ", "Cauchy", "Exponential", "Flat", "Gamma", "HalfCauchy", "HalfNormal", "HalfStudentT", "InverseGamma",
+    "Normal", "PCPrior", "StudentT", "Uniform", "VariancePower",
+)  # fmt: skip
+_HOMES = {
+    **dict.fromkeys(_PRIORS, "partialpool.models.priors"),
+    "Posterior": "partialpool.results.posterior",
+    "Engine": "partialpool.inference.engine",
+}
+_MODULES = ("datasets", "errors")
+
+__all__ = [
+    "LKJ",
+    "Cauchy",
+    "Engine",
+    "Exponential",
+    "Flat",
+    "Gamma",
+    "HalfCauchy",
+    "HalfNormal",
+    "HalfStudentT",
+    "InverseGamma",
+    "Normal",
+    "PCPrior",
+    "Posterior",
+    "StudentT",
+    "Uniform",
+    "VariancePower",
+    "__version__",
+    "datasets",
+    "describe",
+    "errors",
+    "fit",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"partialpool.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'partialpool' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,111 @@
+"""From data and a formula to a posterior: runs the stages, once, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from partialpool.inputs.describe import FormulaDescription
+    from partialpool.models.priors import Prior
+    from partialpool.results.posterior import Posterior
+
+Method = Literal["auto", "grid", "importance", "empirical_bayes"]
+
+
+def fit(
+    formula: str,
+    data: Any,
+    *,
+    standard_error: Any = None,
+    size: Any = None,
+    sd: Any = None,
+    weights: Any = None,
+    counts: Any = None,
+    offset: Any = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    pooling: Literal["partial", "complete", "none"] = "partial",
+    method: Method = "auto",
+    estimator: Literal["moments", "dersimonian_laird", "ml", "reml"] | None = None,
+    sigma: Literal["common", "by group"] = "common",
+    missing: Literal["drop", "raise"] = "drop",
+    family: Literal["gaussian"] = "gaussian",
+    seed: int = 0,
+) -> Posterior:
+    """Fit a hierarchical Gaussian model and return its full posterior.
+
+    Args:
+        formula: lme4's language, such as ``"effect ~ 1 + (1 | school)"`` or ``"y ~ x + (1 + x | g)"``.
+        data: a pandas, polars or pyarrow frame, anything else that narwhals reads, or a dict of arrays.
+        standard_error: known standard errors of the response, a column name or an array (row,); there is then no
+            sigma.
+        size, sd: when rows are groups' summaries: how many raw rows each stands for and their sd; the response is
+            their mean.
+        weights: precision weights; the variance of a row is sigma^2 / weight, as in lme4.
+        counts: frequency weights; a row stands for this many equal rows.
+        offset: added to the linear predictor with coefficient 1.
+        priors: by parameter name (``"sd(school)"``) or class (``"coefficients"``, ``"sd"``, ``"cor"``, ``"sigma"``), as
+            objects (``pp.HalfCauchy(5)``) or text; what is not given gets a printed default on the data's scale.
+        pooling: ``"partial"``; ``"complete"`` ignores the groups; ``"none"`` gives every group its own coefficients, each
+            with the coefficient's prior.
+        method: ``"auto"`` takes a closed form without unknown hyperparameters, an adaptive grid for one or two,
+            importance sampling beyond; ``"importance"`` forces the last; ``"grid"`` is the textbook algorithm (sd on a
+            grid, then mean, then effects, by draws); ``"empirical_bayes"`` puts an estimate in place of the
+            population's posterior.
+        estimator: for empirical Bayes: ``"moments"``, ``"dersimonian_laird"``, ``"ml"`` or ``"reml"`` (the default).
+        sigma: ``"by group"`` gives every group its own residual sd (with ``pooling="none"`` only).
+        missing: ``"drop"`` leaves incomplete rows out and warns with their number; ``"raise"`` refuses.
+        family: ``"gaussian"``.
+        seed: of the draws; the same seed gives the same draws.
+
+    Raises:
+        DataError, FormulaError, PriorError, IdentificationError: the input cannot be used, before any computing.
+        NotYetError: the model is understood but not computed yet.
+        ComputationError: the integration did not reach its accuracy.
+    """
+    from partialpool.inference.choose import run_engine
+    from partialpool.inputs.design import build_design
+    from partialpool.inputs.formula import parse_formula
+    from partialpool.inputs.observations import read_observations
+    from partialpool.models.arguments import check_arguments
+    from partialpool.results.posterior import Posterior
+
+    check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, family=family)
+    observations = read_observations(
+        data,
+        parse_formula(formula),
+        standard_error=standard_error,
+        size=size,
+        sd=sd,
+        weights=weights,
+        counts=counts,
+        offset=offset,
+        missing=missing,
+    )
+    design = build_design(parse_formula(formula), observations)
+    outcome = run_engine(design, priors, pooling=pooling, method=method, estimator=estimator, sigma=sigma)
+    return Posterior(observations, *outcome, method=method, seed=seed)
+
+
+def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
+    """Show how a formula is understood on some data: columns, factors, levels, counts and parameter names.
+
+    ``roles`` are those of ``fit``: ``standard_error``, ``size``, ``sd``, ``weights``, ``counts``, ``offset``, ``missing``.
+    """
+    from partialpool.inputs.describe import describe_formula
+    from partialpool.inputs.design import build_design
+    from partialpool.inputs.formula import parse_formula
+    from partialpool.inputs.observations import read_observations
+
+    parsed = parse_formula(formula)
+    return describe_formula(build_design(parsed, read_observations(data, parsed, **roles)))
+
+
+def load(path: Any) -> Posterior:
+    """Read a fit that ``Posterior.save`` wrote; it predicts identically.
+
+    Raises ``OutputError`` when the file is absent, incomplete or not a saved fit.
+    """
+    from partialpool.results.storage import load_posterior
+
+    return load_posterior(path)

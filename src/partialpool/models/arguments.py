@@ -1,0 +1,42 @@
+"""The words that a fit's arguments may be, checked before anything is read."""
+
+from __future__ import annotations
+
+import difflib
+
+from partialpool.errors import DataError, NotYetError
+
+_CHOICES = {
+    "pooling": ("partial", "complete", "none"),
+    "method": ("auto", "grid", "importance", "empirical_bayes"),
+    "estimator": (None, "moments", "dersimonian_laird", "ml", "reml"),
+    "sigma": ("common", "by group"),
+}
+
+
+def check_arguments(*, pooling: str, method: str, estimator: str | None, sigma: str, family: str) -> None:
+    """Raise ``DataError`` for a word that is not a choice or for choices that contradict each other."""
+    given = {"pooling": pooling, "method": method, "estimator": estimator, "sigma": sigma}
+    for argument, value in given.items():
+        if value not in _CHOICES[argument]:
+            raise DataError(f"{argument}={value!r} is not a choice{_suggest(value, _CHOICES[argument])}")
+    if family != "gaussian":
+        raise NotYetError(f"family={family!r}: only 'gaussian' is computed yet")
+    if estimator is not None and method != "empirical_bayes":
+        raise DataError(f"estimator={estimator!r} belongs to method='empirical_bayes': add it, or drop the estimator")
+    if method == "empirical_bayes" and pooling != "partial":
+        raise DataError(f"method='empirical_bayes' estimates a population, which pooling={pooling!r} has not")
+    if sigma == "by group" and pooling != "none":
+        raise NotYetError(
+            "sigma='by group' is computed for pooling='none' only: give standard_error= with each group's own, or a "
+            "common sigma"
+        )
+    if sigma == "by group" and method != "auto":
+        raise DataError(f"sigma='by group' has one method: leave method='auto' instead of {method!r}")
+
+
+def _suggest(value: object, choices: tuple[str | None, ...]) -> str:
+    words = [choice for choice in choices if choice is not None]
+    close = difflib.get_close_matches(str(value), words, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else ""
+    return f"{hint}: choose from {', '.join(map(repr, words))}"

@@ -1,0 +1,1 @@
+"""The posterior as users meet it: tables, predictions, draws, exports, files."""

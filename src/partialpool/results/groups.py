@@ -1,0 +1,146 @@
+"""The table of groups: raw and partially pooled estimates, intervals and pooling weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from partialpool.inference.group_posterior import pooling_weights_given_nodes, raw_estimates
+from partialpool.inference.hyper_posterior import integrate_hyperparameters
+from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
+from partialpool.inference.cross_products import build_cross_products
+from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.models.model import build_model
+from partialpool.numerics.arrays import FloatArray
+from partialpool.results.parameters import check_quantiles, quantile_columns
+from partialpool.results.summary import summarise_effects
+from partialpool.results.table import Table
+
+if TYPE_CHECKING:
+    from partialpool.inputs.design import GroupDesign
+    from partialpool.results.posterior import Posterior
+
+# Nodes over which pooling weights are averaged: they vary slowly.
+_WEIGHT_NODES = 512
+
+
+class RawEstimates(NamedTuple):
+    """Each group's own estimate of each effect and its sd, (effect, group); NaN where its rows do not determine it."""
+
+    mean: FloatArray
+    sd: FloatArray
+
+
+def tabulate_groups(posterior: Posterior, factor: str | None, *, quantiles: Sequence[float]) -> Table:
+    """Return n, raw, raw_sd, mean, sd, quantiles and weight of every group (and effect)."""
+    posterior.check_factor(factor)
+    probabilities = check_quantiles(quantiles)
+    group = _group(posterior)
+    summary = summarise_effects(posterior, "theta", probabilities)
+    raw = estimate_raw(posterior)
+    weights = average_weights(posterior)
+    columns = {
+        "n": np.tile(posterior.marginal.cross.group_rows, len(group.names)).astype(int),
+        "raw": raw.mean.ravel(),
+        "raw_sd": raw.sd.ravel(),
+        "mean": summary.mean.ravel(),
+        "sd": summary.sd.ravel(),
+    }
+    for k, name in enumerate(quantile_columns(quantiles)):
+        columns[name] = summary.quantiles[:, :, k].ravel()
+    columns["weight"] = weights.ravel()
+    return _by_group(group, columns)
+
+
+def compare_pooling(posterior: Posterior, factor: str | None) -> Table:
+    """Return none (raw), complete and partial estimates of every group with their sds, and the weight."""
+    posterior.check_factor(factor)
+    group = _group(posterior)
+    raw = estimate_raw(posterior)
+    partial: MixtureSummary = summarise_effects(posterior, "theta", np.empty(0))
+    complete_mean, complete_sd = _complete_pooling(posterior, group)
+    columns = {
+        "none": raw.mean.ravel(),
+        "none_sd": raw.sd.ravel(),
+        "complete": np.repeat(complete_mean, group.n_levels),
+        "complete_sd": np.repeat(complete_sd, group.n_levels),
+        "partial": partial.mean.ravel(),
+        "partial_sd": partial.sd.ravel(),
+        "weight": average_weights(posterior).ravel(),
+    }
+    return _by_group(group, columns)
+
+
+def estimate_raw(posterior: Posterior) -> RawEstimates:
+    """Estimate each group alone by least squares; columns that do not vary by group keep their posterior means."""
+    group, hyper, cross = _group(posterior), posterior.hyper, posterior.marginal.cross
+    conditional = posterior.marginal.coefficients_given(hyper.points)
+    mean = conditional.mean @ hyper.weights
+    shift = conditional.shift @ hyper.weights
+    shifted = conditional.basis @ mean - shift
+    coefficients = np.linalg.solve(cross.scaling.population, shifted + cross.scaling.reference)
+    residual_sd = float(hyper.weights @ hyper.points.residual_sd)
+    means, sds = [], []
+    for k in range(len(group.names)):
+        own, sd = raw_estimates(cross, shifted, float(coefficients @ posterior.theta_columns[:, k]), k)
+        means.append(own)
+        sds.append(sd * residual_sd)
+    return RawEstimates(np.array(means), np.array(sds))
+
+
+def average_weights(posterior: Posterior) -> FloatArray:
+    """Return the posterior mean of the pooling weight of each effect and group, (effect, group)."""
+    cross, group = posterior.marginal.cross, _group(posterior)
+    if posterior.model.pooling == "none":
+        return np.ones((len(group.names), group.n_levels))
+    subset = choose_nodes(posterior.hyper, _WEIGHT_NODES)
+    points = posterior.hyper.points.select(subset.nodes)
+    length = max(1, 2**20 // len(subset.nodes))
+    weights = np.empty((len(group.names), cross.n_classes))
+    for start in range(0, cross.n_classes, length):
+        part = slice(start, min(start + length, cross.n_classes))
+        given = pooling_weights_given_nodes(cross, points, part)
+        weights[:, part] = np.einsum("n,knc->kc", subset.weights, given)
+    return weights[:, cross.class_of]
+
+
+def _complete_pooling(posterior: Posterior, group: GroupDesign) -> tuple[FloatArray, FloatArray]:
+    """Fit the same rows without groups, under the same priors; return mean and sd of each effect's coefficient."""
+    model = posterior.model
+    priors = {name: prior for name, prior in model.priors.items() if not name.startswith(("sd(", "cor("))}
+    complete = build_model(model.design, priors, "complete")
+    cross = build_cross_products(model.design.measurements, model.design.population, None)
+    marginal = GaussianMarginal(cross, complete.coefficient_prior)
+    hyper = integrate_hyperparameters(complete.space, marginal, complete.moments)
+    conditional = marginal.coefficients_given(hyper.points)
+    means = np.empty((len(model.design.population.names), len(hyper.weights)))
+    variances = np.zeros_like(means)
+    integrated, sampled = list(complete.coefficient_prior.integrated), list(complete.coefficient_prior.sampled)
+    means[integrated] = conditional.coefficient_mean
+    variances[integrated] = np.einsum("iin->in", conditional.coefficient_covariance)
+    means[sampled] = hyper.points.coefficients
+    mean = means @ hyper.weights
+    sd = np.sqrt((variances + (means - mean[:, None]) ** 2) @ hyper.weights)
+    return mean @ posterior.theta_columns, sd @ posterior.theta_columns
+
+
+def _group(posterior: Posterior) -> GroupDesign:
+    if posterior.model.group is None:
+        raise ValueError("a fit without groups has no table of groups")
+    return posterior.model.group
+
+
+def _by_group(group: GroupDesign, columns: dict[str, FloatArray]) -> Table:
+    """Index lines by group, and by effect where there are several (lines then run over groups first)."""
+    keys = group.level_keys[0].tolist() if len(group.level_keys) == 1 else list(group.labels)
+    if group.names == ("Intercept",):
+        return Table((group.name,), (keys,), columns)
+    n_effects = len(group.names)
+    order = np.arange(n_effects * group.n_levels).reshape(n_effects, group.n_levels).T.ravel()
+    labels = [key for key in keys for _ in range(n_effects)]
+    effects = list(group.names) * group.n_levels
+    return Table(
+        (group.name, "coefficient"), (labels, effects), {name: values[order] for name, values in columns.items()}
+    )

@@ -1,0 +1,31 @@
+"""Parameter names and the quantile columns' names, the same in tables, draws, exports and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from partialpool.errors import DataError
+from partialpool.inputs.design import GroupDesign
+from partialpool.numerics.arrays import FloatArray
+
+
+def effect_names(kind: str, group: GroupDesign) -> list[list[str]]:
+    """Return 'u[g=level]' or 'u[g=level, x]' for each effect, then each level; ``kind`` is 'u' or 'theta'."""
+    if group.names == ("Intercept",):
+        return [[f"{kind}[{group.name}={label}]" for label in group.labels]]
+    return [[f"{kind}[{group.name}={label}, {name}]" for label in group.labels] for name in group.names]
+
+
+def quantile_columns(probabilities: Sequence[float]) -> list[str]:
+    """Return 'q5', 'q50', 'q97.5' for probabilities .05, .5, .975."""
+    return [f"q{100 * probability:.10g}" for probability in probabilities]
+
+
+def check_quantiles(probabilities: Sequence[float]) -> FloatArray:
+    """Return the probabilities as an array; raise ``DataError`` unless each lies strictly between 0 and 1."""
+    values = np.atleast_1d(np.asarray(probabilities, dtype=float))
+    if values.ndim != 1 or not np.all((values > 0.0) & (values < 1.0)):
+        raise DataError(f"quantiles={probabilities!r}: give probabilities strictly between 0 and 1, such as (0.05, 0.95)")
+    return values

@@ -1,0 +1,67 @@
+"""A fit as text: what was fitted, the priors, the table, how it was computed, how exact it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from partialpool.results.summary import summarise
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+
+_POOLING = {
+    "partial": "partially pooled",
+    "complete": "completely pooled: groups are ignored",
+    "none": "not pooled: every group on its own",
+}
+
+
+def describe_posterior(posterior: Posterior) -> str:
+    """Return the text that a fit prints."""
+    table = summarise(posterior, effects=False, quantiles=(0.05, 0.5, 0.95))
+    parts = [
+        "\n".join(_heading(posterior)),
+        "\n".join(_priors(posterior)),
+        table.render(most_lines=60),
+        "\n".join(_certificate(posterior)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _heading(posterior: Posterior) -> list[str]:
+    model = posterior.model
+    measurements = model.design.measurements
+    noise = {
+        "estimates": "known standard errors",
+        "summaries": "sigma unknown, rows are (n, mean, sd)",
+        "rows": "sigma unknown",
+    }[measurements.kind]
+    lines = [f"partialpool fit: {posterior.formula}", f"gaussian, {noise}; {_POOLING[model.pooling]}"]
+    n_rows = len(measurements.response)
+    used = f"{n_rows:,} rows" if n_rows != 1 else "1 row"
+    if measurements.counts is not None:
+        used += f" standing for {measurements.counts.sum():,.0f}"
+    if model.group is not None:
+        used += f", {model.group.n_levels:,} groups of {model.group.name}"
+    lines.append(used)
+    if model.design.rows_dropped:
+        dropped = ", ".join(f"{count:,} for {name}" for name, count in model.design.rows_dropped.items())
+        lines.append(f"left out of {model.design.rows_read:,} rows read: {dropped}")
+    return lines
+
+
+def _priors(posterior: Posterior) -> list[str]:
+    if posterior.plug_in:
+        return ["priors: none (empirical Bayes)"]
+    width = max((len(name) for name in posterior.priors), default=0)
+    return ["priors:", *(f"  {name.ljust(width)}  {prior}" for name, prior in posterior.priors.items())]
+
+
+def _certificate(posterior: Posterior) -> list[str]:
+    engine = posterior.engine
+    evidence = ", ".join(f"{name} {value:.3g}" for name, value in engine.evidence.items())
+    lines = [f"computed by: {engine.route}: {engine.reason}"]
+    if evidence:
+        lines.append(f"evidence: {evidence}")
+    lines.append(f"status: {engine.status}")
+    return lines

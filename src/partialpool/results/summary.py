@@ -1,0 +1,121 @@
+"""The table of population-level parameters and, on request, of every group's effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partialpool.inference.group_posterior import ConditionalMoments, effects_given_nodes
+from partialpool.inference.hyper_posterior import hyper_quantiles
+from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
+from partialpool.models.priors import Flat
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.results.parameters import check_quantiles, effect_names, quantile_columns
+from partialpool.results.table import Table
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+
+
+def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]) -> Table:
+    """Return mean, sd and quantiles of the coefficients, population sds, correlations and sigma, then of effects."""
+    probabilities = check_quantiles(quantiles)
+    lines = {**_coefficient_lines(posterior, probabilities), **_hyper_lines(posterior, probabilities)}
+    names = [name for name in _population_order(posterior) if name in lines]
+    rows = [lines[name] for name in names]
+    if effects and (group := posterior.model.group) is not None:
+        kinds = ("theta",) if posterior.model.pooling == "none" else ("u", "theta")
+        for kind in kinds:
+            summary = summarise_effects(posterior, kind, probabilities)
+            for k, labels in enumerate(effect_names(kind, group)):
+                names += labels
+                columns = [summary.mean[k, :, None], summary.sd[k, :, None], summary.quantiles[k]]
+                rows += list(np.concatenate(columns, axis=1))
+    values = np.array(rows).reshape(len(names), 2 + len(probabilities))
+    columns = ["mean", "sd", *quantile_columns(quantiles)]
+    return Table((None,), (names,), {column: values[:, k] for k, column in enumerate(columns)})
+
+
+def summarise_effects(posterior: Posterior, kind: str, probabilities: FloatArray) -> MixtureSummary:
+    """Summarise every effect of every group: deviations ('u') or the groups' own values ('theta')."""
+    group = posterior.model.group
+    if group is None:
+        raise ValueError("a fit without groups has no effects")
+    population = posterior.theta_columns * (1.0 if kind == "theta" else 0.0)
+
+    def prepare(nodes: IntArray) -> ItemMoments:
+        points = posterior.hyper.points.select(nodes)
+        conditional = posterior.marginal.coefficients_given(points)
+
+        def moments(part: slice) -> ConditionalMoments:
+            return effects_given_nodes(
+                posterior.marginal, points, conditional, population, part, coefficients_known=posterior.plug_in
+            )
+
+        return moments
+
+    summary = summarise_mixture(posterior.hyper, prepare, len(group.names), group.n_levels, probabilities)
+    if kind == "u":
+        for k, name in enumerate(group.names):
+            if _spread_is_infinite(posterior, name):
+                summary.sd[k] = np.inf
+    return summary
+
+
+def _population_order(posterior: Posterior) -> list[str]:
+    """Coefficients in the formula's order, then hyperparameters in theirs."""
+    names = list(posterior.model.design.population.names)
+    return names + [name for name in posterior.hyper.space.names if name not in names]
+
+
+def _coefficient_lines(posterior: Posterior, probabilities: FloatArray) -> dict[str, FloatArray]:
+    """Lines of the integrated coefficients, from their normal mixtures."""
+    prior, names = posterior.model.coefficient_prior, posterior.model.design.population.names
+    if not prior.integrated:
+        return {}
+
+    def prepare(nodes: IntArray) -> ItemMoments:
+        conditional = posterior.marginal.coefficients_given(posterior.hyper.points.select(nodes))
+        means = conditional.coefficient_mean.T
+        variances = np.einsum("iin->ni", conditional.coefficient_covariance)
+        return lambda part: ConditionalMoments(means[:, part], variances[:, part])
+
+    summary = summarise_mixture(posterior.hyper, prepare, 1, len(prior.integrated), probabilities)
+    lines = {}
+    for i, position in enumerate(prior.integrated):
+        name = names[position]
+        sd = np.inf if _spread_is_infinite(posterior, name) else summary.sd[0, i]
+        lines[name] = np.array([summary.mean[0, i], sd, *summary.quantiles[0, i]])
+    return lines
+
+
+def _spread_is_infinite(posterior: Posterior, name: str) -> bool:
+    """Say whether a flat coefficient inherits an infinite variance from the sd of its groups."""
+    model, group = posterior.model, posterior.model.group
+    if group is None or name not in group.names or model.pooling != "partial" or posterior.plug_in:
+        return False
+    flat = name not in model.priors or isinstance(model.priors[name], Flat)
+    return flat and model.moments[group.names.index(name)] < 2
+
+
+def _hyper_lines(posterior: Posterior, probabilities: FloatArray) -> dict[str, FloatArray]:
+    """Lines of the hyperparameters; a moment that is infinite says so, a plug-in estimate has no spread."""
+    hyper = posterior.hyper
+    lines = {}
+    for k, name in enumerate(hyper.space.names):
+        mean = float(hyper.weights @ hyper.values[:, k])
+        if posterior.plug_in:
+            lines[name] = np.array([mean, np.nan, *np.full(len(probabilities), np.nan)])
+            continue
+        sd = float(np.sqrt(hyper.weights @ (hyper.values[:, k] - mean) ** 2))
+        finite = posterior.model.moments[k]
+        lines[name] = np.array(
+            [
+                mean if finite >= 1 else np.inf,
+                sd if finite >= 2 else np.inf,
+                *hyper_quantiles(hyper, k, probabilities),
+            ]
+        )
+    return lines
