@@ -20,7 +20,12 @@ from partialpool.inference.gaussian_marginal import (
 )
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.numerics.small_matrices import factor_ldl, invert_unit_lower, multiply
+from partialpool.numerics.small_matrices import (
+    factor_ldl,
+    identity_plus_gram,
+    invert_unit_lower,
+    multiply,
+)
 
 
 class ConditionalMoments(NamedTuple):
@@ -30,25 +35,29 @@ class ConditionalMoments(NamedTuple):
     variance: FloatArray
 
 
-def effect_covariance_root(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> FloatArray:
-    """Return C with C C' = K, the conditional covariance of scaled effects over sigma^2, (effect, effect, node, class).
+class EffectFactors(NamedTuple):
+    """On the formula's scale, for each node and design class: ``root`` (effect, effect, node, class) with root root'
+    the effects' conditional covariance over sigma^2, and ``pull`` (effect, projection, node, class), which takes the
+    projections' residuals to the effects' conditional means."""
 
-    C = L U with U U' = (I + L' R' R L)^-1, which exists where an effect's variance is zero as well.
+    root: FloatArray
+    pull: FloatArray
+
+
+def factor_effects(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> EffectFactors:
+    """Factor the effects' conditional distribution once for a set of nodes and design classes.
+
+    With R L D^(-1/2) from I + (R L)'(R L), root = L U and pull = root (R L U)', which exist where an effect's variance
+    is zero as well.
     """
-    relative = scaled_relative_root(cross, points)
-    spread = multiply(cross.class_root[:, :, None, classes], relative[..., None])
-    precision = multiply(spread.swapaxes(0, 1), spread)
-    for k in range(cross.n_effects):
-        precision[k, k] += 1.0
-    factor = factor_ldl(precision)
+    spread = multiply(
+        cross.class_root[:, :, None, classes], scaled_relative_root(cross, points)[..., None], left_is="upper"
+    )
+    factor = factor_ldl(identity_plus_gram(spread))
     upper = invert_unit_lower(factor.lower).swapaxes(0, 1) / np.sqrt(factor.pivots)
-    return multiply(relative[..., None], upper)
-
-
-def effect_covariance(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> FloatArray:
-    """Return K (effect, effect, node, class)."""
-    root = effect_covariance_root(cross, points, classes)
-    return multiply(root, root.swapaxes(0, 1))
+    relative = (points.effect_root / points.residual_sd)[..., None]
+    root = multiply(relative, upper, left_is="lower", right_is="upper")
+    return EffectFactors(root, multiply(root, multiply(spread, upper, right_is="upper").swapaxes(0, 1)))
 
 
 def predictor_given_nodes(
@@ -69,7 +78,6 @@ def predictor_given_nodes(
     cross = marginal.cross
     scaling = cross.scaling
     x = np.linalg.solve(scaling.population.T, population) if len(population) else population
-    z = np.linalg.solve(scaling.effects.T, effects) if len(effects) else effects
     # scaled coefficients less the reference fit, at the conditional means: (coefficient, node)
     shifted = conditional.basis @ conditional.mean - conditional.shift
     mean = (scaling.reference[:, None] + shifted).T @ x
@@ -77,12 +85,13 @@ def predictor_given_nodes(
     variance = np.zeros_like(mean)
     if cross.n_effects:
         if groups is None:
-            root = scaled_relative_root(cross, points)
-            spread = np.einsum("ikn,iq->knq", root, z)
-            variance = np.sum(spread * spread, axis=0) * points.residual_sd[:, None] ** 2
+            spread = np.einsum("ikn,iq->knq", points.effect_root, effects)
+            variance = np.sum(spread * spread, axis=0)
         else:
-            pull, variance = _pull(cross, points, z, groups)
-            variance = variance * points.residual_sd[:, None] ** 2
+            factors = factor_effects(cross, points, cross.class_of[groups])
+            toward = np.einsum("iknq,iq->knq", factors.root, effects)
+            variance = np.sum(toward * toward, axis=0) * points.residual_sd[:, None] ** 2
+            pull = np.einsum("imnq,iq->mnq", factors.pull, effects)
             projection = cross.projection[..., groups]
             for m in range(cross.n_effects):
                 left = projection[m, -1] - shifted.T @ projection[m, :-1]
@@ -94,27 +103,7 @@ def predictor_given_nodes(
     return ConditionalMoments(np.broadcast_to(mean, shape), np.broadcast_to(variance, shape))
 
 
-def _pull(
-    cross: CrossProducts, points: HyperPoints, z: FloatArray, groups: IntArray | slice
-) -> tuple[FloatArray, FloatArray]:
-    """Return R K z (effect, node, quantity) and z' K z (node, quantity) for each quantity's group."""
-    classes = cross.class_of[groups]
-    shared = z.shape[1] == 1 and cross.n_classes < len(classes)
-    # one factorisation a class serves every group of the class
-    within: IntArray | slice = slice(None) if shared else classes
-    covariance = effect_covariance(cross, points, within)
-    toward = [sum(covariance[i, k] * z[k] for k in range(len(z))) for i in range(len(z))]
-    variance = sum(toward[i] * z[i] for i in range(len(z)))
-    root = cross.class_root[:, :, within]
-    pull = np.asarray(
-        [sum(root[m, i] * toward[i] for i in range(m, len(z))) for m in range(len(z))]
-    )
-    if shared:
-        return pull[..., classes], np.asarray(variance)[..., classes]
-    return pull, np.asarray(variance)
-
-
-def _quadratic(vectors: Sequence[FloatArray] | FloatArray, covariance: FloatArray) -> FloatArray | float:
+def _quadratic(vectors: FloatArray, covariance: FloatArray) -> FloatArray | float:
     """Return v' C v for vectors (basis, node, quantity) and covariances (basis, basis, node)."""
     total: FloatArray | float = 0.0
     for i in range(len(vectors)):
@@ -124,66 +113,52 @@ def _quadratic(vectors: Sequence[FloatArray] | FloatArray, covariance: FloatArra
     return total
 
 
-class EffectFactors(NamedTuple):
-    """On the formula's scale, for each node and design class: ``root`` (effect, effect, node, class) with root root'
-    the effects' conditional covariance over sigma^2, and ``pull`` (effect, projection, node, class), which takes the
-    projections' residuals to the effects' conditional means."""
-
-    root: FloatArray
-    pull: FloatArray
-
-
-def factor_effects(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> EffectFactors:
-    """Factor the effects' conditional distribution once for a set of nodes and design classes."""
-    scaled = effect_covariance_root(cross, points, classes)
-    back = np.linalg.inv(cross.scaling.effects)[:, :, None, None]
-    root = multiply(back, scaled) if cross.n_effects > 1 else scaled * back
-    design = cross.class_root[:, :, None, classes]
-    # C (R C)' is cheaper than K R' by a product of full matrices
-    return EffectFactors(root, multiply(root, multiply(design, scaled).swapaxes(0, 1)))
-
-
 def effects_given_nodes(
     marginal: GaussianMarginal,
     points: HyperPoints,
     conditional: CoefficientConditional,
-    population: FloatArray,
+    populations: Sequence[FloatArray],
     groups: slice,
     coefficients_known: bool = False,
 ) -> ConditionalMoments:
     """Return the moments of every effect k plus population[:, k]'beta for each group, given each node.
 
-    ``population`` is (coefficient, effect): zero for deviations, unit columns for the groups' own values. The
-    quantities run over groups within effects, (node, effect * group). One factorisation a design class
-    serves all of them.
+    Each of ``populations`` is (coefficient, effect): zero for deviations, unit columns for the groups' own values. The
+    quantities run over groups within effects within populations, (node, population * effect * group). One
+    factorisation a design class serves all of them.
     """
     cross = marginal.cross
     n_effects = cross.n_effects
     classes = cross.class_of[groups]
     shared = cross.n_classes < len(classes)
-    factors = factor_effects(cross, points, slice(None) if shared else classes)
-    noise = np.sum(factors.root**2, axis=1) * points.residual_sd[:, None] ** 2
-    x = np.linalg.solve(cross.scaling.population.T, population)
+    root, pull = factor_effects(cross, points, slice(None) if shared else classes)
+    noise = np.sum(root * root, axis=1) * points.residual_sd[:, None] ** 2
+    if shared:
+        noise, pull = noise[..., classes], pull[..., classes]
+    xs = [np.linalg.solve(cross.scaling.population.T, population) for population in populations]
     shifted = conditional.basis @ conditional.mean - conditional.shift
-    centre = (cross.scaling.reference[:, None] + shifted).T @ x
-    on_basis = conditional.basis.T @ x
     projection = cross.projection[..., groups]
     left = [projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(n_effects)]
     on_projection = [conditional.basis.T @ projection[m, :-1] for m in range(n_effects)]
-    means, variances = [], []
-    for k in range(n_effects):
-        toward, variance = factors.pull[k], noise[k]
-        if shared:
-            toward, variance = toward[..., classes], variance[..., classes]
-        means.append(centre[:, k, None] + sum(toward[m] * left[m] for m in range(n_effects)))
-        if not coefficients_known:
-            pulled = [
-                on_basis[b, k] - sum(toward[m] * on_projection[m][b] for m in range(n_effects))
-                for b in range(len(on_basis))
-            ]
-            variance = variance + _quadratic(pulled, conditional.covariance)
-        variances.append(variance)
-    return ConditionalMoments(np.concatenate(means, axis=1), np.concatenate(variances, axis=1))
+    means = [sum(pull[k, m] * left[m] for m in range(n_effects)) for k in range(n_effects)]
+    pulled = [sum(pull[k, m][None] * on_projection[m][:, None] for m in range(n_effects)) for k in range(n_effects)]
+    shape = (len(xs), n_effects, *left[0].shape)
+    mean, variance = np.empty(shape), np.empty(shape)
+    for kind, x in enumerate(xs):
+        centre = (cross.scaling.reference[:, None] + shifted).T @ x
+        on_basis = conditional.basis.T @ x
+        for k in range(n_effects):
+            mean[kind, k] = centre[:, k, None] + means[k]
+            variance[kind, k] = noise[k]
+            if not coefficients_known:
+                vectors = on_basis[:, k, None, None] - pulled[k]
+                variance[kind, k] += _quadratic(vectors, conditional.covariance)
+    return ConditionalMoments(_by_node(mean), _by_node(variance))
+
+
+def _by_node(values: FloatArray) -> FloatArray:
+    """Reorder (kind, effect, node, group) to (node, kind * effect * group)."""
+    return np.moveaxis(values, 2, 0).reshape(values.shape[2], -1)
 
 
 def pooling_weights_given_nodes(cross: CrossProducts, points: HyperPoints, classes: slice) -> FloatArray:
@@ -192,9 +167,8 @@ def pooling_weights_given_nodes(cross: CrossProducts, points: HyperPoints, class
     For an intercept alone this is n tau^2 / (n tau^2 + sigma^2); for several effects the diagonal of K R'R.
     """
     pull = factor_effects(cross, points, classes).pull
-    toward = multiply(pull, cross.class_root[:, :, None, classes])
-    weights = multiply(toward, cross.scaling.effects[:, :, None, None])
-    return np.stack([weights[k, k] for k in range(cross.n_effects)])
+    design = multiply(cross.class_root[:, :, None, classes], cross.scaling.effects[:, :, None, None])
+    return np.stack([np.sum(pull[k] * design[:, k], axis=0) for k in range(cross.n_effects)])
 
 
 def raw_estimates(
@@ -231,7 +205,7 @@ class JointDraws(NamedTuple):
 
 
 # Draw-group products worked on at a time, so that the dozen arrays of a block stay in a core's cache.
-_DRAW_BLOCK = 2**16
+_DRAW_BLOCK = 2**15
 
 
 def draw_jointly(
@@ -271,11 +245,11 @@ def _draw_effects(
     out: FloatArray,
 ) -> None:
     """Draw the effects of some groups into ``out`` (effect, draw, group)."""
-    classes, class_of = np.unique(cross.class_of[groups], return_inverse=True)
+    classes, place = np.unique(cross.class_of[groups], return_inverse=True)
     root, pull = factor_effects(cross, points, classes)
     root = root * points.residual_sd[:, None]
-    if len(classes) < len(groups):
-        root, pull = root[..., class_of], pull[..., class_of]
+    if not np.array_equal(place, np.arange(len(classes))):
+        root, pull = root[..., place], pull[..., place]
     projection = cross.projection[..., groups]
     left = [projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(cross.n_effects)]
     noise = [rng.standard_normal(left[0].shape) for _ in left]

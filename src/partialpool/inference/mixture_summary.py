@@ -21,11 +21,12 @@ from partialpool.numerics.normal_mixture import (
     mixture_quantiles,
 )
 
-# Node-quantity products held at a time: 2 MB an array, which stays in a core's cache.
-_CHUNK = 2**18
-# Node-quantity products for which every node is kept, and the fewest nodes that a lattice is thinned to.
+# Node-quantity products held at a time: 1 MB an array, which stays in a core's cache.
+_CHUNK = 2**17
+# Node-quantity products for which every node is kept, and the fewest nodes that a lattice and a grid are thinned to.
 _ALL_NODES = 2**20
-_FEWEST_NODES = 2048
+_FEWEST_ON_LATTICE = 2048
+_FEWEST_ON_GRID = 64
 # Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments.
 _SHAPE_NODES = 256
 # Quantities above which quantiles come from cumulants, if those agree with the exact ones on a sample.
@@ -63,8 +64,9 @@ def summarise_mixture(
     running within kinds.
     """
     n_quantities = n_kinds * n_items
-    for_moments = choose_nodes(posterior, max(_FEWEST_NODES, _ALL_NODES // max(n_quantities, 1)))
-    for_shape = choose_nodes(posterior, _SHAPE_NODES)
+    fewest = _FEWEST_ON_LATTICE if posterior.grid is None else _FEWEST_ON_GRID
+    for_moments = choose_nodes(posterior, max(fewest, _ALL_NODES // max(n_quantities, 1)))
+    for_shape = choose_nodes(posterior, min(_SHAPE_NODES, len(for_moments.nodes)))
     same = len(for_shape.nodes) == len(for_moments.nodes)
     moments_of = prepare(for_moments.nodes)
     shape_of = moments_of if same else prepare(for_shape.nodes)

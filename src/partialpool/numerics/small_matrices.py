@@ -6,11 +6,14 @@ Loops run over the few rows of a matrix and every operation runs over the whole 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
+
+
+Shape = Literal["full", "lower", "upper"]
 
 
 class LDL(NamedTuple):
@@ -79,13 +82,41 @@ def log_determinant(factor: LDL) -> FloatArray:
     return np.asarray(np.log(np.prod(factor.pivots, axis=0)))
 
 
-def multiply(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Multiply stacks of small matrices: (i, k, ...) times (k, j, ...) is (i, j, ...)."""
+def multiply(left: FloatArray, right: FloatArray, left_is: Shape = "full", right_is: Shape = "full") -> FloatArray:
+    """Multiply stacks of small matrices: (i, k, ...) times (k, j, ...) is (i, j, ...).
+
+    What is known to be triangular is not multiplied by its zeros.
+    """
     stack = np.broadcast_shapes(left.shape[2:], right.shape[2:])
     product = np.empty((left.shape[0], right.shape[1], *stack))
     for i in range(left.shape[0]):
         for j in range(right.shape[1]):
-            np.multiply(left[i, 0], right[0, j], out=product[i, j])
-            for k in range(1, left.shape[1]):
+            terms = [
+                k
+                for k in range(left.shape[1])
+                if not (_is_zero(left_is, i, k) or _is_zero(right_is, k, j))
+            ]
+            if not terms:
+                product[i, j] = 0.0
+                continue
+            np.multiply(left[i, terms[0]], right[terms[0], j], out=product[i, j])
+            for k in terms[1:]:
                 product[i, j] += left[i, k] * right[k, j]
     return product
+
+
+def _is_zero(shape: Shape, row: int, column: int) -> bool:
+    return (shape == "lower" and column > row) or (shape == "upper" and row > column)
+
+
+def identity_plus_gram(matrices: FloatArray) -> FloatArray:
+    """Return I + A'A for stacks A (row, order, ...), the lower triangle only."""
+    order = matrices.shape[1]
+    result = np.zeros((order, order, *matrices.shape[2:]))
+    for i in range(order):
+        for j in range(i + 1):
+            np.multiply(matrices[0, i], matrices[0, j], out=result[i, j])
+            for k in range(1, len(matrices)):
+                result[i, j] += matrices[k, i] * matrices[k, j]
+        result[i, i] += 1.0
+    return result

@@ -38,7 +38,7 @@ def tabulate_groups(posterior: Posterior, factor: str | None, *, quantiles: Sequ
     posterior.check_factor(factor)
     probabilities = check_quantiles(quantiles)
     group = _group(posterior)
-    summary = summarise_effects(posterior, "theta", probabilities)
+    summary = summarise_effects(posterior, ("theta",), probabilities)
     raw = estimate_raw(posterior)
     weights = average_weights(posterior)
     columns = {
@@ -59,7 +59,7 @@ def compare_pooling(posterior: Posterior, factor: str | None) -> Table:
     posterior.check_factor(factor)
     group = _group(posterior)
     raw = estimate_raw(posterior)
-    partial: MixtureSummary = summarise_effects(posterior, "theta", np.empty(0))
+    partial: MixtureSummary = summarise_effects(posterior, ("theta",), np.empty(0))
     complete_mean, complete_sd = _complete_pooling(posterior, group)
     columns = {
         "none": raw.mean.ravel(),
@@ -134,12 +134,12 @@ def _group(posterior: Posterior) -> GroupDesign:
 
 def _by_group(group: GroupDesign, columns: dict[str, FloatArray]) -> Table:
     """Index lines by group, and by effect where there are several (lines then run over groups first)."""
-    keys = group.level_keys[0].tolist() if len(group.level_keys) == 1 else list(group.labels)
+    keys = group.level_keys[0] if len(group.level_keys) == 1 else np.array(group.labels, dtype=object)
     if group.names == ("Intercept",):
         return Table((group.name,), (keys,), columns)
     n_effects = len(group.names)
     order = np.arange(n_effects * group.n_levels).reshape(n_effects, group.n_levels).T.ravel()
-    labels = [key for key in keys for _ in range(n_effects)]
+    labels = np.repeat(keys, n_effects)
     effects = list(group.names) * group.n_levels
     return Table(
         (group.name, "coefficient"), (labels, effects), {name: values[order] for name, values in columns.items()}

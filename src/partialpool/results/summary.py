@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,23 +28,22 @@ def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]
     rows = [lines[name] for name in names]
     if effects and (group := posterior.model.group) is not None:
         kinds = ("theta",) if posterior.model.pooling == "none" else ("u", "theta")
-        for kind in kinds:
-            summary = summarise_effects(posterior, kind, probabilities)
-            for k, labels in enumerate(effect_names(kind, group)):
-                names += labels
-                columns = [summary.mean[k, :, None], summary.sd[k, :, None], summary.quantiles[k]]
-                rows += list(np.concatenate(columns, axis=1))
+        summary = summarise_effects(posterior, kinds, probabilities)
+        names += [name for kind in kinds for labels in effect_names(kind, group) for name in labels]
+        columns = [summary.mean[..., None], summary.sd[..., None], summary.quantiles]
+        rows += list(np.concatenate(columns, axis=2).reshape(-1, 2 + len(probabilities)))
     values = np.array(rows).reshape(len(names), 2 + len(probabilities))
     columns = ["mean", "sd", *quantile_columns(quantiles)]
     return Table((None,), (names,), {column: values[:, k] for k, column in enumerate(columns)})
 
 
-def summarise_effects(posterior: Posterior, kind: str, probabilities: FloatArray) -> MixtureSummary:
-    """Summarise every effect of every group: deviations ('u') or the groups' own values ('theta')."""
+def summarise_effects(posterior: Posterior, kinds: Sequence[str], probabilities: FloatArray) -> MixtureSummary:
+    """Summarise every effect of every group, (kind * effect, group): deviations ('u') and the groups' own values
+    ('theta')."""
     group = posterior.model.group
     if group is None:
         raise ValueError("a fit without groups has no effects")
-    population = posterior.theta_columns * (1.0 if kind == "theta" else 0.0)
+    populations = [posterior.theta_columns * (1.0 if kind == "theta" else 0.0) for kind in kinds]
 
     def prepare(nodes: IntArray) -> ItemMoments:
         points = posterior.hyper.points.select(nodes)
@@ -51,16 +51,16 @@ def summarise_effects(posterior: Posterior, kind: str, probabilities: FloatArray
 
         def moments(part: slice) -> ConditionalMoments:
             return effects_given_nodes(
-                posterior.marginal, points, conditional, population, part, coefficients_known=posterior.plug_in
+                posterior.marginal, points, conditional, populations, part, coefficients_known=posterior.plug_in
             )
 
         return moments
 
-    summary = summarise_mixture(posterior.hyper, prepare, len(group.names), group.n_levels, probabilities)
-    if kind == "u":
-        for k, name in enumerate(group.names):
-            if _spread_is_infinite(posterior, name):
-                summary.sd[k] = np.inf
+    n_kinds = len(kinds) * len(group.names)
+    summary = summarise_mixture(posterior.hyper, prepare, n_kinds, group.n_levels, probabilities)
+    for row, (kind, name) in enumerate(product(kinds, group.names)):
+        if kind == "u" and _spread_is_infinite(posterior, name):
+            summary.sd[row] = np.inf
     return summary
 
 
