@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from partialpool.inputs.describe import FormulaDescription
     from partialpool.models.priors import Prior
     from partialpool.results.posterior import Posterior
+    from partialpool.results.separate import SeparatePosterior
 
 Method = Literal["auto", "grid", "importance", "empirical_bayes"]
 
@@ -31,7 +32,7 @@ def fit(
     missing: Literal["drop", "raise"] = "drop",
     family: Literal["gaussian"] = "gaussian",
     seed: int = 0,
-) -> Posterior:
+) -> Posterior | SeparatePosterior:
     """Fit a hierarchical Gaussian model and return its full posterior.
 
     Args:
@@ -69,6 +70,7 @@ def fit(
     from partialpool.inputs.observations import read_observations
     from partialpool.models.arguments import check_arguments
     from partialpool.results.posterior import Posterior
+    from partialpool.results.separate import fit_separately
 
     check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, family=family)
     observations = read_observations(
@@ -83,7 +85,9 @@ def fit(
         missing=missing,
     )
     design = build_design(parse_formula(formula), observations)
-    outcome = run_engine(design, priors, pooling=pooling, method=method, estimator=estimator, sigma=sigma)
+    if sigma == "by group":
+        return fit_separately(observations, design, priors, seed)
+    outcome = run_engine(design, priors, pooling=pooling, method=method, estimator=estimator)
     return Posterior(observations, *outcome, method=method, seed=seed)
 
 

@@ -8,7 +8,6 @@
 | ``importance`` | one or more hyperparameters | importance sampling on a lattice |
 | ``grid`` | one or two hyperparameters | textbook grid: equal spacing on the natural scale, then draws in turn |
 | ``empirical_bayes`` | groups | an estimate in place of the population's posterior |
-| ``sigma="by group"`` | no pooling | one grid a group |
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ def run_engine(
     pooling: Pooling,
     method: str,
     estimator: str | None,
-    sigma: str,
 ) -> Outcome:
     """Build the model, reduce the rows, and integrate the hyperparameters by the engine that the table names."""
     plug_in = method == "empirical_bayes"

@@ -34,19 +34,31 @@ def predict_rows(
     known, every = np.flatnonzero(codes >= 0), np.arange(rows.n_rows)
     parts: list[tuple[str, IntArray, MixtureSummary]] = []
     if posterior.model.group is None:
-        parts.append((GROUP_MEAN, every, _summarise(posterior, rows, every, None, False, probabilities)))
-        if noise is not None:
-            parts.append((NEW_OBSERVATION, every, _summarise(posterior, rows, every, noise, False, probabilities)))
-    else:
-        unseen = np.flatnonzero(codes < 0)
-        parts.append((GROUP_MEAN, known, _summarise(posterior, rows, known, None, False, probabilities)))
-        if noise is not None:
-            parts.append((NEW_OBSERVATION, known, _summarise(posterior, rows, known, noise, False, probabilities)))
-        parts.append((NEW_GROUP_MEAN, unseen, _summarise(posterior, rows, unseen, None, True, probabilities)))
-        if noise is not None:
-            new = _summarise(posterior, rows, every, noise, True, probabilities)
-            parts.append((NEW_GROUP_OBSERVATION, every, new))
+        return predict_coded_rows(posterior, rows, every, quantiles)
+    unseen = np.flatnonzero(codes < 0)
+    parts.append((GROUP_MEAN, known, _summarise(posterior, rows, known, None, False, probabilities)))
+    if noise is not None:
+        parts.append((NEW_OBSERVATION, known, _summarise(posterior, rows, known, noise, False, probabilities)))
+    parts.append((NEW_GROUP_MEAN, unseen, _summarise(posterior, rows, unseen, None, True, probabilities)))
+    if noise is not None:
+        new = _summarise(posterior, rows, every, noise, True, probabilities)
+        parts.append((NEW_GROUP_OBSERVATION, every, new))
     return _arrange(posterior, rows, codes, parts, quantiles)
+
+
+def predict_coded_rows(
+    posterior: Posterior, rows: NewRows, which: IntArray, quantiles: Sequence[float]
+) -> Table:
+    """Predict for some rows already coded, by a posterior that has no groups; the index counts within ``which``."""
+    offset = None if rows.offset is None else rows.offset[which]
+    precision = None if rows.precision is None else rows.precision[which]
+    part = NewRows(rows.population[which], (), offset, precision)
+    probabilities = check_quantiles(quantiles)
+    noise, every = _noise_variance(posterior, part), np.arange(part.n_rows)
+    parts = [(GROUP_MEAN, every, _summarise(posterior, part, every, None, False, probabilities))]
+    if noise is not None:
+        parts.append((NEW_OBSERVATION, every, _summarise(posterior, part, every, noise, False, probabilities)))
+    return _arrange(posterior, part, np.full(part.n_rows, -1, dtype=np.intp), parts, quantiles)
 
 
 def _group_codes(posterior: Posterior, rows: NewRows) -> IntArray:

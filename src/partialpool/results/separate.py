@@ -1,0 +1,239 @@
+"""Groups fitted each on its own, with its own residual sd: the no-pooling comparison.
+
+Every group is a completely pooled fit to its own rows under the same priors, so this is a bundle of posteriors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from partialpool.errors import DataError, NotYetError, PartialpoolError
+from partialpool.inference.choose import Outcome, run_engine
+from partialpool.inference.engine import Engine
+from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.new_rows import read_new_rows
+from partialpool.inputs.observations import Observations
+from partialpool.models.model import Model, build_model
+from partialpool.models.priors import Prior
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.results.parameters import check_quantiles, effect_names, quantile_columns
+from partialpool.results.posterior import Posterior
+from partialpool.results.prediction import predict_coded_rows
+from partialpool.results.summary import summarise
+from partialpool.results.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True, eq=False)
+class SeparatePosterior:
+    """One posterior a group (``fits``, in the order of the factor's levels), with no population between them."""
+
+    observations: Observations
+    design: Design
+    group: GroupDesign
+    model: Model
+    fits: tuple[Posterior, ...]
+    seed: int
+
+    @property
+    def formula(self) -> str:
+        """The formula as it was written."""
+        return self.design.formula.text
+
+    @property
+    def priors(self) -> Mapping[str, str]:
+        """The priors in use, as text: each group's coefficients and sigma have the same."""
+        return {name: str(prior) for name, prior in self.model.priors.items()}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The certificate of the worst group."""
+        worst = max((fit.engine for fit in self.fits), key=lambda engine: max([0.0, *_changes(engine)]))
+        reason = f"every group on its own, one sigma each ({len(self.fits)} groups); evidence of the worst group"
+        return replace(worst, reason=reason)
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """log p(y), the sum over groups. Raises ``PriorError`` under improper priors."""
+        return float(sum(fit.log_marginal_likelihood for fit in self.fits))
+
+    def summary(self, *, effects: bool = True, quantiles: Sequence[float] = _QUANTILES) -> pd.DataFrame:
+        """Return theta[g=level] and sigma[g=level] of every group; there are no population parameters, so that
+        ``effects=False`` returns no line."""
+        return self.tabulate(quantiles, effects).to_frame()
+
+    def tabulate(self, quantiles: Sequence[float], effects: bool = True) -> Table:
+        """Return the summary as a table."""
+        tables = [summarise(fit, effects=False, quantiles=quantiles) for fit in self.fits] if effects else []
+        names, rows = [], []
+        for k, line in enumerate(self._line_names()):
+            for table, label in zip(tables, line, strict=False):
+                names.append(label)
+                rows.append([column[k] for column in table.columns.values()])
+        values = np.array(rows).reshape(len(names), 2 + len(quantiles))
+        columns = ["mean", "sd", *quantile_columns(quantiles)]
+        return Table((None,), (names,), {column: values[:, i] for i, column in enumerate(columns)})
+
+    def groups(self, factor: str | None = None, *, quantiles: Sequence[float] = (0.05, 0.95)) -> pd.DataFrame:
+        """Return one line a group (and coefficient): n, posterior mean, sd and interval, and the mean of its sigma."""
+        return self.tabulate_groups(factor, quantiles=quantiles).to_frame()
+
+    def tabulate_groups(self, factor: str | None, *, quantiles: Sequence[float]) -> Table:
+        """Return the groups' table."""
+        if factor is not None and factor != self.group.name:
+            raise DataError(f"'{factor}' is not a grouping factor of this fit: the factor is '{self.group.name}'")
+        check_quantiles(quantiles)
+        names = self.group.names
+        tables = [summarise(fit, effects=False, quantiles=quantiles) for fit in self.fits]
+        columns: dict[str, Any] = {"n": np.repeat([int(fit.marginal.cross.n_rows) for fit in self.fits], len(names))}
+        for column in tables[0].columns:
+            columns[column] = np.array([table.columns[column][k] for table in tables for k in range(len(names))])
+        columns["sigma"] = np.repeat([table.columns["mean"][-1] for table in tables], len(names))
+        labels = np.repeat(np.array(self.group.labels, dtype=object), len(names))
+        if names == ("Intercept",):
+            return Table((self.group.name,), (labels,), columns)
+        return Table((self.group.name, "coefficient"), (labels, list(names) * len(self.fits)), columns)
+
+    def draws(
+        self, n: int = 4000, *, parameters: Sequence[str] | None = None, seed: int | None = None
+    ) -> dict[str, FloatArray]:
+        """Return ``n`` independent draws of theta and sigma of every group, by name, each array (draw,)."""
+        start = self.seed if seed is None else seed
+        result: dict[str, FloatArray] = {}
+        names = self._line_names()
+        for j, fit in enumerate(self.fits):
+            child = int(np.random.SeedSequence([start, j]).generate_state(1)[0])
+            drawn = fit.draws(n, seed=child)
+            for k, name in enumerate([*self.group.names, "sigma"]):
+                result[names[k][j]] = drawn[name]
+        if parameters is None:
+            return {name: result[name] for line in names for name in line}
+        if unknown := [name for name in parameters if name not in result]:
+            raise DataError(f"'{unknown[0]}' is not a parameter of this fit: it has theta[...] and sigma[...] of each group")
+        return {name: result[name] for name in parameters}
+
+    def predict(
+        self, new_data: Any, *, quantiles: Sequence[float] = _QUANTILES, offset: Any = None
+    ) -> pd.DataFrame:
+        """Predict for rows of known groups; raises ``DataError`` for an unseen group, of which nothing is known."""
+        rows = read_new_rows(self.design, new_data, offset=offset)
+        codes = rows.groups[0].codes
+        if len(unseen := np.flatnonzero(codes < 0)):
+            raise DataError(
+                f"row {unseen[0] + 1} is of the unseen group '{rows.groups[0].labels[unseen[0]]}': without pooling nothing is "
+                "known of a new group; fit with pooling='partial'"
+            )
+        tables = []
+        for j in np.unique(codes):
+            which = np.flatnonzero(codes == j)
+            tables.append((which, predict_coded_rows(self.fits[j], rows, which, quantiles)))
+        return _stack(tables, self.group.name, rows.groups[0].labels).to_frame()
+
+    def __repr__(self) -> str:
+        heading = [
+            f"partialpool fit: {self.formula}",
+            f"gaussian, every group of {self.group.name} on its own with its own sigma ({len(self.fits):,} groups)",
+        ]
+        priors = ["priors (each group's):", *(f"  {name}  {prior}" for name, prior in self.priors.items())]
+        table = self.tabulate_groups(None, quantiles=(0.05, 0.95)).render()
+        return "\n".join([*heading, "", *priors, "", table, "", f"computed by: {self.engine}"])
+
+    def _line_names(self) -> list[list[str]]:
+        """Names of theta of each coefficient, then of sigma, one a group."""
+        sigmas = [f"sigma[{self.group.name}={label}]" for label in self.group.labels]
+        return [*effect_names("theta", self.group), sigmas]
+
+
+def fit_separately(
+    observations: Observations, design: Design, priors: Mapping[str, Prior | str] | None, seed: int
+) -> SeparatePosterior:
+    """Fit each group of the design to its own rows.
+
+    Raises ``NotYetError`` where a coefficient is common to the groups.
+    """
+    model = build_model(design, priors, "none")
+    group = model.group
+    if group is None:
+        raise DataError("sigma='by group' needs a group term, such as (1 | g)")
+    if set(design.population.names) != set(group.names):
+        common = [name for name in design.population.names if name not in group.names]
+        more = [name for name in group.names if name not in design.population.names]
+        raise NotYetError(
+            f"sigma='by group' is computed where every coefficient varies by group and only those: {', '.join([*common, *more])} "
+            f"should be on both sides, as in y ~ x + (x | {group.name})"
+        )
+    fits = tuple(_fit_one(observations, design, group, rows, j, model, seed) for j, rows in _rows_by_group(group))
+    return SeparatePosterior(observations, design, group, model, fits, seed)
+
+
+def _rows_by_group(group: GroupDesign) -> Iterator[tuple[int, IntArray]]:
+    order = np.argsort(group.codes, kind="stable")
+    ends = np.cumsum(np.bincount(group.codes, minlength=group.n_levels))
+    for j, (start, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        yield j, order[start:stop]
+
+
+def _fit_one(
+    observations: Observations,
+    design: Design,
+    group: GroupDesign,
+    rows: IntArray,
+    level: int,
+    model: Model,
+    seed: int,
+) -> Posterior:
+    measured = design.measurements
+    part = Measurements(
+        measured.kind,
+        measured.response[rows],
+        *(None if values is None else values[rows] for values in (measured.precision, measured.counts)),
+        *(None if values is None else values[rows] for values in (measured.within_squares, measured.offset)),
+        measured.known_scale,
+    )
+    # the population's columns in the order of the group's, so that lines of all groups agree
+    order = [design.population.names.index(name) for name in group.names]
+    population = replace(design.population, names=group.names, values=design.population.values[rows][:, order])
+    alone = replace(design, measurements=part, population=population, groups=())
+    _check_spread(alone, group, level)
+    try:
+        outcome: Outcome = run_engine(
+            alone, model.priors, pooling="complete", method="auto", estimator=None
+        )
+    except PartialpoolError as error:
+        raise type(error)(f"group '{group.labels[level]}' of {group.name}: {error}") from None
+    return Posterior(observations, *outcome, method="auto", seed=seed)
+
+
+def _check_spread(alone: Design, group: GroupDesign, level: int) -> None:
+    """Refuse a group whose rows do not vary: its sigma would be 0 with infinite density."""
+    response, within = alone.measurements.response, alone.measurements.within_squares
+    if np.ptp(response) == 0.0 and (within is None or not within.any()) and len(response) > 1:
+        raise DataError(
+            f"group '{group.labels[level]}' of {group.name} has the same response in all its {len(response)} rows: its own "
+            "sigma would be 0; use a common sigma, or drop the group"
+        )
+
+
+def _changes(engine: Engine) -> list[float]:
+    return [value for name, value in engine.evidence.items() if name.startswith("change")]
+
+
+def _stack(tables: list[tuple[IntArray, Table]], factor: str, labels: tuple[str, ...]) -> Table:
+    """Put the groups' predictions back into the order of the rows."""
+    where = np.concatenate([which[np.asarray(table.index[0])] for which, table in tables])
+    order = np.argsort(where, kind="stable")
+    columns: dict[str, Any] = {factor: [labels[i] for i in where[order]]}
+    for name in tables[0][1].columns:
+        values = np.concatenate([np.asarray(table.columns[name], dtype=object) for _, table in tables])[order]
+        columns[name] = list(values) if name == "quantity" else values.astype(float)
+    return Table(("row",), (where[order].tolist(),), columns)
