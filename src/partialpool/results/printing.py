@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from partialpool.results.summary import summarise
@@ -14,6 +15,13 @@ _POOLING = {
     "complete": "completely pooled: groups are ignored",
     "none": "not pooled: every group on its own",
 }
+_STATUS = {
+    "exact": "closed form: no error but rounding",
+    "converged": "the integration's error is small beside the posterior's sd: see the evidence",
+    "plug-in": "estimates stand in for the population's posterior: intervals are too narrow",
+    "unreliable": "do not use these numbers",
+}
+_WIDTH = 100
 
 
 def describe_posterior(posterior: Posterior) -> str:
@@ -36,7 +44,7 @@ def _heading(posterior: Posterior) -> list[str]:
         "summaries": "sigma unknown, rows are (n, mean, sd)",
         "rows": "sigma unknown",
     }[measurements.kind]
-    lines = [f"partialpool fit: {posterior.formula}", f"gaussian, {noise}; {_POOLING[model.pooling]}"]
+    lines = [*_wrap(f"partialpool fit: {posterior.formula}"), f"gaussian, {noise}; {_POOLING[model.pooling]}"]
     n_rows = len(measurements.response)
     used = f"{n_rows:,} rows" if n_rows != 1 else "1 row"
     if measurements.counts is not None:
@@ -46,7 +54,7 @@ def _heading(posterior: Posterior) -> list[str]:
     lines.append(used)
     if model.design.rows_dropped:
         dropped = ", ".join(f"{count:,} for {name}" for name, count in model.design.rows_dropped.items())
-        lines.append(f"left out of {model.design.rows_read:,} rows read: {dropped}")
+        lines += _wrap(f"left out of {model.design.rows_read:,} rows read: {dropped}")
     return lines
 
 
@@ -59,9 +67,17 @@ def _priors(posterior: Posterior) -> list[str]:
 
 def _certificate(posterior: Posterior) -> list[str]:
     engine = posterior.engine
-    evidence = ", ".join(f"{name} {value:.3g}" for name, value in engine.evidence.items())
-    lines = [f"computed by: {engine.route}: {engine.reason}"]
-    if evidence:
-        lines.append(f"evidence: {evidence}")
-    lines.append(f"status: {engine.status}")
-    return lines
+    parts = {
+        "computed by": f"{engine.route}: {engine.reason}",
+        "evidence": ", ".join(f"{name} {_write(value)}" for name, value in engine.evidence.items()),
+        "status": f"{engine.status} ({_STATUS[engine.status]})",
+    }
+    return [line for name, text in parts.items() if text for line in _wrap(f"{name}: {text}")]
+
+
+def _write(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.3g}"
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
