@@ -47,8 +47,8 @@ def fit(
         offset: added to the linear predictor with coefficient 1.
         priors: by parameter name (``"sd(school)"``) or class (``"coefficients"``, ``"sd"``, ``"cor"``, ``"sigma"``), as
             objects (``pp.HalfCauchy(5)``) or text; what is not given gets a printed default on the data's scale.
-        pooling: ``"partial"``; ``"complete"`` ignores the groups; ``"none"`` gives every group its own coefficients, each
-            with the coefficient's prior.
+        pooling: ``"partial"``; ``"complete"`` ignores the groups; ``"none"`` gives every group its own coefficients,
+            each with the coefficient's prior.
         method: ``"auto"`` takes a closed form without unknown hyperparameters, an adaptive grid for one or two,
             importance sampling beyond; ``"importance"`` forces the last; ``"grid"`` is the textbook algorithm (sd on a
             grid, then mean, then effects, by draws); ``"empirical_bayes"`` puts an estimate in place of the
@@ -94,7 +94,8 @@ def fit(
 def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
     """Show how a formula is understood on some data: columns, factors, levels, counts and parameter names.
 
-    ``roles`` are those of ``fit``: ``standard_error``, ``size``, ``sd``, ``weights``, ``counts``, ``offset``, ``missing``.
+    ``roles`` are those of ``fit``: ``standard_error``, ``size``, ``sd``, ``weights``, ``counts``, ``offset``,
+    ``missing``.
     """
     from partialpool.inputs.describe import describe_formula
     from partialpool.inputs.design import build_design

@@ -61,6 +61,6 @@ def check_residual(model: Model, cross: CrossProducts) -> None:
     total = cross.residual[-1, -1] + float((cross.projection[:, -1] ** 2).sum())
     if cross.residual[-1, -1] <= 1e-20 * total:
         raise IdentificationError(
-            f"the response is the same in every row of each group of {model.group.name} (or fitted exactly there): sigma "
-            "would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
+            f"the response is the same in every row of each group of {model.group.name} (or fitted exactly there): "
+            "sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
         )

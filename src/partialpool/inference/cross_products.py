@@ -73,7 +73,7 @@ class CrossProducts:
     @property
     def n_classes(self) -> int:
         """How many distinct designs the groups have."""
-        return self.class_root.shape[-1]
+        return int(self.class_root.shape[-1])
 
     @property
     def n_groups(self) -> int:
@@ -225,9 +225,7 @@ def _dot(left: FloatArray | None, right: FloatArray | None, weights: FloatArray 
     return float(product.sum() if right is None else product @ right)
 
 
-def _least_squares(
-    columns: list[FloatArray | None], response: FloatArray, weights: FloatArray | None
-) -> FloatArray:
+def _least_squares(columns: list[FloatArray | None], response: FloatArray, weights: FloatArray | None) -> FloatArray:
     """Return weighted least-squares coefficients (minimum norm where columns are dependent)."""
     if not columns:
         return np.empty(0)

@@ -14,6 +14,7 @@ zero (Bates et al. 2015, section 3.4).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.models.model import Model
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.small_matrices import factor_ldl
+
+if TYPE_CHECKING:
+    from scipy.optimize import Bounds
 
 _REASON = "population parameters estimated by {estimator}, their uncertainty ignored: intervals are too narrow"
 
@@ -77,7 +81,7 @@ def _by_moments(model: Model, cross: CrossProducts, estimator: str) -> tuple[Flo
 
 def _by_likelihood(model: Model, cross: CrossProducts, *, restricted: bool) -> tuple[FloatArray, float]:
     """Maximise the profiled (restricted) likelihood over the relative covariance root."""
-    from scipy.optimize import minimize
+    from scipy.optimize import Bounds, minimize
 
     if model.group is None:
         raise DataError("empirical Bayes estimates a population: the formula has no group term")
@@ -97,29 +101,28 @@ def _by_likelihood(model: Model, cross: CrossProducts, *, restricted: bool) -> t
         return _deviance(marginal, root_of(theta), known, restricted)[0]
 
     diagonal = np.array([i == j for i, j in places])
-    bounds = [(0.0, None) if on else (None, None) for on in diagonal]
-    best = None
-    for start in (0.8, 0.2, 0.02):
-        found = minimize(deviance, start * diagonal, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-8})
-        if best is None or found.fun < best.fun:
-            best = found
-    if best is None or not np.isfinite(best.fun):
+    bounds = Bounds(np.where(diagonal, 0.0, -np.inf), np.inf)
+    options: Any = {"ftol": 1e-13, "gtol": 1e-8}
+    starts: list[Any] = [start * diagonal for start in (0.8, 0.2, 0.02)]
+    searches = [minimize(deviance, start, method="L-BFGS-B", bounds=bounds, options=options) for start in starts]
+    best = min(searches, key=lambda search: float(search.fun))
+    if not np.isfinite(best.fun):
         raise ComputationError("the likelihood has no finite value at any start: check the response's scale")
-    theta = _polish(deviance, best.x, diagonal)
+    theta = _polish(deviance, best.x, bounds)
     root = root_of(theta)
     sigma = 1.0 if known else _deviance(marginal, root, known, restricted)[1]
     return root * sigma, sigma
 
 
-def _polish(deviance: Callable[[FloatArray], float], theta: FloatArray, diagonal: FloatArray) -> FloatArray:
+def _polish(deviance: Callable[[FloatArray], float], theta: FloatArray, bounds: Bounds) -> FloatArray:
     """Tighten the minimum by Nelder-Mead and put a variance at zero exactly there when that is no worse."""
     from scipy.optimize import minimize
 
-    bounds = [(0.0, None) if on else (None, None) for on in diagonal]
-    options = {"xatol": 1e-10, "fatol": 1e-13, "maxiter": 4000}
-    found = minimize(deviance, theta, method="Nelder-Mead", bounds=bounds, options=options)
+    options: Any = {"xatol": 1e-10, "fatol": 1e-13, "maxiter": 4000}
+    start: Any = theta
+    found = minimize(deviance, start, method="Nelder-Mead", bounds=bounds, options=options)
     theta = found.x if found.fun <= deviance(theta) else theta
-    for k in np.flatnonzero(diagonal):
+    for k in np.flatnonzero(bounds.lb == 0.0):
         at_zero = theta.copy()
         at_zero[k] = 0.0
         if theta[k] < 1e-3 and deviance(at_zero) <= deviance(theta) + 1e-9:

@@ -50,7 +50,7 @@ class CoefficientConditional:
     @property
     def coefficient_covariance(self) -> FloatArray:
         """Conditional covariances of the formula's integrated coefficients (coefficient, coefficient, node)."""
-        return np.einsum("ia,abn,jb->ijn", self.back, self.covariance, self.back)
+        return np.asarray(np.einsum("ia,abn,jb->ijn", self.back, self.covariance, self.back))
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,12 @@ class GaussianMarginal:
         n_basis = len(self.coefficient_prior.integrated)
         mean = np.empty((n_basis, points.n_nodes))
         for i in reversed(range(n_basis)):  # back substitution in L' d = (last row of L)
-            mean[i] = factor.lower[n_basis, i] - sum(
-                factor.lower[k, i] * mean[k] for k in range(i + 1, n_basis)
-            )
+            mean[i] = factor.lower[n_basis, i] - sum(factor.lower[k, i] * mean[k] for k in range(i + 1, n_basis))
         if n_basis:
             covariance = invert_ldl(LDL(factor.lower[:n_basis, :n_basis], factor.pivots[:n_basis]))
         else:
             covariance = np.empty((0, 0, points.n_nodes))
-        return CoefficientConditional(
-            mean, covariance, self._basis, self._shift(points), self._back, self._constant
-        )
+        return CoefficientConditional(mean, covariance, self._basis, self._shift(points), self._back, self._constant)
 
     def reduce_effects(self, points: HyperPoints) -> tuple[FloatArray, FloatArray]:
         """Return sum_j log|B_j| (node,) and [X, y]' V^-1 [X, y] times the residual variance, (p+1, p+1, node)."""
@@ -175,7 +171,7 @@ class GaussianMarginal:
         """The formula's integrated coefficients per unit of the basis."""
         prior = self.coefficient_prior
         if not prior.sampled:
-            return np.linalg.inv(self.cross.scaling.population)
+            return np.asarray(np.linalg.inv(self.cross.scaling.population))
         return np.eye(len(prior.integrated))
 
     @cached_property
@@ -211,10 +207,10 @@ class GaussianMarginal:
         change[:-1, :n_basis] = self._basis[:, :, None]
         change[:-1, n_basis] = self._shift(points)
         change[-1, n_basis] = 1.0
-        return np.einsum("ian,ijn,jbn->abn", change, augmented, change, optimize=True)
+        return np.asarray(np.einsum("ian,ijn,jbn->abn", change, augmented, change, optimize=True))
 
 
 def scaled_relative_root(cross: CrossProducts, points: HyperPoints) -> FloatArray:
     """Return the effects' covariance root for scaled columns relative to the residual sd, (effect, effect, node)."""
     root = np.einsum("ik,kjn->ijn", cross.scaling.effects, points.effect_root)
-    return root / points.residual_sd
+    return np.asarray(root / points.residual_sd)

@@ -157,8 +157,8 @@ def _from_importance(space: HyperSpace, sample: WeightedNodes, n_before: int) ->
     if sample.pareto_k > _MAX_PARETO_K or sample.effective_size < 400.0:
         raise ComputationError(
             f"importance sampling over the {space.dimension} hyperparameters is not reliable (Pareto-k "
-            f"{sample.pareto_k:.2f}, effective draws {sample.effective_size:.0f} of {len(sample.weights)} nodes): give more "
-            "informative priors for the scales, or a simpler group term ((x || g) instead of (x | g))"
+            f"{sample.pareto_k:.2f}, effective draws {sample.effective_size:.0f} of {len(sample.weights)} nodes): give "
+            "more informative priors for the scales, or a simpler group term ((x || g) instead of (x | g))"
         )
     evidence = {
         "nodes": float(len(sample.weights)),

@@ -132,9 +132,7 @@ def _relocate(
     return mean[:, None] + (raw - shape_mean[:, None]) * ratio[:, None]
 
 
-def _cumulants_suffice(
-    shape_of: ItemMoments, subset: NodeSubset, n_items: int, probabilities: FloatArray
-) -> bool:
+def _cumulants_suffice(shape_of: ItemMoments, subset: NodeSubset, n_items: int, probabilities: FloatArray) -> bool:
     """Compare cumulant and exact quantiles on stretches spread over the items."""
     for start in np.linspace(0, max(n_items - 64, 0), 8).astype(int):
         given = shape_of(slice(int(start), int(start) + 64))

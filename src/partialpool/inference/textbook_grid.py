@@ -22,7 +22,7 @@ _EDGE = 1e-6
 
 
 class NaturalGrid(NamedTuple):
-    """``coordinates`` (node, 1), ``weights`` (node,) that sum to one, the ``log_integral`` and the grid's ``upper`` end."""
+    """``coordinates`` (node, 1), ``weights`` (node,) that sum to one, the ``log_integral``, the ``upper`` end."""
 
     coordinates: FloatArray
     weights: FloatArray
@@ -39,8 +39,8 @@ def integrate_on_natural_grid(space: HyperSpace, log_density: BatchLogDensity) -
     hyper = space.effect_sds[0] if space.dimension == 1 and space.effect_sds else None
     if hyper is None:
         raise DataError(
-            f"method='grid' is for one unknown population sd (standard errors known, one varying coefficient); this model has "
-            f"{space.dimension} hyperparameters: use method='auto'"
+            f"method='grid' is for one unknown population sd (known standard errors, one varying coefficient); this model "
+            f"has {space.dimension} hyperparameters: use method='auto'"
         )
 
     def natural_log_density(values: FloatArray) -> FloatArray:

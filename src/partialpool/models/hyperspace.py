@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from partialpool.models.priors import LKJ, ScalarPrior
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,12 @@ class HyperPoints:
         """How many points there are."""
         return len(self.residual_sd)
 
-    def select(self, nodes: object) -> HyperPoints:
+    def select(self, nodes: IntArray) -> HyperPoints:
         """Return some of the points."""
         return HyperPoints(
-            self.effect_root[..., nodes], self.residual_sd[nodes], self.coefficients[..., nodes]  # type: ignore[index]
+            self.effect_root[..., nodes],
+            self.residual_sd[nodes],
+            self.coefficients[..., nodes],
         )
 
 
@@ -157,14 +160,12 @@ class HyperSpace:
 
         sds = [scalar(hyper) for hyper in self.effect_sds]
         root = self._effect_root(np.array(sds).reshape(len(sds), n_nodes), columns, log_prior)
-        residual = (
-            scalar(self.residual_sd) if self.residual_sd else np.full(n_nodes, self.fixed_residual_sd)
-        )
+        residual = scalar(self.residual_sd) if self.residual_sd else np.full(n_nodes, self.fixed_residual_sd)
         sampled = [scalar(hyper) for hyper in self.coefficients]
         sampled += [np.full(n_nodes, value) for value in self.fixed_coefficients]
         return HyperPoints(root, residual, np.array(sampled).reshape(len(sampled), n_nodes)), log_prior
 
-    def _effect_root(self, sds: FloatArray, columns: object, log_prior: FloatArray) -> FloatArray:
+    def _effect_root(self, sds: FloatArray, columns: Iterator[FloatArray], log_prior: FloatArray) -> FloatArray:
         """Return the effects' covariance root (effect, effect, node); add the correlations' prior in place."""
         n_nodes = len(log_prior)
         if self.fixed_effect_sds is not None:
@@ -173,7 +174,7 @@ class HyperSpace:
         for k in range(self.n_effects):
             root[k, k] = sds[k]
         for block in self.correlations:
-            partial = np.tanh(np.array([next(columns) for _ in block.names]))  # type: ignore[call-overload]
+            partial = np.tanh(np.array([next(columns) for _ in block.names]))
             with np.errstate(divide="ignore"):
                 np.add(log_prior, block.prior.log_density_partial(partial), out=log_prior)
                 np.add(log_prior, np.log1p(-partial * partial).sum(axis=0), out=log_prior)

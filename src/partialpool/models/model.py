@@ -198,9 +198,7 @@ def _correlation_blocks(group: GroupDesign, priors: Mapping[str, Prior]) -> tupl
     return tuple(blocks)
 
 
-def _residual_sd(
-    design: Design, priors: Mapping[str, Prior], scales: DataScales
-) -> ScalarHyperparameter | None:
+def _residual_sd(design: Design, priors: Mapping[str, Prior], scales: DataScales) -> ScalarHyperparameter | None:
     if design.measurements.known_scale:
         return None
     return ScalarHyperparameter(
@@ -320,8 +318,8 @@ def _check_each_group_identifies(group: GroupDesign, priors: Mapping[str, Prior]
         if len(missing):
             shown = ", ".join(repr(group.labels[j]) for j in missing[:5])
             raise IdentificationError(
-                f"pooling='none': {len(missing)} of {group.n_levels} groups of {group.name} (such as {shown}) have rows "
-                f"that say nothing of {name}, whose prior is flat: give {name} a Normal prior, or pool partially"
+                f"pooling='none': {len(missing)} of {group.n_levels} groups of {group.name} (such as {shown}) have "
+                f"rows that say nothing of {name}, whose prior is flat: give {name} a Normal prior, or pool partially"
             )
 
 

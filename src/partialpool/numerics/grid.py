@@ -91,9 +91,7 @@ def _axes(centre: FloatArray, spacing: FloatArray, bounds: IntArray) -> tuple[Fl
             f"a grid of {sizes:.0f} nodes would be needed for the hyperparameters: the posterior is too "
             "diffuse or too narrow along a ridge; give more informative priors"
         )
-    return tuple(
-        centre[k] + spacing[k] * np.arange(low, high + 1) for k, (low, high) in enumerate(bounds)
-    )
+    return tuple(centre[k] + spacing[k] * np.arange(low, high + 1) for k, (low, high) in enumerate(bounds))
 
 
 def _crossings(axes: tuple[FloatArray, ...]) -> FloatArray:

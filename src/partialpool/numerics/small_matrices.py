@@ -12,7 +12,6 @@ import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
 
-
 Shape = Literal["full", "lower", "upper"]
 
 
@@ -91,11 +90,7 @@ def multiply(left: FloatArray, right: FloatArray, left_is: Shape = "full", right
     product = np.empty((left.shape[0], right.shape[1], *stack))
     for i in range(left.shape[0]):
         for j in range(right.shape[1]):
-            terms = [
-                k
-                for k in range(left.shape[1])
-                if not (_is_zero(left_is, i, k) or _is_zero(right_is, k, j))
-            ]
+            terms = [k for k in range(left.shape[1]) if not (_is_zero(left_is, i, k) or _is_zero(right_is, k, j))]
             if not terms:
                 product[i, j] = 0.0
                 continue

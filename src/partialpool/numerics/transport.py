@@ -60,7 +60,9 @@ def fit_to_curvature(log_density: BatchLogDensity, mode: Mode) -> Transport:
     root = np.linalg.cholesky(covariance)
     dimension = len(root)
     ladder = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 9.0, 13.0])
-    steps = (ladder[:, None, None] * np.stack([root.T, -root.T]).reshape(2 * dimension, dimension)).reshape(-1, dimension)
+    steps = (ladder[:, None, None] * np.stack([root.T, -root.T]).reshape(2 * dimension, dimension)).reshape(
+        -1, dimension
+    )
     values = log_density(mode.location + steps).reshape(len(ladder), 2 * dimension)
     drops = np.maximum.accumulate(np.nan_to_num(mode.log_density - values, nan=1e6, posinf=1e6), axis=0)
     widths = np.array([np.interp(2.0, drop, ladder) for drop in drops.T]).reshape(2, dimension) / 2.0
@@ -110,7 +112,7 @@ def fit_to_points(points: FloatArray, weights: FloatArray) -> Transport:
 
 
 def _exp_shift(log_scale: FloatArray) -> FloatArray:
-    """The constant part of exp(polynomial): moves a median in scaled residuals back to the coordinate, to first order."""
+    """exp(polynomial) to first order: takes a median of scaled residuals back to the coordinate."""
     constant = np.zeros_like(log_scale)
     constant[0] = np.exp(log_scale[0])
     constant[1:] = constant[0] * log_scale[1:]
@@ -141,11 +143,11 @@ def _ridge_regression(features: FloatArray, target: FloatArray, weights: FloatAr
     gram = weighted.T @ features
     penalty = np.full(len(gram), ridge)
     penalty[0] = 1e-12
-    return np.linalg.solve(gram + np.diag(penalty), weighted.T @ target)
+    return np.asarray(np.linalg.solve(gram + np.diag(penalty), weighted.T @ target))
 
 
 def _weighted_quantiles(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Return the quantiles at Phi(-1.5), 0.5 and Phi(1.5)."""
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) - 0.5 * weights[order]
-    return np.interp([0.0668072, 0.5, 0.9331928], cumulative, values[order])
+    return np.asarray(np.interp([0.0668072, 0.5, 0.9331928], cumulative, values[order]))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from partialpool.inference.cross_products import build_cross_products
+from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.group_posterior import pooling_weights_given_nodes, raw_estimates
 from partialpool.inference.hyper_posterior import integrate_hyperparameters
 from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
-from partialpool.inference.cross_products import build_cross_products
-from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.models.model import build_model
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.parameters import check_quantiles, quantile_columns
@@ -117,7 +117,10 @@ def _complete_pooling(posterior: Posterior, group: GroupDesign) -> tuple[FloatAr
     conditional = marginal.coefficients_given(hyper.points)
     means = np.empty((len(model.design.population.names), len(hyper.weights)))
     variances = np.zeros_like(means)
-    integrated, sampled = list(complete.coefficient_prior.integrated), list(complete.coefficient_prior.sampled)
+    integrated, sampled = (
+        list(complete.coefficient_prior.integrated),
+        list(complete.coefficient_prior.sampled),
+    )
     means[integrated] = conditional.coefficient_mean
     variances[integrated] = np.einsum("iin->in", conditional.coefficient_covariance)
     means[sampled] = hyper.points.coefficients
@@ -142,5 +145,7 @@ def _by_group(group: GroupDesign, columns: dict[str, FloatArray]) -> Table:
     labels = np.repeat(keys, n_effects)
     effects = list(group.names) * group.n_levels
     return Table(
-        (group.name, "coefficient"), (labels, effects), {name: values[order] for name, values in columns.items()}
+        (group.name, "coefficient"),
+        (labels, effects),
+        {name: values[order] for name, values in columns.items()},
     )

@@ -27,5 +27,7 @@ def check_quantiles(probabilities: Sequence[float]) -> FloatArray:
     """Return the probabilities as an array; raise ``DataError`` unless each lies strictly between 0 and 1."""
     values = np.atleast_1d(np.asarray(probabilities, dtype=float))
     if values.ndim != 1 or not np.all((values > 0.0) & (values < 1.0)):
-        raise DataError(f"quantiles={probabilities!r}: give probabilities strictly between 0 and 1, such as (0.05, 0.95)")
+        raise DataError(
+            f"quantiles={probabilities!r}: give probabilities strictly between 0 and 1, such as (0.05, 0.95)"
+        )
     return values

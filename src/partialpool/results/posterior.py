@@ -66,7 +66,9 @@ class Posterior:
         """log p(y). Raises ``PriorError`` under improper priors, which leave it without a meaning."""
         improper = [name for name, prior in self.model.priors.items() if not prior.proper]
         if improper or self.plug_in:
-            reason = "empirical Bayes uses no priors" if self.plug_in else f"the prior of {', '.join(improper)} is improper"
+            reason = (
+                "empirical Bayes uses no priors" if self.plug_in else f"the prior of {', '.join(improper)} is improper"
+            )
             raise PriorError(
                 f"log_marginal_likelihood: {reason}, so p(y) is defined only up to an unknown constant: give every "
                 "parameter a proper prior"
@@ -137,7 +139,7 @@ class Posterior:
         return export_draws(self, n, seed=seed)
 
     def save(self, path: str | Path) -> Path:
-        """Write the fit to a netCDF file (or a zarr store, by the ending), from which ``pp.load`` predicts identically."""
+        """Write the fit to a netCDF file (or zarr store, by the ending); what ``pp.load`` reads predicts identically."""
         from partialpool.results.storage import save_posterior
 
         return save_posterior(self, path)

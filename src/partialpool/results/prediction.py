@@ -46,9 +46,7 @@ def predict_rows(
     return _arrange(posterior, rows, codes, parts, quantiles)
 
 
-def predict_coded_rows(
-    posterior: Posterior, rows: NewRows, which: IntArray, quantiles: Sequence[float]
-) -> Table:
+def predict_coded_rows(posterior: Posterior, rows: NewRows, which: IntArray, quantiles: Sequence[float]) -> Table:
     """Predict for some rows already coded, by a posterior that has no groups; the index counts within ``which``."""
     offset = None if rows.offset is None else rows.offset[which]
     precision = None if rows.precision is None else rows.precision[which]

@@ -16,7 +16,6 @@ from partialpool.errors import DataError, NotYetError, PartialpoolError
 from partialpool.inference.choose import Outcome, run_engine
 from partialpool.inference.engine import Engine
 from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.new_rows import read_new_rows
 from partialpool.inputs.observations import Observations
 from partialpool.models.model import Model, build_model
@@ -119,19 +118,19 @@ class SeparatePosterior:
         if parameters is None:
             return {name: result[name] for line in names for name in line}
         if unknown := [name for name in parameters if name not in result]:
-            raise DataError(f"'{unknown[0]}' is not a parameter of this fit: it has theta[...] and sigma[...] of each group")
+            raise DataError(
+                f"'{unknown[0]}' is not a parameter of this fit: it has theta[...] and sigma[...] of each group"
+            )
         return {name: result[name] for name in parameters}
 
-    def predict(
-        self, new_data: Any, *, quantiles: Sequence[float] = _QUANTILES, offset: Any = None
-    ) -> pd.DataFrame:
+    def predict(self, new_data: Any, *, quantiles: Sequence[float] = _QUANTILES, offset: Any = None) -> pd.DataFrame:
         """Predict for rows of known groups; raises ``DataError`` for an unseen group, of which nothing is known."""
         rows = read_new_rows(self.design, new_data, offset=offset)
         codes = rows.groups[0].codes
         if len(unseen := np.flatnonzero(codes < 0)):
             raise DataError(
-                f"row {unseen[0] + 1} is of the unseen group '{rows.groups[0].labels[unseen[0]]}': without pooling nothing is "
-                "known of a new group; fit with pooling='partial'"
+                f"row {unseen[0] + 1} is of the unseen group '{rows.groups[0].labels[unseen[0]]}': without pooling "
+                "nothing is known of a new group; fit with pooling='partial'"
             )
         tables = []
         for j in np.unique(codes):
@@ -169,7 +168,7 @@ def fit_separately(
         common = [name for name in design.population.names if name not in group.names]
         more = [name for name in group.names if name not in design.population.names]
         raise NotYetError(
-            f"sigma='by group' is computed where every coefficient varies by group and only those: {', '.join([*common, *more])} "
+            f"sigma='by group' is computed where every coefficient varies by group: {', '.join([*common, *more])} "
             f"should be on both sides, as in y ~ x + (x | {group.name})"
         )
     fits = tuple(_fit_one(observations, design, group, rows, j, model, seed) for j, rows in _rows_by_group(group))
@@ -193,12 +192,13 @@ def _fit_one(
     seed: int,
 ) -> Posterior:
     measured = design.measurements
-    part = Measurements(
-        measured.kind,
-        measured.response[rows],
-        *(None if values is None else values[rows] for values in (measured.precision, measured.counts)),
-        *(None if values is None else values[rows] for values in (measured.within_squares, measured.offset)),
-        measured.known_scale,
+    part = replace(
+        measured,
+        response=measured.response[rows],
+        precision=_part(measured.precision, rows),
+        counts=_part(measured.counts, rows),
+        within_squares=_part(measured.within_squares, rows),
+        offset=_part(measured.offset, rows),
     )
     # the population's columns in the order of the group's, so that lines of all groups agree
     order = [design.population.names.index(name) for name in group.names]
@@ -206,12 +206,14 @@ def _fit_one(
     alone = replace(design, measurements=part, population=population, groups=())
     _check_spread(alone, group, level)
     try:
-        outcome: Outcome = run_engine(
-            alone, model.priors, pooling="complete", method="auto", estimator=None
-        )
+        outcome: Outcome = run_engine(alone, model.priors, pooling="complete", method="auto", estimator=None)
     except PartialpoolError as error:
         raise type(error)(f"group '{group.labels[level]}' of {group.name}: {error}") from None
     return Posterior(observations, *outcome, method="auto", seed=seed)
+
+
+def _part(values: FloatArray | None, rows: IntArray) -> FloatArray | None:
+    return None if values is None else values[rows]
 
 
 def _check_spread(alone: Design, group: GroupDesign, level: int) -> None:
@@ -219,8 +221,8 @@ def _check_spread(alone: Design, group: GroupDesign, level: int) -> None:
     response, within = alone.measurements.response, alone.measurements.within_squares
     if np.ptp(response) == 0.0 and (within is None or not within.any()) and len(response) > 1:
         raise DataError(
-            f"group '{group.labels[level]}' of {group.name} has the same response in all its {len(response)} rows: its own "
-            "sigma would be 0; use a common sigma, or drop the group"
+            f"group '{group.labels[level]}' of {group.name} has the same response in all its {len(response)} rows: its "
+            "own sigma would be 0; use a common sigma, or drop the group"
         )
 
 

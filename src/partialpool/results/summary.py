@@ -33,8 +33,8 @@ def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]
         columns = [summary.mean[..., None], summary.sd[..., None], summary.quantiles]
         rows += list(np.concatenate(columns, axis=2).reshape(-1, 2 + len(probabilities)))
     values = np.array(rows).reshape(len(names), 2 + len(probabilities))
-    columns = ["mean", "sd", *quantile_columns(quantiles)]
-    return Table((None,), (names,), {column: values[:, k] for k, column in enumerate(columns)})
+    heads = ["mean", "sd", *quantile_columns(quantiles)]
+    return Table((None,), (names,), {head: values[:, k] for k, head in enumerate(heads)})
 
 
 def summarise_effects(posterior: Posterior, kinds: Sequence[str], probabilities: FloatArray) -> MixtureSummary:
@@ -51,7 +51,12 @@ def summarise_effects(posterior: Posterior, kinds: Sequence[str], probabilities:
 
         def moments(part: slice) -> ConditionalMoments:
             return effects_given_nodes(
-                posterior.marginal, points, conditional, populations, part, coefficients_known=posterior.plug_in
+                posterior.marginal,
+                points,
+                conditional,
+                populations,
+                part,
+                coefficients_known=posterior.plug_in,
             )
 
         return moments

@@ -108,9 +108,7 @@ class ScalarPrior(Prior):
             PriorError: the prior is improper, or a probability is outside [0, 1].
         """
         if not self.proper:
-            raise PriorError(
-                f"{self}: an improper prior has no quantiles; give a proper prior to draw from it"
-            )
+            raise PriorError(f"{self}: an improper prior has no quantiles; give a proper prior to draw from it")
         points = np.asarray(probabilities, dtype=np.float64)
         if not np.all((points >= 0) & (points <= 1)):
             raise PriorError(f"{self}: quantiles are asked for outside [0, 1]: give probabilities")

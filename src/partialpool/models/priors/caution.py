@@ -19,10 +19,8 @@ def prior_caution(prior: Prior) -> str | None:
     """
     if not isinstance(prior, InverseGamma) or prior.shape > SMALL or prior.scale > SMALL:
         return None
-    if prior.on == "sd":
-        peak = prior.scale / (prior.shape + 1)
-    else:
-        peak = math.sqrt(prior.scale / (prior.shape + 0.5))
+    on_sd = prior.on == "sd"
+    peak = prior.scale / (prior.shape + 1) if on_sd else math.sqrt(prior.scale / (prior.shape + 0.5))
     return (
         f"{prior} is informative near zero: its density has a sharp peak at sd = {peak:.2g}, so with few "
         f"groups or a small sd the answer changes with the scale {prior.scale:g}, however vague that looks "

@@ -66,8 +66,7 @@ def parse_prior(given: Prior | str) -> Prior:
     positional = [argument.name for argument in fields(prior) if not argument.kw_only]
     if len(call.args) > len(positional):
         raise PriorError(
-            f"{text}: arguments given by position: {len(call.args)}, taken: {len(positional)}: "
-            f"write {_usage(prior)}"
+            f"{text}: arguments given by position: {len(call.args)}, taken: {len(positional)}: write {_usage(prior)}"
         )
     values = {name: _read_value(node, name, text) for name, node in zip(positional, call.args, strict=False)}
     for keyword in call.keywords:
@@ -117,9 +116,7 @@ def _find_prior(name: ast.expr, text: str) -> type[Prior]:
     prior = PRIORS.get(written)
     if prior is None:
         nearest = suggest_nearest(written, list(PRIORS))
-        raise PriorError(
-            f"{text}: there is no prior {written}{nearest or '.'} The priors are {', '.join(PRIORS)}"
-        )
+        raise PriorError(f"{text}: there is no prior {written}{nearest or '.'} The priors are {', '.join(PRIORS)}")
     return prior
 
 
@@ -142,8 +139,5 @@ def _read_value(node: ast.expr, name: str, text: str) -> object:
 
 def _usage(prior: type[Prior]) -> str:
     """The prior's name and arguments: 'Normal(mu, sigma)'."""
-    names = [
-        f"{argument.name}='variance' or 'sd'" if argument.kw_only else argument.name
-        for argument in fields(prior)
-    ]
+    names = [f"{argument.name}='variance' or 'sd'" if argument.kw_only else argument.name for argument in fields(prior)]
     return f"{prior.__name__}({', '.join(names)})"

@@ -63,9 +63,7 @@ def _likelihood_power(groups: int, flat_mean: bool = True) -> int:
 def _scalar(priors: Mapping[str, Prior], name: str) -> ScalarPrior:
     prior = priors[name]
     if not isinstance(prior, ScalarPrior):
-        raise PriorError(
-            f"prior for {name}: {prior} does not suit a standard deviation: give HalfNormal(sigma)"
-        )
+        raise PriorError(f"prior for {name}: {prior} does not suit a standard deviation: give HalfNormal(sigma)")
     return prior
 
 

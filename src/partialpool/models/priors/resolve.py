@@ -34,9 +34,7 @@ class ParameterSlot:
     aliases: tuple[str, ...] = ()
 
 
-def resolve_priors(
-    given: Mapping[str, Prior | str] | None, parameters: Sequence[ParameterSlot]
-) -> dict[str, Prior]:
+def resolve_priors(given: Mapping[str, Prior | str] | None, parameters: Sequence[ParameterSlot]) -> dict[str, Prior]:
     """Return the prior of every parameter, by its name, in the order of ``parameters``.
 
     A key of ``given`` is a parameter's name or alias, spaces aside; or a factor's class ('sd(g)' for every
@@ -62,9 +60,7 @@ def resolve_priors(
             _check_suits(key, prior, slot)
             narrowest = chosen.get(slot.name)
             if narrowest is not None and narrowest[0] == width:
-                raise PriorError(
-                    f"priors: {narrowest[1]!r} and {key!r} are the same, {slot.name}: give one of them"
-                )
+                raise PriorError(f"priors: {narrowest[1]!r} and {key!r} are the same, {slot.name}: give one of them")
             if narrowest is None or width < narrowest[0]:
                 chosen[slot.name] = (width, key, prior)
     return {slot.name: chosen[slot.name][2] if slot.name in chosen else slot.default for slot in parameters}
@@ -81,9 +77,7 @@ def _check_names(parameters: Sequence[ParameterSlot]) -> None:
 def _match_key(key: str, parameters: Sequence[ParameterSlot]) -> tuple[int, list[ParameterSlot]]:
     """Return how wide the key reaches (0 a parameter, 1 a factor's class, 2 a class) and its slots."""
     if not isinstance(key, str):
-        raise PriorError(
-            f"priors: the key {key!r} is not a parameter's name: give a name such as 'sd(school)'"
-        )
+        raise PriorError(f"priors: the key {key!r} is not a parameter's name: give a name such as 'sd(school)'")
     exact = [slot for slot in parameters if slot.name == key]
     packed = _pack(key)
     if not exact:
@@ -134,9 +128,7 @@ def _check_suits(key: str, prior: Prior, slot: ParameterSlot) -> None:
         raise PriorError(f"prior for {shown}: {prior} does not suit a {what[slot.kind]}: {remedy}")
     if slot.kind == "scale" and isinstance(prior, Uniform) and prior.lower < 0:
         bound = Uniform(0, prior.upper) if prior.upper > 0 else "Uniform(0, upper)"
-        raise PriorError(
-            f"prior for {slot.name}: {prior} reaches below 0, a standard deviation does not: give {bound}"
-        )
+        raise PriorError(f"prior for {slot.name}: {prior} reaches below 0, a standard deviation does not: give {bound}")
 
 
 def _suggest_instead(prior: Prior, kind: Kind) -> str | None:

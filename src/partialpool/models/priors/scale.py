@@ -66,9 +66,7 @@ class HalfCauchy(ScalePrior):
         return math.log(2) + log_cauchy(values, self.scale)
 
     def _quantile(self, probabilities: FloatArray) -> FloatArray:
-        angle = (
-            0.5 * math.pi * (1 - probabilities)
-        )  # 1 / tan near 1, where tan(pi/2) is not infinite in floats
+        angle = 0.5 * math.pi * (1 - probabilities)  # 1 / tan near 1, where tan(pi/2) is not infinite in floats
         near_zero = np.tan(0.5 * math.pi * probabilities)
         return np.asarray(self.scale * np.where(probabilities < 0.5, near_zero, 1 / np.tan(angle)))
 
@@ -208,9 +206,7 @@ class InverseGamma(ScalePrior):
     def __post_init__(self) -> None:
         self._set_positive("shape", "scale")
         if self.on is None:
-            remedy = (
-                "on='variance' if it is a prior on the variance, on='sd' if it is on the standard deviation"
-            )
+            remedy = "on='variance' if it is a prior on the variance, on='sd' if it is on the standard deviation"
             raise PriorError(f"InverseGamma: on is not given: say {remedy}")
         if self.on not in ("sd", "variance"):
             raise argument_error(self, "on", self.on, "say on='sd' or on='variance'")
