@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -59,6 +60,13 @@ class CrossProducts:
     scaling: Scaling
     group_rows: FloatArray  # (group,) raw rows of each group
     group_precision: FloatArray  # (group,) summed precision of each group
+
+    @cached_property
+    def class_gram(self) -> FloatArray:
+        """R'R of each design class, its lower triangle (effect pair, design_class)."""
+        return np.stack(
+            [np.sum(self.class_root[:, i] * self.class_root[:, j], axis=0) for i, j in lower_pairs(self.n_effects)]
+        )
 
     @property
     def n_coefficients(self) -> int:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.inference.cross_products import CrossProducts
+from partialpool.inference.cross_products import CrossProducts, lower_pairs
 from partialpool.inference.gaussian_marginal import (
     CoefficientConditional,
     GaussianMarginal,
@@ -22,7 +22,6 @@ from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.small_matrices import (
     factor_ldl,
-    identity_plus_gram,
     invert_unit_lower,
     multiply,
 )
@@ -36,28 +35,57 @@ class ConditionalMoments(NamedTuple):
 
 
 class EffectFactors(NamedTuple):
-    """On the formula's scale, for each node and design class: ``root`` (effect, effect, node, class) with root root'
-    the effects' conditional covariance over sigma^2, and ``pull`` (effect, projection, node, class), which takes the
-    projections' residuals to the effects' conditional means."""
+    """The effects' conditional distribution for each node and design class.
 
-    root: FloatArray
-    pull: FloatArray
+    With U D U' the inverse of I + (R L)'(R L), L the effects' relative root for scaled columns: ``inner`` is U D^(1/2)
+    (effect, effect, node, class), ``outer`` is L (effect, effect, node) and ``back`` is L on the formula's scale. All
+    exist where an effect's variance is zero as well.
+    """
+
+    inner: FloatArray
+    outer: FloatArray
+    back: FloatArray
+
+    @property
+    def root(self) -> FloatArray:
+        """The root of the effects' conditional covariance over sigma^2, formula's scale, (effect, effect, node, class)."""
+        return multiply(self.back[..., None], self.inner, left_is="lower", right_is="upper")
 
 
 def factor_effects(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> EffectFactors:
-    """Factor the effects' conditional distribution once for a set of nodes and design classes.
+    """Factor the effects' conditional distribution once for a set of nodes and design classes."""
+    outer = scaled_relative_root(cross, points)
+    factor = factor_ldl(_identity_plus_congruence(outer, cross.class_gram[:, classes]))
+    inner = invert_unit_lower(factor.lower).swapaxes(0, 1) / np.sqrt(factor.pivots)
+    return EffectFactors(inner, outer, points.effect_root / points.residual_sd)
 
-    With R L D^(-1/2) from I + (R L)'(R L), root = L U and pull = root (R L U)', which exist where an effect's variance
-    is zero as well.
+
+def _identity_plus_congruence(root: FloatArray, gram: FloatArray) -> FloatArray:
+    """Return I + root' M root (effect, effect, node, class), the lower triangle only, as products of matrices.
+
+    ``root`` is (effect, effect, node), ``gram`` the lower triangles of M (pair, class).
     """
-    spread = multiply(
-        cross.class_root[:, :, None, classes], scaled_relative_root(cross, points)[..., None], left_is="upper"
-    )
-    factor = factor_ldl(identity_plus_gram(spread))
-    upper = invert_unit_lower(factor.lower).swapaxes(0, 1) / np.sqrt(factor.pivots)
-    relative = (points.effect_root / points.residual_sd)[..., None]
-    root = multiply(relative, upper, left_is="lower", right_is="upper")
-    return EffectFactors(root, multiply(root, multiply(spread, upper, right_is="upper").swapaxes(0, 1)))
+    order = len(root)
+    result = np.zeros((order, order, root.shape[2], gram.shape[1]))
+    for i in range(order):
+        for j in range(i + 1):
+            terms = [
+                root[k, i] * root[k, j] if k == m else root[k, i] * root[m, j] + root[m, i] * root[k, j]
+                for k, m in lower_pairs(order)
+            ]
+            np.matmul(np.stack(terms, axis=1), gram, out=result[i, j])
+        result[i, i] += 1.0
+    return result
+
+
+def pull_of(factors: EffectFactors, root: FloatArray, class_root: FloatArray) -> FloatArray:
+    """Return what takes projections' residuals to the effects' conditional means, (effect, projection, node, class).
+
+    ``root`` is ``factors.root``, ``class_root`` R (effect, effect, class) of the same classes.
+    """
+    design = class_root[:, :, None].swapaxes(0, 1)
+    inward = multiply(factors.outer[..., None].swapaxes(0, 1), design, right_is="lower")
+    return multiply(root, multiply(factors.inner.swapaxes(0, 1), inward, left_is="lower"))
 
 
 def predictor_given_nodes(
@@ -88,10 +116,12 @@ def predictor_given_nodes(
             spread = np.einsum("ikn,iq->knq", points.effect_root, effects)
             variance = np.sum(spread * spread, axis=0)
         else:
-            factors = factor_effects(cross, points, cross.class_of[groups])
-            toward = np.einsum("iknq,iq->knq", factors.root, effects)
+            classes = cross.class_of[groups]
+            factors = factor_effects(cross, points, classes)
+            root = factors.root
+            toward = np.einsum("iknq,iq->knq", root, effects)
             variance = np.sum(toward * toward, axis=0) * points.residual_sd[:, None] ** 2
-            pull = np.einsum("imnq,iq->mnq", factors.pull, effects)
+            pull = np.einsum("imnq,iq->mnq", pull_of(factors, root, cross.class_root[:, :, classes]), effects)
             projection = cross.projection[..., groups]
             for m in range(cross.n_effects):
                 left = projection[m, -1] - shifted.T @ projection[m, :-1]
@@ -131,7 +161,10 @@ def effects_given_nodes(
     n_effects = cross.n_effects
     classes = cross.class_of[groups]
     shared = cross.n_classes < len(classes)
-    root, pull = factor_effects(cross, points, slice(None) if shared else classes)
+    within: IntArray | slice = slice(None) if shared else classes
+    factors = factor_effects(cross, points, within)
+    root = factors.root
+    pull = pull_of(factors, root, cross.class_root[:, :, within])
     noise = np.sum(root * root, axis=1) * points.residual_sd[:, None] ** 2
     if shared:
         noise, pull = noise[..., classes], pull[..., classes]
@@ -166,7 +199,8 @@ def pooling_weights_given_nodes(cross: CrossProducts, points: HyperPoints, class
 
     For an intercept alone this is n tau^2 / (n tau^2 + sigma^2); for several effects the diagonal of K R'R.
     """
-    pull = factor_effects(cross, points, classes).pull
+    factors = factor_effects(cross, points, classes)
+    pull = pull_of(factors, factors.root, cross.class_root[:, :, classes])
     design = multiply(cross.class_root[:, :, None, classes], cross.scaling.effects[:, :, None, None])
     return np.stack([np.sum(pull[k] * design[:, k], axis=0) for k in range(cross.n_effects)])
 
@@ -244,17 +278,18 @@ def _draw_effects(
     rng: np.random.Generator,
     out: FloatArray,
 ) -> None:
-    """Draw the effects of some groups into ``out`` (effect, draw, group)."""
-    classes, place = np.unique(cross.class_of[groups], return_inverse=True)
-    root, pull = factor_effects(cross, points, classes)
-    root = root * points.residual_sd[:, None]
-    if not np.array_equal(place, np.arange(len(classes))):
-        root, pull = root[..., place], pull[..., place]
+    """Draw the effects of some groups into ``out`` (effect, draw, group): L U (U' L' R' left + sigma noise)."""
+    classes = cross.class_of[groups]
+    inner, outer, back = factor_effects(cross, points, classes)
     projection = cross.projection[..., groups]
-    left = [projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(cross.n_effects)]
-    noise = [rng.standard_normal(left[0].shape) for _ in left]
-    for k in range(cross.n_effects):
-        out[k] = sum(pull[k, m] * left[m] + root[k, m] * noise[m] for m in range(cross.n_effects))
+    left = np.stack([projection[m, -1] - shifted.T @ projection[m, :-1] for m in range(cross.n_effects)])[:, None]
+    inward = multiply(cross.class_root[:, :, None, classes].swapaxes(0, 1), left, left_is="lower")
+    inward = multiply(outer[..., None].swapaxes(0, 1), inward)
+    inward = multiply(inner.swapaxes(0, 1), inward, left_is="lower")
+    noise = rng.standard_normal(inward.shape)
+    noise *= points.residual_sd[:, None]
+    inward += noise
+    out[...] = multiply(back[..., None], multiply(inner, inward, left_is="upper"), left_is="lower")[:, 0]
 
 
 def _all_coefficients(

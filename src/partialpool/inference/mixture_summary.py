@@ -25,7 +25,7 @@ from partialpool.numerics.normal_mixture import (
 _CHUNK = 2**17
 # Node-quantity products for which every node is kept, and the fewest nodes that a lattice and a grid are thinned to.
 _ALL_NODES = 2**20
-_FEWEST_ON_LATTICE = 2048
+_FEWEST_ON_LATTICE = 2560
 _FEWEST_ON_GRID = 64
 # Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments.
 _SHAPE_NODES = 256

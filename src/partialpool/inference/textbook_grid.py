@@ -39,8 +39,8 @@ def integrate_on_natural_grid(space: HyperSpace, log_density: BatchLogDensity) -
     hyper = space.effect_sds[0] if space.dimension == 1 and space.effect_sds else None
     if hyper is None:
         raise DataError(
-            f"method='grid' is for one unknown population sd (known standard errors, one varying coefficient); this model "
-            f"has {space.dimension} hyperparameters: use method='auto'"
+            f"method='grid' is for one unknown population sd (known standard errors, one varying coefficient); this "
+            f"model has {space.dimension} hyperparameters: use method='auto'"
         )
 
     def natural_log_density(values: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,9 +19,10 @@ _MAX_NODES = 2**17
 
 @dataclass(frozen=True)
 class WeightedNodes:
-    """Nodes (node, dimension) with weights that sum to one, and the evidence for them."""
+    """Nodes (node, dimension), their log ratios of density to proposal, weights that sum to one, and the evidence."""
 
     nodes: FloatArray
+    log_ratios: FloatArray
     weights: FloatArray
     log_integral: float
     effective_size: float
@@ -32,25 +33,31 @@ class WeightedNodes:
 def integrate_by_importance(log_density: BatchLogDensity, mode: Mode, effective_target: float) -> WeightedNodes:
     """Adapt the proposal on small lattices, then evaluate one lattice large enough for the target.
 
-    The final lattice has a power of two of nodes; its effective sample size is at least ``effective_target``
-    unless 131,072 nodes do not reach that, which the caller reads from the result.
+    Its effective sample size is at least ``effective_target`` unless 131,072 nodes do not reach that, which the
+    caller reads from the result. A small shifted lattice tops up what a power of two of nodes falls short of.
 
     Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18:447-459 (adaptive importance
     sampling); L'Ecuyer and Lemieux (2000), Management Science 46:1214-1235 (lattice rules).
     """
     transport, efficiency, n_evaluations = _adapt(log_density, mode)
     n_nodes = _PILOT
-    while n_nodes * efficiency < 1.02 * effective_target and n_nodes < _MAX_NODES:
+    while 2 * n_nodes * efficiency < effective_target and n_nodes < _MAX_NODES:
         n_nodes *= 2
-    while True:
-        final = _weigh(log_density, transport, n_nodes)
-        n_evaluations += n_nodes
-        if final.effective_size >= effective_target or n_nodes >= _MAX_NODES:
-            break
-        n_nodes *= 2
-    return WeightedNodes(
-        final.nodes, final.weights, final.log_integral, final.effective_size, final.pareto_k, n_evaluations
-    )
+    sample = _weigh(log_density, transport, n_nodes)
+    while sample.effective_size < effective_target and len(sample.nodes) < _MAX_NODES:
+        sample = _top_up(log_density, transport, sample, effective_target)
+    return replace(sample, n_evaluations=n_evaluations + len(sample.nodes))
+
+
+def _top_up(
+    log_density: BatchLogDensity, transport: Transport, sample: WeightedNodes, effective_target: float
+) -> WeightedNodes:
+    """Add a lattice of another shift, of the power of two of nodes that the effective size still lacks."""
+    n_nodes = len(sample.nodes)
+    lacking = (effective_target / sample.effective_size - 1.0) * n_nodes
+    n_more = 2 ** int(np.clip(np.ceil(np.log2(max(1.05 * lacking, 1.0))), 8, 16))
+    more = _weigh(log_density, transport, n_more, shift=(0.5 + 0.618034 * n_nodes / _PILOT) % 1.0)
+    return _gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
 
 
 def _adapt(log_density: BatchLogDensity, mode: Mode) -> tuple[Transport, float, int]:
@@ -93,20 +100,25 @@ def _temper(weights: FloatArray) -> FloatArray:
     return tempered
 
 
-def _weigh(log_density: BatchLogDensity, transport: Transport, n_nodes: int) -> WeightedNodes:
+def _weigh(log_density: BatchLogDensity, transport: Transport, n_nodes: int, shift: float = 0.5) -> WeightedNodes:
     """Evaluate the density on a pushed lattice and weigh the nodes."""
     from scipy.special import ndtri
 
-    normal = ndtri(lattice_points(n_nodes, len(transport.centre)))
+    normal = ndtri(lattice_points(n_nodes, len(transport.centre), shift))
     nodes, log_proposal = transport.push(normal)
-    log_ratio = log_density(nodes) - log_proposal
-    log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
-    weights, log_total = normalise_log_weights(log_ratio)
+    log_ratios = log_density(nodes) - log_proposal
+    return _gather(nodes, np.where(np.isnan(log_ratios), -np.inf, log_ratios))
+
+
+def _gather(nodes: FloatArray, log_ratios: FloatArray) -> WeightedNodes:
+    """Turn log ratios of density to proposal into weights with their diagnostics."""
+    weights, log_total = normalise_log_weights(log_ratios)
     return WeightedNodes(
         nodes,
+        log_ratios,
         weights,
-        log_total - float(np.log(n_nodes)),
+        log_total - float(np.log(len(nodes))),
         effective_sample_size(weights),
         pareto_k(weights),
-        n_nodes,
+        len(nodes),
     )

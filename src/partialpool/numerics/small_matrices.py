@@ -102,16 +102,3 @@ def multiply(left: FloatArray, right: FloatArray, left_is: Shape = "full", right
 
 def _is_zero(shape: Shape, row: int, column: int) -> bool:
     return (shape == "lower" and column > row) or (shape == "upper" and row > column)
-
-
-def identity_plus_gram(matrices: FloatArray) -> FloatArray:
-    """Return I + A'A for stacks A (row, order, ...), the lower triangle only."""
-    order = matrices.shape[1]
-    result = np.zeros((order, order, *matrices.shape[2:]))
-    for i in range(order):
-        for j in range(i + 1):
-            np.multiply(matrices[0, i], matrices[0, j], out=result[i, j])
-            for k in range(1, len(matrices)):
-                result[i, j] += matrices[k, i] * matrices[k, j]
-        result[i, i] += 1.0
-    return result
