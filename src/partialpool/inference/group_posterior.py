@@ -48,7 +48,7 @@ class EffectFactors(NamedTuple):
 
     @property
     def root(self) -> FloatArray:
-        """The root of the effects' conditional covariance over sigma^2, formula's scale, (effect, effect, node, class)."""
+        """The root of the effects' conditional covariance over sigma^2, on the formula's scale, shaped as ``inner``."""
         return multiply(self.back[..., None], self.inner, left_is="lower", right_is="upper")
 
 

@@ -139,7 +139,7 @@ class Posterior:
         return export_draws(self, n, seed=seed)
 
     def save(self, path: str | Path) -> Path:
-        """Write the fit to a netCDF file (or zarr store, by the ending); what ``pp.load`` reads predicts identically."""
+        """Write the fit to netCDF (or zarr, by the ending of ``path``), to be read by ``pp.load`` as it was."""
         from partialpool.results.storage import save_posterior
 
         return save_posterior(self, path)
