@@ -152,27 +152,11 @@ def _single_point(root: FloatArray, residual_sd: float) -> HyperPoints:
 def _coordinates(space: HyperSpace, root: FloatArray, residual_sd: float) -> FloatArray:
     """Return the coordinates of one point; a variance at zero is at minus infinity, a correlation of 1 at infinity."""
     with np.errstate(divide="ignore"):
-        sds = np.sqrt(np.sum(root * root, axis=1))
-        values = list(np.log(sds))
-        for block in space.correlations:
-            unit = root[np.ix_(block.positions, block.positions)]
-            unit = unit / np.maximum(sds[list(block.positions), None], 1e-300)
-            values += list(np.arctanh(_partial_correlations(unit)))
-        if space.residual_sd is not None:
-            values.append(np.log(residual_sd))
-    return np.array([values])
-
-
-def _partial_correlations(unit_root: FloatArray) -> list[float]:
-    """Return canonical partial correlations from the Cholesky factor of a correlation matrix."""
-    order = len(unit_root)
-    left = np.ones(order)
-    partial = []
-    for column in range(order):
-        for row in range(column + 1, order):
-            scale = np.sqrt(left[row])
-            value = float(unit_root[row, column] / scale) if scale > 1e-12 else 0.0
-            value = min(max(value, -1.0), 1.0)
-            partial.append(value)
-            left[row] *= 1.0 - value * value
-    return partial
+        log_sds = np.log(np.sqrt(np.sum(root * root, axis=1)))
+        correlations: list[float] = []
+        for block in space.blocks:
+            places = list(block.positions)
+            log_sds[places], fisher_z = block.unconstrain(root[np.ix_(places, places)])
+            correlations += list(fisher_z)
+        residual = [np.log(residual_sd)] if space.residual_sd is not None else []
+    return np.array([[*log_sds, *correlations, *residual]])

@@ -49,7 +49,7 @@ class EffectFactors(NamedTuple):
     @property
     def root(self) -> FloatArray:
         """The root of the effects' conditional covariance over sigma^2, on the formula's scale, shaped as ``inner``."""
-        return multiply(self.back[..., None], self.inner, left_is="lower", right_is="upper")
+        return multiply(self.back[..., None], self.inner, right_is="upper")
 
 
 def factor_effects(cross: CrossProducts, points: HyperPoints, classes: IntArray | slice) -> EffectFactors:
@@ -289,7 +289,7 @@ def _draw_effects(
     noise = rng.standard_normal(inward.shape)
     noise *= points.residual_sd[:, None]
     inward += noise
-    out[...] = multiply(back[..., None], multiply(inner, inward, left_is="upper"), left_is="lower")[:, 0]
+    out[...] = multiply(back[..., None], multiply(inner, inward, left_is="upper"))[:, 0]
 
 
 def _all_coefficients(

@@ -24,8 +24,10 @@ from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles, inte
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mode import find_mode
 
-#: Draws that the nodes are made worth where an evaluation is cheap.
-EFFECTIVE_TARGET = 4000.0
+# What the nodes are worth in independent draws: twice as many where evaluations are cheap, because an sd far out
+# in its tail is then still right to 1 %.
+_EFFECTIVE_TARGET = (4000.0, 8000.0)
+_CHEAP_WORK = 1.5e6
 # Above this Pareto-k importance weights do not give a reliable answer (Vehtari et al. 2024, section 3).
 _MAX_PARETO_K = 0.7
 
@@ -80,7 +82,7 @@ def integrate_hyperparameters(
         if space.dimension <= 2 and method == "auto":
             grid = integrate_on_grid(log_density, mode, _growth(space, moments))
             return _from_grid(space, grid, mode.n_evaluations)
-        sample = integrate_by_importance(log_density, mode, EFFECTIVE_TARGET)
+        sample = integrate_by_importance(log_density, mode, _effective_target(marginal))
     return _from_importance(space, sample, mode.n_evaluations)
 
 
@@ -116,6 +118,12 @@ def weighted_quantiles(values: FloatArray, weights: FloatArray, probabilities: F
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) - 0.5 * weights[order]
     return np.asarray(np.interp(probabilities, cumulative, values[order]))
+
+
+def _effective_target(marginal: GaussianMarginal) -> float:
+    """Return the effective size to reach, from the array elements that one evaluation touches."""
+    work = 20.0 + marginal.cross.n_classes * marginal.cross.n_effects**2
+    return float(np.clip(_CHEAP_WORK / work, *_EFFECTIVE_TARGET))
 
 
 def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from partialpool.models.priors import LKJ, ScalarPrior
+from partialpool.models.covariance_block import CovarianceBlock
+from partialpool.models.priors import ScalarPrior
 from partialpool.numerics.arrays import FloatArray, IntArray
 
 
@@ -61,22 +61,11 @@ class ScalarHyperparameter:
 
 
 @dataclass(frozen=True)
-class CorrelationBlock:
-    """Effects that are correlated among themselves: their ``positions`` among the effects, the ``names`` of the
-    correlations in the order (0,1), (0,2), ..., (1,2), ..., and the prior of the matrix."""
-
-    positions: tuple[int, ...]
-    names: tuple[str, ...]
-    prior: LKJ
-
-
-@dataclass(frozen=True)
 class HyperPoints:
     """Hyperparameters on their natural scale, the node axis last.
 
-    ``effect_root`` (effect, effect, node) is the lower root of the effects' covariance matrix, diag(sd) times
-    the Cholesky factor of the correlation matrix; ``residual_sd`` (node,); ``coefficients``
-    (sampled coefficient, node).
+    ``effect_root`` (effect, effect, node) is a root of the effects' covariance matrix, not always triangular;
+    ``residual_sd`` (node,); ``coefficients`` (sampled coefficient, node).
     """
 
     effect_root: FloatArray
@@ -100,14 +89,14 @@ class HyperPoints:
 @dataclass(frozen=True)
 class HyperSpace:
     """Every hyperparameter of a model in coordinate order: effect sds, partial correlations, residual sd,
-    sampled coefficients.
+    sampled coefficients. Effects of a ``CovarianceBlock`` have coordinates of its own making.
 
     Where the population is known (no pooling), ``fixed_effect_sds`` (effect,) replaces the effect sds and
     ``fixed_coefficients`` are the population's values; ``fixed_residual_sd`` is the residual sd where that is known.
     """
 
     effect_sds: tuple[ScalarHyperparameter, ...]
-    correlations: tuple[CorrelationBlock, ...]
+    blocks: tuple[CovarianceBlock, ...]
     residual_sd: ScalarHyperparameter | None
     coefficients: tuple[ScalarHyperparameter, ...]
     n_effects: int
@@ -118,7 +107,7 @@ class HyperSpace:
     @cached_property
     def n_correlations(self) -> int:
         """How many correlation coordinates there are."""
-        return sum(len(block.names) for block in self.correlations)
+        return sum(len(block.names) for block in self.blocks)
 
     @property
     def dimension(self) -> int:
@@ -129,7 +118,7 @@ class HyperSpace:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The natural parameters' names in the order of ``natural_values``."""
-        correlations = [name for block in self.correlations for name in block.names]
+        correlations = [name for block in self.blocks for name in block.names]
         residual = [self.residual_sd.name] if self.residual_sd else []
         return (
             *(sd.name for sd in self.effect_sds),
@@ -140,9 +129,14 @@ class HyperSpace:
 
     @property
     def scalars(self) -> tuple[ScalarHyperparameter | None, ...]:
-        """The scalar hyperparameter of each coordinate; None for correlations."""
+        """The scalar hyperparameter that each coordinate alone determines; None within covariance blocks."""
         residual = (self.residual_sd,) if self.residual_sd else ()
-        return (*self.effect_sds, *([None] * self.n_correlations), *residual, *self.coefficients)
+        sds = [None if k in self._in_blocks else hyper for k, hyper in enumerate(self.effect_sds)]
+        return (*sds, *([None] * self.n_correlations), *residual, *self.coefficients)
+
+    @cached_property
+    def _in_blocks(self) -> frozenset[int]:
+        return frozenset(position for block in self.blocks for position in block.positions)
 
     def constrain(self, coordinates: FloatArray) -> tuple[HyperPoints, FloatArray]:
         """Return the natural values and the log prior density per unit of coordinate, Jacobians included.
@@ -151,45 +145,41 @@ class HyperSpace:
         """
         n_nodes = len(coordinates)
         log_prior = np.zeros(n_nodes)
-        columns = iter(np.ascontiguousarray(coordinates.T))
+        columns = np.ascontiguousarray(coordinates.T)
 
-        def scalar(hyper: ScalarHyperparameter) -> FloatArray:
-            natural, log_slope = hyper.constrain(next(columns))
+        def scalar(hyper: ScalarHyperparameter, column: int) -> FloatArray:
+            natural, log_slope = hyper.constrain(columns[column])
             np.add(log_prior, hyper.prior.log_density(natural) + log_slope, out=log_prior)
             return natural
 
-        sds = [scalar(hyper) for hyper in self.effect_sds]
-        root = self._effect_root(np.array(sds).reshape(len(sds), n_nodes), columns, log_prior)
-        residual = scalar(self.residual_sd) if self.residual_sd else np.full(n_nodes, self.fixed_residual_sd)
-        sampled = [scalar(hyper) for hyper in self.coefficients]
-        sampled += [np.full(n_nodes, value) for value in self.fixed_coefficients]
-        return HyperPoints(root, residual, np.array(sampled).reshape(len(sampled), n_nodes)), log_prior
-
-    def _effect_root(self, sds: FloatArray, columns: Iterator[FloatArray], log_prior: FloatArray) -> FloatArray:
-        """Return the effects' covariance root (effect, effect, node); add the correlations' prior in place."""
-        n_nodes = len(log_prior)
-        if self.fixed_effect_sds is not None:
-            sds = np.repeat(self.fixed_effect_sds[:, None], n_nodes, axis=1)
         root = np.zeros((self.n_effects, self.n_effects, n_nodes))
         for k in range(self.n_effects):
-            root[k, k] = sds[k]
-        for block in self.correlations:
-            partial = np.tanh(np.array([next(columns) for _ in block.names]))
-            with np.errstate(divide="ignore"):
-                np.add(log_prior, block.prior.log_density_partial(partial), out=log_prior)
-                np.add(log_prior, np.log1p(-partial * partial).sum(axis=0), out=log_prior)
-            unit = correlation_root(partial, len(block.positions))
-            for i, row in enumerate(block.positions):
-                for j, column in enumerate(block.positions[: i + 1]):
-                    root[row, column] = sds[row] * unit[i, j]
-        return root
+            if self.fixed_effect_sds is not None:
+                root[k, k] = self.fixed_effect_sds[k]
+            elif k not in self._in_blocks:
+                root[k, k] = scalar(self.effect_sds[k], k)
+        column = len(self.effect_sds)
+        for block in self.blocks:
+            places = list(block.positions)
+            after = column + len(block.names)
+            part, log_block = block.constrain(columns[places], columns[column:after])
+            root[np.ix_(places, places)] = part
+            log_prior += log_block
+            column = after
+        residual = np.full(n_nodes, self.fixed_residual_sd)
+        if self.residual_sd:
+            residual = scalar(self.residual_sd, column)
+            column += 1
+        sampled = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficients)]
+        sampled += [np.full(n_nodes, value) for value in self.fixed_coefficients]
+        return HyperPoints(root, residual, np.array(sampled).reshape(len(sampled), n_nodes)), log_prior
 
     def natural_values(self, points: HyperPoints) -> FloatArray:
         """Return the reported parameters (node, parameter), in the order of ``names``."""
         root = points.effect_root
         sds = np.sqrt(np.sum(root * root, axis=1))
         columns = [sds[k] for k in range(len(self.effect_sds))]
-        for block in self.correlations:
+        for block in self.blocks:
             for i, row in enumerate(block.positions):
                 for column in block.positions[i + 1 :]:
                     product = np.sum(root[row] * root[column], axis=0)
@@ -203,27 +193,11 @@ class HyperSpace:
         """Return starting coordinates (start, dimension): effect sds at several fractions of their guesses."""
         rows = []
         for fraction in (0.02, 0.1, 0.3, 0.7, 1.5):
-            effect = [hyper.unconstrain(fraction * hyper.guess) for hyper in self.effect_sds]
+            effect = [
+                float(np.log(fraction * hyper.guess)) if k in self._in_blocks else hyper.unconstrain(fraction * hyper.guess)
+                for k, hyper in enumerate(self.effect_sds)
+            ]
             residual = [self.residual_sd.unconstrain(0.8 * self.residual_sd.guess)] if self.residual_sd else []
             location = [hyper.unconstrain(hyper.guess) for hyper in self.coefficients]
             rows.append([*effect, *([0.0] * self.n_correlations), *residual, *location])
         return np.array(rows)
-
-
-def correlation_root(partial: FloatArray, order: int) -> FloatArray:
-    """Return the Cholesky factor (order, order, node) of the correlation matrix of canonical partial correlations.
-
-    ``partial`` (pair, node) lists them as (0,1), (0,2), ..., (1,2), ....
-
-    Source: Lewandowski, Kurowicka and Joe (2009), J. Multivariate Analysis 100:1989-2001, section 2.4.
-    """
-    root = np.zeros((order, order, partial.shape[1]))
-    left_over = np.ones((order, partial.shape[1]))  # the length of each row not yet used up
-    pair = 0
-    for column in range(order):
-        root[column, column] = left_over[column]
-        for row in range(column + 1, order):
-            root[row, column] = partial[pair] * left_over[row]
-            left_over[row] *= np.sqrt((1.0 - partial[pair]) * (1.0 + partial[pair]))
-            pair += 1
-    return root

@@ -20,7 +20,8 @@ from partialpool.models.defaults import (
     default_residual_sd_prior,
     effect_scale,
 )
-from partialpool.models.hyperspace import CorrelationBlock, HyperSpace, ScalarHyperparameter
+from partialpool.models.covariance_block import CovarianceBlock
+from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
 from partialpool.models.priors import (
     LKJ,
     Flat,
@@ -95,7 +96,7 @@ def build_model(
     coefficient_prior, coefficients = _split_coefficients(design, group if known else None, used, scales)
     space = HyperSpace(
         effect_sds=() if group is None or known else _effect_sds(group, used, scales),
-        correlations=() if group is None or known else _correlation_blocks(group, used),
+        blocks=() if group is None or known else _covariance_blocks(group, used, scales),
         residual_sd=_residual_sd(design, used, scales),
         coefficients=coefficients,
         n_effects=0 if group is None else len(group.names),
@@ -179,22 +180,46 @@ def _effect_sds(
             name := effect_sd_name(group, k),
             "effect_sd",
             _scalar_prior(priors, name),
-            guess=effect_scale(column, group.names, scales),
+            guess=_effect_guess(group, k, scales),
             spread=1.0,
         )
-        for k, column in enumerate(group.names)
+        for k in range(len(group.names))
     )
 
 
-def _correlation_blocks(group: GroupDesign, priors: Mapping[str, Prior]) -> tuple[CorrelationBlock, ...]:
+def _effect_guess(group: GroupDesign, k: int, scales: DataScales) -> float:
+    """Where the sd's coordinate lies: in a covariance block, an intercept's is at the columns' means."""
+    correlated = any(len(block) > 1 and k in block for block in group.blocks)
+    if group.names[k] == "Intercept" and correlated:
+        return scales.response_sd
+    return effect_scale(group.names[k], group.names, scales)
+
+
+def _covariance_blocks(
+    group: GroupDesign, priors: Mapping[str, Prior], scales: DataScales
+) -> tuple[CovarianceBlock, ...]:
     blocks = []
     for block in group.blocks:
-        if len(block) > 1:
-            prior = priors[_correlation_slot(group, block).name]
-            if not isinstance(prior, LKJ):
-                raise PriorError(f"prior for the correlations of {group.name}: give LKJ(eta), not {prior}")
-            names = tuple(correlation_name(group, i, j) for i, j in combinations(block, 2))
-            blocks.append(CorrelationBlock(block, names, prior))
+        if len(block) == 1:
+            continue
+        prior = priors[_correlation_slot(group, block).name]
+        if not isinstance(prior, LKJ):
+            raise PriorError(f"prior for the correlations of {group.name}: give LKJ(eta), not {prior}")
+        columns = [group.names[k] for k in block]
+        intercept = columns.index("Intercept") if "Intercept" in columns else None
+        beside = [intercept is not None and name != "Intercept" for name in columns]
+        blocks.append(
+            CovarianceBlock(
+                positions=block,
+                names=tuple(correlation_name(group, i, j) for i, j in combinations(block, 2)),
+                sd_priors=tuple(_scalar_prior(priors, effect_sd_name(group, k)) for k in block),
+                correlation_prior=prior,
+                intercept=intercept,
+                centre=tuple(
+                    scales.column_means[name] if on else 0.0 for name, on in zip(columns, beside, strict=True)
+                ),
+            )
+        )
     return tuple(blocks)
 
 

@@ -56,7 +56,7 @@ def _top_up(
     n_nodes = len(sample.nodes)
     lacking = (effective_target / sample.effective_size - 1.0) * n_nodes
     n_more = 2 ** int(np.clip(np.ceil(np.log2(max(1.05 * lacking, 1.0))), 8, 16))
-    more = _weigh(log_density, transport, n_more, shift=(0.5 + 0.618034 * n_nodes / _PILOT) % 1.0)
+    more = _weigh(log_density, transport, n_more, shift=0.618034 * n_nodes / _PILOT)
     return _gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
 
 
@@ -67,17 +67,19 @@ def _adapt(log_density: BatchLogDensity, mode: Mode) -> tuple[Transport, float, 
     which a quarter of the points count.
     """
     transport = fit_to_curvature(log_density, mode)
-    n_evaluations = 20 * len(mode.location)
+    dimension = len(mode.location)
+    n_evaluations = 20 * dimension
+    # a map has about d^2 / 2 coefficients a coordinate to fit from the points that count
+    n_pilot = _PILOT << min(max(dimension - 3, 0) // 2, 3)
     best, best_efficiency, stalled = transport, 0.0, 0
     for _ in range(_MAX_ROUNDS):
-        sample = _weigh(log_density, transport, _PILOT)
-        n_evaluations += _PILOT
-        efficiency = sample.effective_size / _PILOT
-        # even weights are worth little if their tail is not: an infinite variance counts against a map
+        sample = _weigh(log_density, transport, n_pilot)
+        n_evaluations += n_pilot
+        efficiency = sample.effective_size / n_pilot
         stalled = 0 if efficiency > 1.05 * best_efficiency else stalled + 1
         if efficiency > best_efficiency:
             best, best_efficiency = transport, efficiency
-        if best_efficiency > 0.9 or (stalled > 1 and best_efficiency > 0.2):
+        if best_efficiency > 0.9 or stalled > (1 if best_efficiency > 0.5 else 4):
             break
         transport = fit_to_points(sample.nodes, _temper(sample.weights))
     return best, best_efficiency, n_evaluations
@@ -100,7 +102,7 @@ def _temper(weights: FloatArray) -> FloatArray:
     return tempered
 
 
-def _weigh(log_density: BatchLogDensity, transport: Transport, n_nodes: int, shift: float = 0.5) -> WeightedNodes:
+def _weigh(log_density: BatchLogDensity, transport: Transport, n_nodes: int, shift: float = 0.0) -> WeightedNodes:
     """Evaluate the density on a pushed lattice and weigh the nodes."""
     from scipy.special import ndtri
 

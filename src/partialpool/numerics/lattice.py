@@ -18,16 +18,23 @@ _GENERATOR = (
 MAX_DIMENSION = len(_GENERATOR)
 
 
-def lattice_points(n_points: int, dimension: int, shift: FloatArray | float = 0.5) -> FloatArray:
+def lattice_points(n_points: int, dimension: int, shift: float = 0.0) -> FloatArray:
     """Return ``n_points`` (a power of two) points (node, dimension) strictly inside the unit cube.
 
-    ``shift`` (dimension,) moves the whole lattice around the torus; every second point of the lattice is itself
-    a lattice of half the size.
+    The lattice is moved around the torus by a fixed vector without pattern, plus ``shift`` along every axis: near the
+    corner at 0, where an unmoved lattice has a point, functions of normal quantiles are at their worst. Every second
+    point of the lattice is itself a lattice of half the size.
     """
     if n_points & (n_points - 1) or not 0 < n_points <= 2**20:
         raise ValueError(f"n_points must be a power of two up to 2**20, not {n_points}")
     if not 0 < dimension <= MAX_DIMENSION:
         raise ValueError(f"dimension must be 1 to {MAX_DIMENSION}, not {dimension}")
     steps = np.arange(n_points, dtype=np.int64)[:, None] * np.array(_GENERATOR[:dimension], dtype=np.int64)
-    points = (steps % n_points) / n_points + np.asarray(shift) / n_points
+    points = (steps % n_points) / n_points + _irrational_shift(dimension) + shift
     return np.asarray(np.clip(points % 1.0, 1e-15, 1.0 - 1e-15))
+
+
+def _irrational_shift(dimension: int) -> FloatArray:
+    """Return the fractional parts of the square roots of the first primes."""
+    primes = [n for n in range(2, 180) if all(n % k for k in range(2, int(n**0.5) + 1))]
+    return np.asarray(np.sqrt(primes[:dimension]) % 1.0)

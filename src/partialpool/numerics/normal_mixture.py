@@ -32,7 +32,8 @@ def mixture_quantiles(
     probabilities: FloatArray,
     tolerance: float = 1e-6,
 ) -> FloatArray:
-    """Return the quantiles (quantity, probability) of normal mixtures to ``tolerance`` sds of each mixture.
+    """Return the quantiles (quantity, probability) of normal mixtures to ``tolerance`` sds of each mixture, or of its
+    average component where that is narrower.
 
     Newton's method on the distribution function from the Cornish-Fisher approximation, kept inside a bracket that
     shrinks. A component with sd 0 is a point mass, given a width of 1e-9 of the mixture's sd.
@@ -44,6 +45,8 @@ def mixture_quantiles(
     # Standardising keeps the bracket and the tolerance the same for every quantity.
     centres = (means - mean) / unit
     widths = np.maximum(sds / unit, 1e-9)
+    # where a few far nodes make the sd, what matters is the width of the components
+    precision = tolerance * np.minimum(1.0, weights @ widths)
     result = np.empty((len(mean), len(probabilities)))
     starts = cornish_fisher_quantiles(weights, centres, widths * widths, probabilities)
     for k, probability in enumerate(probabilities):
@@ -65,7 +68,7 @@ def mixture_quantiles(
             proposal = np.where(inside, proposal, 0.5 * (low[active] + high[active]))
             moved = np.abs(proposal - at[active])
             at[active] = proposal
-            active = active[moved > tolerance]
+            active = active[moved > precision[active]]
             if not len(active):
                 break
         result[:, k] = at

@@ -27,14 +27,14 @@ _MOST_CROSSED = 5  # dimensions up to which products of coordinates enter the po
 @dataclass(frozen=True)
 class Transport:
     """``centre`` and ``spread`` (dimension,) standardise; ``shifts`` and ``log_scales`` hold one coefficient array per
-    coordinate for the polynomial features of those before it; ``skew`` (dimension,) is g."""
+    coordinate for the polynomial features of those before it; ``skew`` (dimension,) is g, ``tail`` (dimension,) h."""
 
     centre: FloatArray
     spread: FloatArray
     shifts: tuple[FloatArray, ...]
     log_scales: tuple[FloatArray, ...]
     skew: FloatArray
-    tail: float = _TAIL
+    tail: FloatArray
 
     def push(self, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Map points (node, dimension); return them with the log density of the pushed normal there."""
@@ -44,7 +44,7 @@ class Transport:
         for k in range(dimension):
             features = _features(standard[:, :k], dimension)
             log_scale = features @ self.log_scales[k]
-            bent, log_slope = _bend(normal[:, k], self.skew[k], self.tail)
+            bent, log_slope = _bend(normal[:, k], self.skew[k], self.tail[k])
             standard[:, k] = features @ self.shifts[k] + np.exp(log_scale) * bent
             log_density -= 0.5 * normal[:, k] ** 2 + 0.5 * np.log(2.0 * np.pi) + log_slope + log_scale
         return self.centre + self.spread * standard, log_density
@@ -78,7 +78,7 @@ def fit_to_curvature(log_density: BatchLogDensity, mode: Mode) -> Transport:
         log_scale[0] = np.log(root[k, k] / spread[k] * np.sqrt(widths[0, k] * widths[1, k]))
         shifts.append(shift)
         log_scales.append(log_scale)
-    return Transport(mode.location, spread, tuple(shifts), tuple(log_scales), skew)
+    return Transport(mode.location, spread, tuple(shifts), tuple(log_scales), skew, np.full(dimension, _TAIL))
 
 
 def fit_to_points(points: FloatArray, weights: FloatArray) -> Transport:
@@ -90,7 +90,7 @@ def fit_to_points(points: FloatArray, weights: FloatArray) -> Transport:
     standard = (points - centre) / spread
     ridge = 2.0 * float(np.sum(weights**2))
     shifts, log_scales = [], []
-    skew = np.zeros(dimension)
+    skew, tail = np.zeros(dimension), np.zeros(dimension)
     for k in range(dimension):
         features = _features(standard[:, :k], dimension)
         shift = _ridge_regression(features, standard[:, k], weights, ridge)
@@ -98,17 +98,18 @@ def fit_to_points(points: FloatArray, weights: FloatArray) -> Transport:
         squares = residual**2 + 1e-4 * float(weights @ residual**2)
         log_scale = 0.5 * _ridge_regression(features, np.log(squares), weights, 5.0 * ridge)
         scaled = residual / np.exp(features @ log_scale)
-        low, middle, high = _weighted_quantiles(scaled, weights)
+        far_low, low, middle, high, far_high = _weighted_quantiles(scaled, weights)
         upper, lower = max(high - middle, 0.05), max(middle - low, 0.05)
         skew[k] = np.clip(np.log(upper / lower) / 1.5, -1.2, 1.2)
-        reach_up, _ = _bend(np.array([1.5, -1.5]), skew[k], _TAIL)
+        tail[k] = _fit_tail(max(far_high - far_low, 0.1) / (upper + lower), skew[k])
+        reach_up, _ = _bend(np.array([1.5, -1.5]), skew[k], tail[k])
         # The bent normal's median is 0: the shift moves the polynomial to the conditional median.
         shift = shift + middle * _exp_shift(log_scale)
         log_scale = log_scale.copy()
         log_scale[0] += np.log((upper + lower) / (reach_up[0] - reach_up[1])) + 0.02
         shifts.append(shift)
         log_scales.append(log_scale)
-    return Transport(centre, spread, tuple(shifts), tuple(log_scales), skew)
+    return Transport(centre, spread, tuple(shifts), tuple(log_scales), skew, tail)
 
 
 def _exp_shift(log_scale: FloatArray) -> FloatArray:
@@ -146,8 +147,16 @@ def _ridge_regression(features: FloatArray, target: FloatArray, weights: FloatAr
     return np.asarray(np.linalg.solve(gram + np.diag(penalty), weighted.T @ target))
 
 
+def _fit_tail(far_to_near: float, skew: float) -> float:
+    """Return h from the ratio of the spans between +-2.3 and between +-1.5 normal sds, never below the least tail."""
+    g = max(abs(skew), 1e-6)
+    excess = np.log(far_to_near) - np.log(np.sinh(2.3 * g) / np.sinh(1.5 * g))
+    return float(np.clip(_TAIL + 2.0 * excess / (2.3**2 - 1.5**2), _TAIL, 0.3))
+
+
 def _weighted_quantiles(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the quantiles at Phi(-1.5), 0.5 and Phi(1.5)."""
+    """Return the quantiles at -2.3, -1.5, 0, 1.5 and 2.3 normal sds."""
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) - 0.5 * weights[order]
-    return np.asarray(np.interp([0.0668072, 0.5, 0.9331928], cumulative, values[order]))
+    levels = [0.0107241, 0.0668072, 0.5, 0.9331928, 0.9892759]
+    return np.asarray(np.interp(levels, cumulative, values[order]))

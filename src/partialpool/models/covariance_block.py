@@ -1,0 +1,124 @@
+"""The covariance matrix of effects that are correlated among themselves, in coordinates that behave.
+
+Beside an intercept, the coordinates describe the covariance of the effects of *centred* columns: an intercept's sd at a
+column's mean and a slope's sd are nearly independent in the posterior, while at a far-off zero the intercept's sd, the
+slope's and their correlation are tied along a ridge. Priors are stated, and evaluated, on the formula's own scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from partialpool.models.priors import LKJ, ScalarPrior
+from partialpool.numerics.arrays import FloatArray
+
+
+@dataclass(frozen=True)
+class CovarianceBlock:
+    """Correlated effects: their ``positions`` among all effects, the ``names`` of the correlations in the order
+    (0,1), (0,2), ..., (1,2), ..., the priors of their sds and of the correlation matrix.
+
+    ``centre`` (effect,) are the columns' means if the effect at ``intercept`` is an intercept, zero elsewhere.
+    """
+
+    positions: tuple[int, ...]
+    names: tuple[str, ...]
+    sd_priors: tuple[ScalarPrior, ...]
+    correlation_prior: LKJ
+    intercept: int | None
+    centre: tuple[float, ...]
+
+    @property
+    def order(self) -> int:
+        """How many effects there are."""
+        return len(self.positions)
+
+    def constrain(self, log_sds: FloatArray, fisher_z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return a root of the covariance matrix (effect, effect, node) and the log prior per unit of coordinate.
+
+        ``log_sds`` (effect, node) are log sds of the centred columns' effects, ``fisher_z`` (pair, node) the inverse
+        hyperbolic tangents of their canonical partial correlations.
+
+        The prior, stated in sds and correlations, is carried to the matrix's entries by
+        |d entries / d(sds, correlations)| = 2^q prod sd^q (unchanged by centring, whose determinant is 1), and from there
+        back to the centred sds and correlations; Lewandowski, Kurowicka and Joe (2009), J. Multivariate Analysis
+        100:1989-2001, section 2, give the step from correlations to partial correlations.
+        """
+        order = self.order
+        partial = np.tanh(fisher_z)
+        centred = np.exp(log_sds)[:, None] * correlation_root(partial, order)
+        root = self._decentre(centred)
+        sds = np.sqrt(np.sum(root * root, axis=1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_natural = np.log(sds)
+            one_minus = np.log1p(-partial * partial)
+            log_determinant = 2.0 * (log_sds - log_natural).sum(axis=0) + one_minus.sum(axis=0)
+            log_prior = (self.correlation_prior.eta - 1.0) * log_determinant
+            log_prior += self.correlation_prior.log_density_partial(np.zeros((len(self.names), 1)))
+            for prior, sd in zip(self.sd_priors, sds, strict=True):
+                log_prior += prior.log_density(sd)
+            log_prior += order * (log_sds - log_natural).sum(axis=0) + log_sds.sum(axis=0)
+            pair = 0
+            for first in range(order - 1):
+                for _ in range(first + 1, order):
+                    log_prior += (1.0 + 0.5 * (order - 2 - first)) * one_minus[pair]
+                    pair += 1
+        return root, np.where(np.isnan(log_prior), -np.inf, log_prior)
+
+    def unconstrain(self, root: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return log sds and Fisher z of one covariance root (effect, effect); infinite at sd 0 or correlation 1."""
+        centred = root.copy()
+        if self.intercept is not None:
+            centred[self.intercept] += np.array(self.centre) @ root
+        # the triangular root of the same matrix; its diagonal's signs are free
+        lower = np.linalg.qr(centred.T)[1].T
+        lower = lower * np.where(np.diag(lower) < 0.0, -1.0, 1.0)
+        with np.errstate(divide="ignore"):
+            sds = np.sqrt(np.sum(lower * lower, axis=1))
+            unit = lower / np.maximum(sds[:, None], 1e-300)
+            return np.log(sds), np.arctanh(partial_correlations(unit))
+
+    def _decentre(self, centred: FloatArray) -> FloatArray:
+        """Return the root for the formula's own columns."""
+        if self.intercept is None:
+            return centred
+        root = centred.copy()
+        for k, mean in enumerate(self.centre):
+            if mean != 0.0:
+                root[self.intercept] -= mean * centred[k]
+        return root
+
+
+def correlation_root(partial: FloatArray, order: int) -> FloatArray:
+    """Return the Cholesky factor (order, order, node) of the correlation matrix of canonical partial correlations.
+
+    ``partial`` (pair, node) lists them as (0,1), (0,2), ..., (1,2), ....
+
+    Source: Lewandowski, Kurowicka and Joe (2009), J. Multivariate Analysis 100:1989-2001, section 2.4.
+    """
+    root = np.zeros((order, order, partial.shape[1]))
+    left_over = np.ones((order, partial.shape[1]))  # the length of each row not yet used up
+    pair = 0
+    for column in range(order):
+        root[column, column] = left_over[column]
+        for row in range(column + 1, order):
+            root[row, column] = partial[pair] * left_over[row]
+            left_over[row] *= np.sqrt((1.0 - partial[pair]) * (1.0 + partial[pair]))
+            pair += 1
+    return root
+
+
+def partial_correlations(unit_root: FloatArray) -> FloatArray:
+    """Return canonical partial correlations (pair,) from the Cholesky factor (order, order) of a correlation matrix."""
+    order = len(unit_root)
+    left_over = np.ones(order)
+    partial = []
+    for column in range(order):
+        for row in range(column + 1, order):
+            value = unit_root[row, column] / left_over[row] if left_over[row] > 1e-12 else 0.0
+            value = min(max(float(value), -1.0), 1.0)
+            partial.append(value)
+            left_over[row] *= np.sqrt((1.0 - value) * (1.0 + value))
+    return np.array(partial)
