@@ -27,7 +27,7 @@ from partialpool.numerics.mode import find_mode
 # What the nodes are worth in independent draws: twice as many where evaluations are cheap, because an sd far out
 # in its tail is then still right to 1 %.
 _EFFECTIVE_TARGET = (4000.0, 8000.0)
-_CHEAP_WORK = 1.5e6
+_CHEAP_WORK = 9e5
 # Above this Pareto-k importance weights do not give a reliable answer (Vehtari et al. 2024, section 3).
 _MAX_PARETO_K = 0.7
 
