@@ -1,4 +1,4 @@
-"""partialpool: the full posterior, from columns to summaries of every effect and the draws."""
+"""partialpool: the full posterior, from columns to joint draws of every parameter (what the samplers return too)."""
 
 from protocol import read_task, report_draws, time_fits
 
@@ -16,7 +16,6 @@ def main() -> None:
             priors=task.priors,
             seed=seed,
         )
-        posterior.summary(effects=True)
         return posterior, posterior.draws(task.draws)
 
     seconds, (posterior, draws) = time_fits(fit, task)

@@ -15,11 +15,7 @@ import numpy as np
 from partialpool.inference.group_posterior import ConditionalMoments
 from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.numerics.normal_mixture import (
-    cornish_fisher_quantiles,
-    mixture_moments,
-    mixture_quantiles,
-)
+from partialpool.numerics.normal_mixture import mixture_moments, mixture_quantiles
 
 # Node-quantity products held at a time: 1 MB an array, which stays in a core's cache.
 _CHUNK = 2**17
@@ -29,9 +25,6 @@ _FEWEST_ON_LATTICE = 2560
 _FEWEST_ON_GRID = 64
 # Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments.
 _SHAPE_NODES = 256
-# Quantities above which quantiles come from cumulants, if those agree with the exact ones on a sample.
-_MANY = 20_000
-_CUMULANT_TOLERANCE = 2e-3
 
 
 class MixtureSummary(NamedTuple):
@@ -73,7 +66,6 @@ def summarise_mixture(
     mean, sd = np.empty((n_kinds, n_items)), np.empty((n_kinds, n_items))
     quantiles = np.empty((n_kinds, n_items, len(probabilities)))
     length = max(1, _CHUNK // (len(for_moments.nodes) * n_kinds))
-    by_cumulants = n_quantities > _MANY and _cumulants_suffice(shape_of, for_shape, n_items, probabilities)
     for start in range(0, n_items, length):
         part = slice(start, min(start + length, n_items))
         given = moments_of(part)
@@ -82,10 +74,7 @@ def summarise_mixture(
         if not len(probabilities):
             continue
         shape = given if same else shape_of(part)
-        if by_cumulants:
-            raw = cornish_fisher_quantiles(for_shape.weights, *shape, probabilities)
-        else:
-            raw = mixture_quantiles(for_shape.weights, shape.mean, np.sqrt(shape.variance), probabilities)
+        raw = mixture_quantiles(for_shape.weights, shape.mean, np.sqrt(shape.variance), probabilities)
         if not same:
             raw = _relocate(raw, for_shape.weights, shape, centre, spread)
         quantiles[:, part] = raw.reshape(n_kinds, -1, len(probabilities))
@@ -130,15 +119,3 @@ def _relocate(
     shape_mean, shape_sd = mixture_moments(weights, *shape)
     ratio = np.where(shape_sd > 0.0, sd / np.where(shape_sd > 0.0, shape_sd, 1.0), 1.0)
     return mean[:, None] + (raw - shape_mean[:, None]) * ratio[:, None]
-
-
-def _cumulants_suffice(shape_of: ItemMoments, subset: NodeSubset, n_items: int, probabilities: FloatArray) -> bool:
-    """Compare cumulant and exact quantiles on stretches spread over the items."""
-    for start in np.linspace(0, max(n_items - 64, 0), 8).astype(int):
-        given = shape_of(slice(int(start), int(start) + 64))
-        exact = mixture_quantiles(subset.weights, given.mean, np.sqrt(given.variance), probabilities)
-        _, sd = mixture_moments(subset.weights, *given)
-        error = np.abs(cornish_fisher_quantiles(subset.weights, *given, probabilities) - exact) / sd[:, None]
-        if error.size and float(error.max()) > _CUMULANT_TOLERANCE:
-            return False
-    return True

@@ -194,7 +194,9 @@ class HyperSpace:
         rows = []
         for fraction in (0.02, 0.1, 0.3, 0.7, 1.5):
             effect = [
-                float(np.log(fraction * hyper.guess)) if k in self._in_blocks else hyper.unconstrain(fraction * hyper.guess)
+                float(np.log(fraction * hyper.guess))
+                if k in self._in_blocks
+                else hyper.unconstrain(fraction * hyper.guess)
                 for k, hyper in enumerate(self.effect_sds)
             ]
             residual = [self.residual_sd.unconstrain(0.8 * self.residual_sd.guess)] if self.residual_sd else []

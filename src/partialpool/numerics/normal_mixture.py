@@ -48,7 +48,7 @@ def mixture_quantiles(
     # where a few far nodes make the sd, what matters is the width of the components
     precision = tolerance * np.minimum(1.0, weights @ widths)
     result = np.empty((len(mean), len(probabilities)))
-    starts = cornish_fisher_quantiles(weights, centres, widths * widths, probabilities)
+    starts = _cornish_fisher_quantiles(weights, centres, widths * widths, probabilities)
     for k, probability in enumerate(probabilities):
         normal = float(ndtri(probability))
         at = np.where(np.abs(starts[:, k] - normal) < 1.0, starts[:, k], normal)
@@ -75,13 +75,10 @@ def mixture_quantiles(
     return mean[:, None] + sd[:, None] * result
 
 
-def cornish_fisher_quantiles(
+def _cornish_fisher_quantiles(
     weights: FloatArray, means: FloatArray, variances: FloatArray, probabilities: FloatArray
 ) -> FloatArray:
-    """Return approximate quantiles (quantity, probability) of normal mixtures from their first four cumulants.
-
-    One pass and no distribution function: for millions of nearly normal mixtures. The error grows with the third
-    power of the skewness; callers measure it against ``mixture_quantiles``.
+    """Return quantiles (quantity, probability) of normal mixtures approximated from their first four cumulants.
 
     Source: Cornish and Fisher (1938), Revue de l'Institut International de Statistique 5:307-320.
     """
