@@ -1,4 +1,4 @@
-"""Small published tables, typed in as facts with their source, for examples and tests."""
+"""Small published tables, as facts with their source, for examples and tests: each a dict of columns."""
 
 from __future__ import annotations
 
@@ -34,3 +34,41 @@ def homework() -> dict[str, list[Any]]:
         "hours": [9.464, 7.033, 7.953, 6.232, 12.001, 6.205, 6.133, 7.381],
         "sd": [3.885, 4.485, 3.782, 4.102, 5.073, 3.272, 3.709, 3.076],
     }
+
+
+def sleepstudy() -> dict[str, list[Any]]:
+    """Return reaction times of 18 drivers over ten days, nine of them with little sleep: 180 rows.
+
+    Columns: ``Reaction`` (mean reaction time of a day, ms), ``Days`` (0 to 9), ``Subject`` (a number as a label).
+
+    Source: Belenky et al. (2003), J. Sleep Research 12:1-12 (the group with three hours in bed), as in Bates, Maechler,
+    Bolker and Walker (2015), J. Statistical Software 67(1), section 1.2.
+
+    >>> data = sleepstudy()
+    >>> len(data["Reaction"]), data["Reaction"][0], data["Subject"][0]
+    (180, 249.56, 308)
+    """
+    return _read_table("sleepstudy.csv", {"Reaction": float, "Days": int, "Subject": int})
+
+
+def rat_tumours() -> dict[str, list[Any]]:
+    """Return counts of rats with a tumour in the control groups of 71 experiments.
+
+    Columns: ``experiment`` (1 to 71, the last the current one), ``tumours``, ``rats``.
+
+    Source: Tarone (1982), Biometrics 38:215-220; Gelman et al. (2013), Bayesian Data Analysis (3rd ed.), table 5.1.
+
+    >>> data = rat_tumours()
+    >>> data["tumours"][-1], data["rats"][-1], sum(data["rats"])
+    (4, 14, 1739)
+    """
+    return _read_table("rat_tumours.csv", {"experiment": int, "tumours": int, "rats": int})
+
+
+def _read_table(name: str, types: dict[str, type]) -> dict[str, list[Any]]:
+    """Read a packaged CSV file (no quotes in it) into a dict of columns."""
+    from importlib.resources import files
+
+    head, *lines = files(__name__).joinpath(name).read_text(encoding="utf-8").split()
+    rows = [line.split(",") for line in lines]
+    return {column: [types[column](row[k]) for row in rows] for k, column in enumerate(head.split(","))}

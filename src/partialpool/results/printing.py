@@ -30,7 +30,7 @@ def describe_posterior(posterior: Posterior) -> str:
     parts = [
         "\n".join(_heading(posterior)),
         "\n".join(_priors(posterior)),
-        table.render(most_lines=60),
+        table.render(most_lines=60) if len(table) else "",
         "\n".join(_certificate(posterior)),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -44,13 +44,15 @@ class Table:
         if len(self.index) == 1:
             labels: Any = pd.Index(self.index[0], name=self.index_names[0])
         else:
-            labels = pd.MultiIndex.from_arrays(list(self.index), names=list(self.index_names))
+            levels: list[Any] = list(self.index)
+            labels = pd.MultiIndex.from_arrays(levels, names=list(self.index_names))
         return pd.DataFrame(self.columns, index=labels)
 
     def render(self, most_lines: int = 30, width: int = _PAGE_WIDTH) -> str:
         """Return the table as text of at most ``width`` columns, long tables cut in the middle.
 
-        Numbers of a line have the decimals that show three figures of its sd; a number that does not exist is '-'.
+        Numbers have the decimals that show three figures of their line's sd, lines of one unit alike; a number that
+        does not exist is '-'.
 
         >>> columns = {"mean": [251.4, 0.0812], "sd": [7.53, 0.273]}
         >>> print(Table((None,), (["Intercept", "cor"],), columns).render())
@@ -95,7 +97,9 @@ class Table:
             for name, column in values.items()
             if name not in _UNITLESS and _are_real(column)
         }
-        decimals = [_line_decimals({name: column[k] for name, column in together.items()}) for k in range(len(lines))]
+        decimals = self._share_decimals(
+            lines, [_line_decimals({name: column[k] for name, column in together.items()}) for k in range(len(lines))]
+        )
         cells = {}
         for name, column in values.items():
             if name in together:
@@ -105,6 +109,16 @@ class Table:
             else:
                 cells[name] = [str(value) for value in column]
         return cells
+
+    def _share_decimals(self, lines: Sequence[int], decimals: list[int]) -> list[int]:
+        """Give lines of one unit the decimals that suit the middle one: all of them, or those of one coefficient."""
+        if self.index_names[0] is None or not decimals:
+            return decimals
+        units = [self.index[-1][i] if len(self.index) > 1 else None for i in lines]
+        middle = {
+            unit: sorted(d for d, other in zip(decimals, units, strict=True) if other == unit) for unit in set(units)
+        }
+        return [middle[unit][len(middle[unit]) // 2] for unit in units]
 
 
 def _are_real(values: Sequence[Any]) -> bool:

@@ -1,0 +1,251 @@
+"""The command line: ``partialpool fit``, ``describe`` and ``demo``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import partialpool
+from partialpool.outputs.messages import speak_plainly
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+    from partialpool.results.separate import SeparatePosterior
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_SETTINGS)
+@click.version_option(partialpool.__version__, prog_name="partialpool", message="%(prog)s %(version)s")
+def main() -> None:
+    """Hierarchical (partially pooled) Bayesian models: the exact posterior in the time of a point estimate.
+
+    \b
+    Examples:
+      partialpool demo
+      partialpool fit schools.csv "effect ~ 1 + (1 | school)" --standard-error se
+      partialpool fit radon.parquet "log_radon ~ floor + (1 + floor | county)" --out radon.nc
+    """
+
+
+def _data_options(command: _Command) -> _Command:
+    """Add the arguments and options that say what the data are."""
+    options = [
+        click.argument("data", type=click.Path(path_type=Path)),
+        click.argument("formula"),
+        click.option("--standard-error", metavar="COLUMN", help="Known standard errors of the response."),
+        click.option("--size", metavar="COLUMN", help="Rows are summaries: raw rows that each stands for."),
+        click.option("--sd", metavar="COLUMN", help="Rows are summaries: sd of those raw rows."),
+        click.option("--weights", metavar="COLUMN", help="Precision weights: variance sigma^2 / weight."),
+        click.option("--counts", metavar="COLUMN", help="Frequency weights: a row stands for k equal rows."),
+        click.option("--offset", metavar="COLUMN", help="Added to the linear predictor."),
+        click.option(
+            "--missing",
+            type=click.Choice(["drop", "raise"]),
+            default="drop",
+            show_default=True,
+            help="Leave rows with missing values out, or refuse.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command("fit", short_help="Fit a model to a CSV or Parquet file.")
+@_data_options
+@click.option(
+    "--prior",
+    "priors",
+    multiple=True,
+    metavar="NAME=PRIOR",
+    help="Prior of a parameter or class, such as 'sd(school)=HalfCauchy(5)'. Repeatable.",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["partial", "complete", "none"]),
+    default="partial",
+    show_default=True,
+    help="Pool groups partially, ignore them, or keep them apart.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "grid", "importance", "empirical_bayes"]),
+    default="auto",
+    show_default=True,
+    help="How the posterior is computed.",
+)
+@click.option(
+    "--estimator",
+    type=click.Choice(["moments", "dersimonian_laird", "ml", "reml"]),
+    help="Estimator of --method empirical_bayes.  [default: reml]",
+)
+@click.option("--sigma-by-group", is_flag=True, help="Every group has its own sigma (with --pooling none).")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+@click.option("--effects", is_flag=True, help="Also show every group's deviation u and own value theta.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the fit (.nc).")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw raw and partially pooled estimates (.png, .svg, .pdf).",
+)
+@click.option(
+    "--forest",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw every group's interval and a new group's (.png, .svg, .pdf).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+def fit_command(
+    data: Path,
+    formula: str,
+    *,
+    missing: str,
+    priors: tuple[str, ...],
+    pooling: str,
+    method: str,
+    estimator: str | None,
+    sigma_by_group: bool,
+    seed: int,
+    effects: bool,
+    out: Path | None,
+    plot: Path | None,
+    forest: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **roles: str | None,
+) -> None:
+    """Fit FORMULA to the table in DATA (.csv, .tsv, .csv.gz, .parquet) and print the posterior.
+
+    \b
+    Examples:
+      partialpool fit schools.csv "effect ~ 1 + (1 | school)" --standard-error se \\
+          --prior "sd(school)=HalfCauchy(5)" --plot shrinkage.png
+      partialpool fit homework.csv "hours ~ 1 + (1 | school)" --size n --sd sd --json
+      partialpool fit sleep.csv "Reaction ~ Days + (Days | Subject)" --out sleep.nc
+
+    Exit codes: 0 done; 1 the data, formula, priors, files or computation failed, with the reason
+    on standard error and nothing written; 2 the command line was not understood.
+    """
+    from partialpool.outputs.prior_texts import read_prior_texts
+
+    try:
+        given = read_prior_texts(priors)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--prior'") from None
+    pictures = [path for path in (plot, forest) if path is not None]
+    if pictures and pooling == "complete":
+        raise click.UsageError("--plot and --forest show groups, which --pooling complete has not: drop one of them")
+    if sigma_by_group and (pictures or out):
+        raise click.UsageError("--plot, --forest and --out do not work with --sigma-by-group yet: drop them")
+    if plot is not None and plot == forest:
+        raise click.UsageError("--plot and --forest name the same file: give two")
+    with speak_plainly():
+        _check_outputs(out, pictures, formula)
+        fit: Any = partialpool.fit(
+            formula,
+            _read(data, formula, roles),
+            priors=given,
+            pooling=pooling,  # type: ignore[arg-type]  # click has checked the words
+            method=method,  # type: ignore[arg-type]
+            estimator=estimator,  # type: ignore[arg-type]
+            sigma="by group" if sigma_by_group else "common",
+            missing=missing,  # type: ignore[arg-type]
+            seed=seed,
+            **roles,  # type: ignore[arg-type]  # the roles' names alone
+        )
+        written = _write_files(fit, out, plot, forest)
+        if as_json:
+            from partialpool.outputs.json_report import write_json
+
+            click.echo(write_json(fit, effects=effects, written=written))
+        elif not quiet:
+            _print_fit(fit, effects, written)
+
+
+@main.command("describe", short_help="Show how a formula is understood, without fitting.")
+@_data_options
+def describe_command(data: Path, formula: str, *, missing: str, **roles: str | None) -> None:
+    """Show how FORMULA is understood for the table in DATA: columns, factors, levels, parameter names.
+
+    \b
+    Example:
+      partialpool describe sleep.csv "Reaction ~ Days + (Days | Subject)"
+    """
+    with speak_plainly():
+        click.echo(partialpool.describe(formula, _read(data, formula, roles), missing=missing, **roles))
+
+
+@main.command("demo", short_help="Fit eight schools and draw the shrinkage.")
+@click.option("--no-plot", is_flag=True, help="Do not draw shrinkage.png.")
+def demo_command(no_plot: bool) -> None:
+    """Fit the eight schools, print the posterior, and draw shrinkage.png in the current directory.
+
+    \b
+    Example:
+      partialpool demo
+    """
+    from partialpool.outputs.demo import INTRODUCTION, demo_picture_path, fit_demo
+
+    with speak_plainly():
+        picture = None if no_plot else demo_picture_path()
+        if picture is not None:
+            from partialpool.outputs.output_paths import check_picture_path
+
+            check_picture_path(picture)
+        click.echo(INTRODUCTION)
+        fit = fit_demo()
+        _print_fit(fit, False, _write_files(fit, None, picture, None))
+
+
+def _check_outputs(out: Path | None, pictures: list[Path], formula: str) -> None:
+    """Refuse what could not be written, before anything is read or computed."""
+    from partialpool.errors import FormulaError
+    from partialpool.inputs.formula import parse_formula
+    from partialpool.outputs.output_paths import check_fit_path, check_picture_path
+
+    parsed = parse_formula(formula)
+    if pictures and not parsed.group_terms:
+        raise FormulaError(
+            "--plot and --forest show groups, of which the formula has none: add a group term such as (1 | g), or drop "
+            "the picture"
+        )
+    if out is not None:
+        check_fit_path(out)
+    for path in pictures:
+        check_picture_path(path)
+
+
+def _read(data: Path, formula: str, roles: dict[str, str | None]) -> Any:
+    from partialpool.inputs.formula import parse_formula
+    from partialpool.outputs.data_files import read_data_file
+
+    return read_data_file(data, parse_formula(formula), {role: name for role, name in roles.items() if name})
+
+
+def _write_files(fit: Posterior, out: Path | None, plot: Path | None, forest: Path | None) -> list[str]:
+    """Write what was asked for; return the paths."""
+    if out is not None:
+        fit.save(out)
+    if plot is not None:
+        fit.plot.shrinkage(plot)
+    if forest is not None:
+        fit.plot.forest(forest)
+    return [str(path) for path in (out, plot, forest) if path is not None]
+
+
+def _print_fit(fit: Posterior | SeparatePosterior, effects: bool, written: list[str]) -> None:
+    from partialpool.outputs.tables import QUANTILES, tabulate_summary, write_groups
+
+    parts = [repr(fit), write_groups(fit)]
+    if effects:
+        parts.append(tabulate_summary(fit, effects=True, quantiles=QUANTILES).render(60))
+    if written:
+        parts.append("\n".join(f"written: {path}" for path in written))
+    click.echo("\n\n".join(part for part in parts if part))

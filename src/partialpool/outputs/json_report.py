@@ -1,0 +1,93 @@
+"""A fit as one JSON object, for other programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from partialpool.errors import PriorError
+from partialpool.outputs.tables import INTERVAL, QUANTILES, tabulate_fit_groups, tabulate_summary
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+    from partialpool.results.separate import SeparatePosterior
+    from partialpool.results.table import Table
+
+
+def write_json(fit: Posterior | SeparatePosterior, *, effects: bool, written: Sequence[str]) -> str:
+    """Return the fit as JSON text: null stands for a number that does not exist or is infinite.
+
+    Keys: formula, family, pooling, rows, factor, priors, summary, groups, engine, log_marginal_likelihood, files,
+    versions.
+    """
+    model = fit.model
+    summary = tabulate_summary(fit, effects=effects, quantiles=QUANTILES)
+    groups = tabulate_fit_groups(fit, quantiles=INTERVAL)
+    engine = fit.engine
+    report = {
+        "formula": fit.formula,
+        "family": "gaussian",
+        "pooling": model.pooling,
+        "rows": {
+            "read": model.design.rows_read,
+            "used": len(model.design.measurements.response),
+            "left_out": dict(model.design.rows_dropped),
+        },
+        "factor": model.group.name if model.group else None,
+        "priors": dict(fit.priors),
+        "summary": {name: line for (name,), line in _read_lines(summary)},
+        "groups": [_name_group(labels) | line for labels, line in _read_lines(groups)] if groups else [],
+        "engine": {
+            "route": engine.route,
+            "reason": engine.reason,
+            "evidence": {name: _plain(value) for name, value in engine.evidence.items()},
+            "status": engine.status,
+        },
+        "log_marginal_likelihood": _log_marginal_likelihood(fit),
+        "files": list(written),
+        "versions": _versions(),
+    }
+    return json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _read_lines(table: Table) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    return [
+        (
+            tuple(_plain(level[i]) for level in table.index),
+            {name: _plain(column[i]) for name, column in table.columns.items()},
+        )
+        for i in range(len(table))
+    ]
+
+
+def _name_group(labels: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(("group", "coefficient"), labels, strict=False))
+
+
+def _plain(value: Any) -> Any:
+    """Return a Python value that JSON has: numpy scalars unwrapped, null for what is not finite."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _log_marginal_likelihood(fit: Posterior | SeparatePosterior) -> float | None:
+    try:
+        return float(fit.log_marginal_likelihood)
+    except PriorError:  # improper priors leave it without a meaning
+        return None
+
+
+def _versions() -> dict[str, str]:
+    from partialpool import __version__
+
+    versions = {"partialpool": __version__, "python": platform.python_version()}
+    for package in ("numpy", "scipy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,138 @@
+"""The look that the pictures share: colours that colour-blind readers can tell apart, one frame, one way to save."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from partialpool.numerics.arrays import FloatArray
+from partialpool.outputs.output_paths import write_whole
+from partialpool.outputs.plots.panels import Interval
+
+# Okabe and Ito (2008): vermilion, blue, bluish green.
+RAW, POOLED, NEW = "#D55E00", "#0072B2", "#009E73"
+INK, SOFT, FAINT, BAND = "#222222", "#555555", "#8a8a8a", "#ececec"
+# Inches for title, note and legend.
+HEADING = 0.95
+_DOTS_PER_INCH = 160
+
+
+class Picture(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return render(self, "png")
+
+
+def create_picture(width: float, panel_height: float, n_panels: int, columns: int) -> tuple[Picture, list[Axes]]:
+    """Return a figure (inches), room for the heading on top, with axes for the panels, filled line by line."""
+    lines = -(-n_panels // columns)
+    height = panel_height * lines + HEADING
+    figure = Picture(figsize=(width, height))
+    figure.set_layout_engine(
+        "constrained", w_pad=0.07, h_pad=0.05, wspace=0.03, rect=(0.0, 0.0, 1.0, 1.0 - HEADING / height)
+    )
+    grid = figure.subplots(lines, columns, squeeze=False)
+    axes = [axis for line in grid for axis in line]
+    for spare in axes[n_panels:]:
+        spare.remove()
+    for axis in axes[:n_panels]:
+        for side in ("left", "right", "top"):
+            axis.spines[side].set_visible(False)
+        axis.spines["bottom"].set_color(FAINT)
+        axis.tick_params(axis="x", labelcolor=INK, labelsize=9, color=FAINT, length=3)
+        axis.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
+    return figure, axes[:n_panels]
+
+
+def add_heading(figure: Figure, title: str, note: str, handles: Sequence[Any]) -> None:
+    """Put the title, what is shown and the legend above the panels, at the left."""
+    width, height = (float(size) for size in figure.get_size_inches())
+    left = 0.1 / width
+
+    def write(depth: float, text: str, **style: Any) -> None:
+        figure.text(left, 1.0 - depth / height, text, ha="left", va="center", **style).set_parse_math(False)
+
+    write(0.24, shorten(title, int(9.5 * width)), fontsize=12.5, fontweight="bold", color=INK)
+    write(0.50, shorten(note, int(13 * width)), fontsize=9, color=SOFT)
+    figure.legend(
+        handles=list(handles),
+        loc="center left",
+        bbox_to_anchor=(left, 1.0 - 0.76 / height),
+        ncols=max(len(handles), 1),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handletextpad=0.6,
+        columnspacing=1.6,
+        borderpad=0.0,
+        borderaxespad=0.0,
+    )
+
+
+def write_beside(axis: Axes, places: Iterable[float], texts: Iterable[str], head: str, points: float) -> None:
+    """Write a column of numbers right of a panel, ending this many points from it, under a heading."""
+    places = list(places)
+    style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 8.5, "color": SOFT, "annotation_clip": False}
+    where: dict[str, Any] = {"xycoords": axis.get_yaxis_transform(), "textcoords": "offset points"}
+    for place, text in zip(places, texts, strict=True):
+        axis.annotate(text, (1.0, place), (points, 0), **where, **style)
+    axis.annotate(head, (1.0, max(places) + 0.8), (points, 0), style="italic", **where, **style)
+
+
+def draw_population(axis: Axes, population: Interval | None) -> None:
+    """Draw the population's mean as a line with its 90 % interval as a band."""
+    if population is None:
+        return
+    axis.axvspan(population.q5, population.q95, color=BAND, zorder=0, linewidth=0)
+    axis.axvline(population.mean, color=FAINT, linewidth=1.1, zorder=1)
+
+
+def as_written(texts: Iterable[Text]) -> None:
+    """Show labels as they are: a dollar sign in a name is not mathematics."""
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def shorten(label: str, most: int = 28) -> str:
+    """Return the label, cut to ``most`` characters."""
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def span(values: Iterable[FloatArray], margin: float = 0.04) -> tuple[float, float]:
+    """Return limits around the finite values."""
+    joined = np.concatenate([np.ravel(value) for value in values])
+    joined = joined[np.isfinite(joined)]
+    low, high = (float(joined.min()), float(joined.max())) if len(joined) else (0.0, 0.0)
+    extra = margin * (high - low) or 0.5 * abs(high) or 0.5
+    return low - extra, high + extra
+
+
+def stretch(inner: tuple[float, float], outer: tuple[float, float], factor: float) -> tuple[float, float]:
+    """Return limits that take ``outer`` in as far as it is not more than ``factor`` times ``inner`` away."""
+    room = factor * (inner[1] - inner[0])
+    return max(min(outer[0], inner[0]), inner[0] - room), min(max(outer[1], inner[1]), inner[1] + room)
+
+
+def render(figure: Figure, ending: str) -> bytes:
+    """Return the figure as the bytes of a file of this kind."""
+    buffer = BytesIO()
+    with warnings.catch_warnings():  # a label in a script that the font lacks is drawn as boxes
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        dateless = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[ending]
+        figure.savefig(buffer, format=ending, dpi=_DOTS_PER_INCH, facecolor="white", metadata=dateless)
+    return buffer.getvalue()
+
+
+def save_picture(figure: Figure, path: Path | None) -> None:
+    """Write the figure where a path is given."""
+    if path is not None:
+        write_whole(path, render(figure, path.suffix.lower().removeprefix(".")))

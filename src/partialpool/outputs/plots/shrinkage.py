@@ -1,0 +1,208 @@
+"""The shrinkage picture: from each group's own estimate to its partially pooled one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.outputs.plots.panels import Panel, gather_panels, name_response
+from partialpool.outputs.plots.picture import (
+    BAND,
+    FAINT,
+    INK,
+    POOLED,
+    RAW,
+    add_heading,
+    as_written,
+    create_picture,
+    draw_population,
+    save_picture,
+    shorten,
+    span,
+    stretch,
+    write_beside,
+)
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+
+# More groups than lines of text can show go between rails; of more than this many, some are drawn.
+_MOST_LINES = 40
+_MOST_ON_RAILS = 400
+_DRAWN_OF_MANY = 250
+# Half a 90 % interval in standard errors.
+_HALF_90 = 1.645
+# Rail to rail: pale where the population decides, dark where the group's own data do.
+_BY_WEIGHT = LinearSegmentedColormap.from_list("weight", ["#9ecae9", "#3b82b8", "#0b2a4a"])
+
+
+def draw_shrinkage(posterior: Posterior, path: Path | None) -> Figure:
+    """Draw and, where a path is given, write the picture."""
+    panels = gather_panels(posterior)
+    group = posterior.model.group
+    assert group is not None  # gather_panels has checked
+    pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
+    title = f"{name_response(posterior)}: raw and {pooled} estimates by {group.name}"
+    if group.n_levels <= _MOST_LINES:
+        figure = _draw_lines(panels, title, pooled)
+    else:
+        figure = _draw_rails(panels, title, pooled, f"{group.n_levels:,} groups")
+    save_picture(figure, path)
+    return figure
+
+
+def _draw_lines(panels: tuple[Panel, ...], title: str, pooled: str) -> Figure:
+    """Give each group a line, highest raw estimate first."""
+    first = panels[0]
+    order = np.argsort(np.where(np.isnan(first.raw), first.mean, first.raw), kind="stable")
+    columns = min(len(panels), 3)
+    figure, axes = create_picture(4.0 + 3.2 * columns, 0.85 + 0.29 * len(order), len(panels), columns)
+    for k, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
+        last = k % columns == columns - 1 or k == len(panels) - 1
+        _draw_line_panel(axis, panel, order, labelled=k % columns == 0, counted=last)
+    handles = [
+        Line2D([], [], color=RAW, marker="o", markerfacecolor="white", linewidth=1, label="raw, 90 % interval"),
+        Line2D([], [], color=POOLED, marker="o", linewidth=2.2, label=f"{pooled}, 90 % interval"),
+        *_population_handle(panels),
+    ]
+    note = "each group's own estimate, and the arrow to where the population draws it"
+    add_heading(figure, title, note if pooled == "partially pooled" else "each group on its own", handles)
+    return figure
+
+
+def _draw_line_panel(axis: Axes, panel: Panel, order: IntArray, *, labelled: bool, counted: bool) -> None:
+    places = np.arange(len(order))
+    raw, raw_sd, mean = panel.raw[order], panel.raw_sd[order], panel.mean[order]
+    low, high = panel.quantiles[order, 0], panel.quantiles[order, 3]
+    inner = span([raw, mean, low, high])
+    limits = stretch(inner, span([raw - _HALF_90 * raw_sd, raw + _HALF_90 * raw_sd]), 1.0)
+    draw_population(axis, panel.population)
+    above, below = places + 0.15, places - 0.15
+    axis.hlines(above, raw - _HALF_90 * raw_sd, raw + _HALF_90 * raw_sd, color=RAW, linewidth=1.0, alpha=0.65)
+    axis.hlines(below, low, high, color=POOLED, linewidth=2.2)
+    for k in np.flatnonzero(np.abs(raw - mean) > 0.03 * (limits[1] - limits[0])):
+        arrow = {"arrowstyle": "-|>,head_width=0.16,head_length=0.32", "color": FAINT, "linewidth": 0.9}
+        axis.annotate("", (mean[k], below[k]), (raw[k], above[k]), arrowprops={**arrow, "shrinkA": 4, "shrinkB": 4})
+    axis.plot(raw, above, "o", color=RAW, markerfacecolor="white", markersize=5.5, markeredgewidth=1.3, zorder=4)
+    axis.plot(mean, below, "o", color=POOLED, markersize=6, zorder=5)
+    axis.set_xlim(limits)
+    axis.set_ylim(-0.8, len(order) - 0.3)
+    axis.set_yticks(places, [shorten(panel.labels[i]) for i in order] if labelled else [""] * len(order))
+    as_written(axis.get_yticklabels())
+    axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
+    _write_columns(axis, panel, order, counted=counted)
+
+
+def _write_columns(axis: Axes, panel: Panel, order: IntArray, *, counted: bool) -> None:
+    """Write the pooling weight right of the panel, and n where groups have several rows."""
+    places = np.arange(len(order), dtype=float)
+    write_beside(axis, places, [f"{weight:.2f}" for weight in panel.weight[order]], "weight", 42)
+    if counted and np.any(panel.n > 1):
+        write_beside(axis, places, [f"{n:,}" for n in panel.n[order]], "n", 54 + 5 * len(f"{panel.n.max():,}"))
+
+
+def _draw_rails(panels: tuple[Panel, ...], title: str, pooled: str, groups: str) -> Figure:
+    """Join two rails, raw estimates above and pooled ones below."""
+    columns = min(len(panels), 2)
+    figure, axes = create_picture(8.2 if columns == 1 else 11.8, 4.3, len(panels), columns)
+    weights = np.concatenate([panel.weight for panel in panels])
+    varied = float(np.ptp(weights)) > 0.05
+    for axis, panel in zip(axes, panels, strict=True):
+        _draw_rail_panel(axis, panel, pooled, varied)
+    if varied:
+        bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _BY_WEIGHT), ax=axes, fraction=0.025, pad=0.02, aspect=32)
+        bar.outline.set_visible(False)
+        bar.set_label("weight of the raw estimate", fontsize=9, color=INK)
+        bar.ax.tick_params(labelsize=8, color=FAINT, colors=INK)
+    add_heading(figure, title, _describe_selection(panels, groups), _population_handle(panels))
+    return figure
+
+
+def _describe_selection(panels: tuple[Panel, ...], groups: str) -> str:
+    n = len(panels[0].raw)
+    text = f"{groups}, all drawn"
+    if n > _MOST_ON_RAILS:
+        text = f"{groups}: lines for {_DRAWN_OF_MANY} of them, evenly spaced in order; histograms for all on this axis"
+    absent = max(int(np.isnan(panel.raw).sum()) for panel in panels)
+    return f"{text}; the rows of {absent:,} do not determine a raw estimate" if absent else text
+
+
+def _draw_rail_panel(axis: Axes, panel: Panel, pooled: str, varied: bool) -> None:
+    order = np.argsort(panel.raw, kind="stable")
+    order = order[np.isfinite(panel.raw[order])]
+    limits = _rail_limits(panel, len(panel.raw) > _MOST_ON_RAILS)
+    drawn = order
+    if len(panel.raw) > _MOST_ON_RAILS:
+        inside = order[(panel.raw[order] > limits[0]) & (panel.raw[order] < limits[1])]
+        drawn = inside[np.unique(np.linspace(0, len(inside) - 1, _DRAWN_OF_MANY).round().astype(int))]
+    if panel.population is not None:
+        draw_population(axis, panel.population)
+    ends = np.stack(
+        [np.column_stack([panel.raw[drawn], np.ones(len(drawn))]), np.column_stack([panel.mean[drawn], drawn * 0.0])],
+        axis=1,
+    )
+    opacity = float(np.clip(28.0 / max(len(drawn), 1), 0.3, 0.75))
+    lines = LineCollection(list(ends), linewidths=1.1, alpha=opacity, zorder=2)
+    if varied:
+        lines.set(array=panel.weight[drawn], cmap=_BY_WEIGHT, norm=Normalize(0, 1))
+    else:
+        lines.set_color(POOLED)
+    axis.add_collection(lines)
+    _draw_histogram(axis, panel.raw, limits, base=1.0, up=True, color=RAW)
+    _draw_histogram(axis, panel.mean, limits, base=0.0, up=False, color=POOLED)
+    size = 4.2 if len(drawn) <= 120 else 2.8
+    axis.plot(panel.raw[drawn], np.ones(len(drawn)), "o", color=RAW, markersize=size, alpha=0.7, markeredgewidth=0)
+    axis.plot(panel.mean[drawn], np.zeros(len(drawn)), "o", color=POOLED, markersize=size, alpha=0.7, markeredgewidth=0)
+    _name_extremes(axis, panel, drawn)
+    axis.set_xlim(limits)
+    axis.set_ylim(-0.42, 1.5)
+    axis.set_yticks([0.0, 1.0], [pooled.replace(" ", "\n"), "raw"])
+    axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
+
+
+def _rail_limits(panel: Panel, many: bool) -> tuple[float, float]:
+    """Span all groups, or of many those but the outermost 1 in 500 raw estimates."""
+    if not many:
+        return span([panel.raw, panel.mean], 0.2)
+    return span([np.nanquantile(panel.raw, [0.001, 0.999]), panel.mean], 0.2)
+
+
+def _draw_histogram(
+    axis: Axes, values: FloatArray, limits: tuple[float, float], *, base: float, up: bool, color: str
+) -> None:
+    edges = np.linspace(*limits, 61 if len(values) > _MOST_ON_RAILS else 36)
+    heights, _ = np.histogram(values[np.isfinite(values)], edges)
+    depth = 0.36 * heights / max(int(heights.max()), 1)
+    gap = 0.045
+    start = base + gap if up else base - gap
+    axis.stairs(start + depth if up else start - depth, edges, baseline=start, fill=True, color=color, alpha=0.28)
+
+
+def _name_extremes(axis: Axes, panel: Panel, drawn: IntArray) -> None:
+    """Name the groups with the lowest and the highest raw estimates of those drawn."""
+    if len(drawn) < 2:
+        return
+    for i, side, points in ((drawn[0], "right", -7), (drawn[-1], "left", 7)):
+        axis.plot([panel.raw[i], panel.mean[i]], [1, 0], color=INK, linewidth=1.0, zorder=3)
+        text = f"{shorten(panel.labels[i], 16)}\nn = {panel.n[i]:,}"
+        style: dict[str, Any] = {"ha": side, "va": "center", "fontsize": 8.5, "color": INK, "linespacing": 1.15}
+        label = axis.annotate(text, (panel.raw[i], 1), (points, 0), textcoords="offset points", **style)
+        label.set_parse_math(False)
+
+
+def _population_handle(panels: tuple[Panel, ...]) -> list[Patch | Line2D]:
+    if all(panel.population is None for panel in panels):
+        return []
+    return [
+        Patch(facecolor=BAND, edgecolor=FAINT, linewidth=0.8, label="population mean, 90 % interval"),
+    ]
