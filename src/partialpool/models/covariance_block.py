@@ -42,8 +42,8 @@ class CovarianceBlock:
         hyperbolic tangents of their canonical partial correlations.
 
         The prior, stated in sds and correlations, is carried to the matrix's entries by
-        |d entries / d(sds, correlations)| = 2^q prod sd^q (unchanged by centring, whose determinant is 1), and from there
-        back to the centred sds and correlations; Lewandowski, Kurowicka and Joe (2009), J. Multivariate Analysis
+        |d entries / d(sds, correlations)| = 2^q prod sd^q (unchanged by centring, whose determinant is 1), and from
+        there back to the centred sds and correlations; Lewandowski, Kurowicka and Joe (2009), J. Multivariate Analysis
         100:1989-2001, section 2, give the step from correlations to partial correlations.
         """
         order = self.order

@@ -13,6 +13,7 @@ import numpy as np
 from partialpool.errors import IdentificationError, NotYetError, PriorError, PriorWarning
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.models.coefficient_prior import CoefficientPrior
+from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.defaults import (
     DEFAULT_CORRELATION_PRIOR,
     default_coefficient_prior,
@@ -20,7 +21,6 @@ from partialpool.models.defaults import (
     default_residual_sd_prior,
     effect_scale,
 )
-from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
 from partialpool.models.priors import (
     LKJ,
