@@ -11,6 +11,7 @@ import numpy as np
 from partialpool.errors import DataError
 from partialpool.inference.group_posterior import draw_jointly
 from partialpool.inference.hyper_posterior import draw_hyperparameters
+from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.parameters import effect_names
 
@@ -23,10 +24,13 @@ _MOST_NUMBERS = 4 * 10**8
 
 class PosteriorDraws(NamedTuple):
     """Joint draws: ``hyperparameters`` (parameter, draw) in the hyperspace's order, ``coefficients``
-    (coefficient, draw) of the formula, ``residual_sd`` (draw,), and ``effects`` (effect, draw, group) as deviations."""
+    (coefficient, draw) of the formula, ``centres`` (coefficient, draw) those that the groups' own values are about
+    (the estimates, where coefficients are plugged in), ``residual_sd`` (draw,), and ``effects`` (effect, draw, group)
+    as deviations."""
 
     hyperparameters: FloatArray
     coefficients: FloatArray
+    centres: FloatArray
     residual_sd: FloatArray
     effects: FloatArray
 
@@ -50,14 +54,31 @@ def draw_posterior(
     points = draw_hyperparameters(posterior.hyper, n, rng)
     joint = draw_jointly(posterior.marginal, points, groups, rng, coefficients_known=posterior.plug_in)
     values = posterior.hyper.space.natural_values(points).T
-    return PosteriorDraws(values, joint.coefficients, points.residual_sd, joint.effects)
+    centres = _centres(posterior, points, joint.coefficients)
+    return PosteriorDraws(values, joint.coefficients, centres, points.residual_sd, joint.effects)
+
+
+def _centres(posterior: Posterior, points: HyperPoints, coefficients: FloatArray) -> FloatArray:
+    """Return the coefficients that effects were drawn about: plugged-in ones do not vary."""
+    if not posterior.plug_in:
+        return coefficients
+    centres = coefficients.copy()
+    centres[list(posterior.model.coefficient_prior.integrated)] = posterior.marginal.coefficients_given(
+        points
+    ).coefficient_mean
+    return centres
+
+
+def own_coefficients(posterior: Posterior, drawn: PosteriorDraws) -> FloatArray:
+    """Return what is added to the deviations to give the groups' own values, (effect, draw)."""
+    return np.asarray(np.einsum("ck,cn->kn", posterior.theta_columns, drawn.centres))
 
 
 def name_draws(
     posterior: Posterior, n: int, *, parameters: Sequence[str] | None, seed: int | None
 ) -> dict[str, FloatArray]:
     """Return draws by parameter name, all or the selected ones."""
-    group, model = posterior.model.group, posterior.model
+    group = posterior.model.group
     wanted = None if parameters is None else list(dict.fromkeys(parameters))
     places = _effect_places(posterior) if group is not None else {}
     population = _population_names(posterior)
@@ -67,14 +88,20 @@ def name_draws(
     groups = np.unique([place[2] for place in selected.values()]).astype(np.intp)
     position = {int(level): k for k, level in enumerate(groups)}
     drawn = draw_posterior(posterior, n, seed, groups)
-    values = dict(zip(posterior.hyper.space.names, drawn.hyperparameters, strict=True))
-    values |= dict(zip(model.design.population.names, drawn.coefficients, strict=True))
+    values = population_draws(posterior, drawn)
     result = {name: values[name] for name in population if wanted is None or name in wanted}
-    own = np.einsum("ck,cn->kn", posterior.theta_columns, drawn.coefficients)
+    own = own_coefficients(posterior, drawn)
     for name, (kind, effect, level) in selected.items():
         deviation = drawn.effects[effect, :, position[level]]
         result[name] = deviation if kind == "u" else deviation + own[effect]
     return result if wanted is None else {name: result[name] for name in wanted}
+
+
+def population_draws(posterior: Posterior, drawn: PosteriorDraws) -> dict[str, FloatArray]:
+    """Return draws of coefficients that the population has, then of hyperparameters, by name, each (draw,)."""
+    values = dict(zip(posterior.hyper.space.names, drawn.hyperparameters, strict=True))
+    values |= dict(zip(posterior.model.design.population.names, drawn.coefficients, strict=True))
+    return {name: values[name] for name in _population_names(posterior)}
 
 
 def _population_names(posterior: Posterior) -> list[str]:
