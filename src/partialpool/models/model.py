@@ -83,6 +83,11 @@ def build_model(
     group = design.groups[0] if design.groups else None
     scales = measure_scales(design)
     slots = _parameter_slots(design, group, scales)
+    if design.measurements.known_scale and "sigma" in (priors or {}):
+        raise PriorError(
+            "priors: 'sigma' is given a prior, but standard_error says that the noise is known: drop one of them (weights= "
+            "keeps sigma unknown, with variance sigma^2 / weight)"
+        )
     resolved = resolve_priors(priors, slots)
     used = {slot.name: resolved[slot.name] for slot in slots if _in_use(slot, design, pooling)}
     if estimated:

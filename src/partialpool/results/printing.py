@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
+    from partialpool.models.model import Model
     from partialpool.results.posterior import Posterior
 
 _POOLING = {
@@ -44,7 +45,7 @@ def _heading(posterior: Posterior) -> list[str]:
         "summaries": "sigma unknown, rows are (n, mean, sd)",
         "rows": "sigma unknown",
     }[measurements.kind]
-    lines = [*_wrap(f"partialpool fit: {posterior.formula}"), f"gaussian, {noise}; {_POOLING[model.pooling]}"]
+    lines = [*_wrap(f"partialpool fit: {posterior.formula}"), f"gaussian, {noise}; {_describe_pooling(model)}"]
     n_rows = len(measurements.response)
     used = f"{n_rows:,} rows" if n_rows != 1 else "1 row"
     if measurements.counts is not None:
@@ -56,6 +57,10 @@ def _heading(posterior: Posterior) -> list[str]:
         dropped = ", ".join(f"{count:,} for {name}" for name, count in model.design.rows_dropped.items())
         lines += _wrap(f"left out of {model.design.rows_read:,} rows read: {dropped}")
     return lines
+
+
+def _describe_pooling(model: Model) -> str:
+    return _POOLING[model.pooling] if model.design.groups else "no groups"
 
 
 def _priors(posterior: Posterior) -> list[str]:
