@@ -21,8 +21,9 @@ from partialpool.inference.empirical_bayes import estimate_hyperparameters
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior, integrate_hyperparameters
 from partialpool.inputs.design import Design
-from partialpool.models.model import Model, Pooling, build_model
+from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Prior
+from partialpool.models.slots import Pooling
 
 
 class Outcome(NamedTuple):

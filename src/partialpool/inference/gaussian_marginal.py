@@ -15,11 +15,12 @@ from functools import cached_property
 
 import numpy as np
 
-from partialpool.inference.cross_products import CrossProducts, class_moments, lower_pairs
+from partialpool.inference.cross_products import CrossProducts
+from partialpool.inference.design_classes import class_moments
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
-from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant
+from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant, lower_pairs
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Elements of a (node, design_class) block: small enough to stay in a core's cache through a dozen passes.

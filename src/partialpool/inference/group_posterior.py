@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.inference.cross_products import CrossProducts, lower_pairs
+from partialpool.inference.cross_products import CrossProducts
 from partialpool.inference.gaussian_marginal import (
     CoefficientConditional,
     GaussianMarginal,
@@ -23,6 +23,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.small_matrices import (
     factor_ldl,
     invert_unit_lower,
+    lower_pairs,
     multiply,
 )
 

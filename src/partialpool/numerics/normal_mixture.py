@@ -40,7 +40,8 @@ def mixture_quantiles(
 
     The Cornish-Fisher approximation, corrected by Newton's method on the distribution function inside a bracket that
     shrinks, wherever the approximation's second-order terms are above 1e-5 sds (the groups of a large data set
-    often need no correction, which is ten times dearer). A component with sd 0 is a point mass, given a width of 1e-9 of the mixture's sd.
+    often need no correction, which is ten times dearer). A component with sd 0 is a point mass, given a width of
+    1e-9 of the mixture's sd.
     """
     from scipy.special import ndtr, ndtri
 

@@ -102,3 +102,8 @@ def multiply(left: FloatArray, right: FloatArray, left_is: Shape = "full", right
 
 def _is_zero(shape: Shape, row: int, column: int) -> bool:
     return (shape == "lower" and column > row) or (shape == "upper" and row > column)
+
+
+def lower_pairs(order: int) -> list[tuple[int, int]]:
+    """Return the positions of a lower triangle, row by row."""
+    return [(i, j) for i in range(order) for j in range(i + 1)]

@@ -1,0 +1,61 @@
+"""No pooling as partial pooling towards a known population: each coefficient's own prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from partialpool.errors import IdentificationError, PriorError
+from partialpool.inputs.design import Design, GroupDesign
+from partialpool.models.defaults import effect_scale
+from partialpool.models.identification import find_identifying_groups
+from partialpool.models.priors import Flat, Normal, Prior
+from partialpool.models.scales import DataScales
+from partialpool.numerics.arrays import FloatArray
+
+# A flat prior on a group's own coefficient, as a normal prior this many times wider than the data could show:
+# its square is the reciprocal of the rounding error.
+_FLAT_WIDTH = 1e8
+
+
+def normal_or_flat(priors: Mapping[str, Prior], name: str) -> Normal | Flat:
+    prior = priors[name]
+    if isinstance(prior, Normal | Flat):
+        return prior
+    raise PriorError(
+        f"prior for {name}: without pooling each group's own {name} needs a Normal or Flat prior, not {prior}"
+    )
+
+
+def fix_effect_sds(group: GroupDesign, priors: Mapping[str, Prior], scales: DataScales) -> FloatArray:
+    """The sd of each group's own coefficient without pooling: its prior's."""
+    sds = []
+    for name in group.names:
+        prior = normal_or_flat(priors, name)
+        wide = _FLAT_WIDTH * effect_scale(name, group.names, scales)
+        sds.append(prior.sigma if isinstance(prior, Normal) else wide)
+    return np.array(sds)
+
+
+def fix_coefficients(design: Design, group: GroupDesign, priors: Mapping[str, Prior]) -> tuple[float, ...]:
+    """The mean of each group's own coefficient without pooling, in the order of the population's columns."""
+    return tuple(
+        prior.mu if isinstance(prior := normal_or_flat(priors, name), Normal) else 0.0
+        for name in design.population.names
+        if name in group.names
+    )
+
+
+def check_each_group_identifies(group: GroupDesign, priors: Mapping[str, Prior]) -> None:
+    """Refuse flat priors without pooling where some group's rows say nothing of a coefficient."""
+    for k, name in enumerate(group.names):
+        if name == "Intercept" or not isinstance(priors[name], Flat):
+            continue
+        missing = np.flatnonzero(~find_identifying_groups(group, k))
+        if len(missing):
+            shown = ", ".join(repr(group.labels[j]) for j in missing[:5])
+            raise IdentificationError(
+                f"pooling='none': {len(missing)} of {group.n_levels} groups of {group.name} (such as {shown}) have "
+                f"rows that say nothing of {name}, whose prior is flat: give {name} a Normal prior, or pool partially"
+            )
