@@ -87,7 +87,7 @@ def _data_options(command: _Command) -> _Command:
 @click.option("--sigma-by-group", is_flag=True, help="Every group has its own sigma (with --pooling none).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
 @click.option("--effects", is_flag=True, help="Also show every group's deviation u and own value theta.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the fit (.nc).")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the fit (.nc, .zarr).")
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
@@ -208,7 +208,8 @@ def _check_outputs(out: Path | None, pictures: list[Path], formula: str) -> None
     """Refuse what could not be written, before anything is read or computed."""
     from partialpool.errors import FormulaError
     from partialpool.inputs.formula import parse_formula
-    from partialpool.outputs.output_paths import check_fit_path, check_picture_path
+    from partialpool.outputs.output_paths import check_picture_path
+    from partialpool.results.save_paths import check_save_path
 
     parsed = parse_formula(formula)
     if pictures and not parsed.group_terms:
@@ -217,7 +218,7 @@ def _check_outputs(out: Path | None, pictures: list[Path], formula: str) -> None
             "the picture"
         )
     if out is not None:
-        check_fit_path(out)
+        check_save_path(out)
     for path in pictures:
         check_picture_path(path)
 

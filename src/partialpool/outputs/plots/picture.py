@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -125,7 +126,8 @@ def stretch(inner: tuple[float, float], outer: tuple[float, float], factor: floa
 def render(figure: Figure, ending: str) -> bytes:
     """Return the figure as the bytes of a file of this kind."""
     buffer = BytesIO()
-    with warnings.catch_warnings():  # a label in a script that the font lacks is drawn as boxes
+    # a label in a script that the font lacks is drawn as boxes; the salt makes names inside an SVG repeatable
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "partialpool"}):
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         dateless = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[ending]
         figure.savefig(buffer, format=ending, dpi=_DOTS_PER_INCH, facecolor="white", metadata=dateless)
