@@ -106,8 +106,8 @@ def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
     return describe_formula(build_design(parsed, read_observations(data, parsed, **roles)))
 
 
-def load(path: Any) -> Posterior:
-    """Read a fit that ``Posterior.save`` wrote; it predicts identically.
+def load(path: Any) -> Posterior | SeparatePosterior:
+    """Read a fit that ``save`` wrote; it predicts identically.
 
     Raises ``OutputError`` when the file is absent, incomplete or not a saved fit.
     """

@@ -6,6 +6,7 @@ Source: the InferenceData schema, https://python.arviz.org/en/latest/schema/sche
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError, PartialpoolWarning
-from partialpool.inputs.design import GroupDesign
+from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.labels import Categorical
+from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.observations import Observations
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.draws import PosteriorDraws, draw_posterior, own_coefficients, population_draws
-from partialpool.results.row_predictions import predict_own_rows
+from partialpool.results.row_predictions import RowPredictions, predict_own_rows
 from partialpool.results.safe_names import make_safe_names
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from partialpool.results.posterior import Posterior
+    from partialpool.results.separate import SeparatePosterior
 
 # Independent draws are dealt into chains so that ArviZ can compare them.
 N_CHAINS = 4
@@ -49,26 +53,50 @@ def export_draws(posterior: Posterior, n: int, *, seed: int | None = None) -> xr
     Raises:
         DataError: ``n`` is below 4, or the groups' effects would not fit in memory.
     """
+    n_draws = count_whole_chains(n)
+    design, group = posterior.model.design, posterior.model.group
+    check_effects_fit(0 if group is None else 2 * group.n_levels * len(group.names), n_draws)
+    drawn = draw_posterior(posterior, n_draws, seed)
+
+    def predict(rng: np.random.Generator) -> RowPredictions:
+        return predict_own_rows(design, group, drawn.centres, drawn.effects, drawn.residual_sd[:, None], rng)
+
+    return assemble_tree(
+        posterior.observations,
+        design,
+        collect_posterior(posterior, drawn, with_effects=True),
+        predict,
+        posterior.seed if seed is None else seed,
+        describe_origin(posterior),
+    )
+
+
+def assemble_tree(
+    observations: Observations,
+    design: Design,
+    draws: xr.Dataset,
+    predict: Callable[[np.random.Generator], RowPredictions],
+    seed: int,
+    attributes: Mapping[str, str],
+) -> xr.DataTree:
+    """Put the groups together; ``predict`` gives the rows' replicates and log densities where they are not too many."""
     import xarray as xr
 
-    n_draws = _whole_chains(n)
-    _check_size(posterior, n_draws)
-    drawn = draw_posterior(posterior, n_draws, seed)
-    groups = {"posterior": collect_posterior(posterior, drawn, with_effects=True)}
-    n_rows = len(posterior.model.design.measurements.response)
+    groups = {"posterior": draws}
+    n_rows, n_draws = len(design.measurements.response), draws.sizes["chain"] * draws.sizes["draw"]
     if n_rows * n_draws <= _MOST_ROW_DRAWS:
-        groups |= _collect_rows(posterior, drawn, seed)
+        rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the numbers that drew parameters
+        groups |= _collect_rows(observations, design, predict(rng))
     else:
         warnings.warn(
             f"to_arviz: {n_rows} rows x {n_draws} draws are more than {_MOST_ROW_DRAWS:.0e}: posterior_predictive and "
             f"log_likelihood are left out, the rest is complete; to have them ask for fewer draws, to_arviz(n) with n "
             f"up to {_MOST_ROW_DRAWS // n_rows}",
             PartialpoolWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
-    groups["observed_data"] = _observed_data(posterior)
-    groups["constant_data"] = _constant_data(posterior)
-    attributes = describe_origin(posterior)
+    groups["observed_data"] = _observed_data(observations, design)
+    groups["constant_data"] = _constant_data(observations, design)
     return xr.DataTree.from_dict({name: data.assign_attrs(attributes) for name, data in groups.items()})
 
 
@@ -79,31 +107,40 @@ def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effec
     population = population_draws(posterior, drawn)
     names = make_safe_names(list(population), taken=(*_SAMPLE, "u", "theta", "coefficient"))
     variables: dict[str, Any] = {
-        safe: (_SAMPLE, _deal(values), {"parameter": name})
+        safe: (_SAMPLE, deal(values), {"parameter": name})
         for safe, (name, values) in zip(names, population.items(), strict=True)
     }
-    n_draws = drawn.hyperparameters.shape[1]
-    coordinates: dict[str, Any] = {
-        "chain": np.arange(N_CHAINS),
-        "draw": np.arange(n_draws // N_CHAINS),
-    }
+    coordinates = sample_coordinates(drawn.hyperparameters.shape[1])
     group = posterior.model.group
     if group is not None and with_effects:
         taken = (*_SAMPLE, "u", "theta", "coefficient", *variables)
-        (dimension,) = make_safe_names([group.name], taken=taken, suffix="_level")
-        coordinates[dimension] = (dimension, _level_labels(group), {"factor": group.name})
-        single = group.names == ("Intercept",)
-        if not single:
-            coordinates["coefficient"] = list(group.names)
-        dimensions = (*_SAMPLE, dimension) if single else (*_SAMPLE, dimension, "coefficient")
+        dimensions, of_effects = effect_coordinates(group, taken)
+        coordinates |= of_effects
+        single = "coefficient" not in of_effects
         theta = drawn.effects + own_coefficients(posterior, drawn)[:, :, None]
         if posterior.model.pooling != "none":
-            variables["u"] = (dimensions, _deal_effects(drawn.effects, single))
-        variables["theta"] = (dimensions, _deal_effects(theta, single))
+            variables["u"] = (dimensions, deal_effects(drawn.effects, single))
+        variables["theta"] = (dimensions, deal_effects(theta, single))
     return xr.Dataset(variables, coords=coordinates)
 
 
-def describe_origin(posterior: Posterior) -> dict[str, str]:
+def sample_coordinates(n_draws: int) -> dict[str, Any]:
+    """Return the coordinates of chains and of draws within them."""
+    return {"chain": np.arange(N_CHAINS), "draw": np.arange(n_draws // N_CHAINS)}
+
+
+def effect_coordinates(group: GroupDesign, taken: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the dimensions of an effect's draws and their coordinates: levels and, beside an intercept alone,
+    coefficients."""
+    (dimension,) = make_safe_names([group.name], taken=taken, suffix="_level")
+    coordinates: dict[str, Any] = {dimension: (dimension, _level_labels(group), {"factor": group.name})}
+    if group.names == ("Intercept",):
+        return (*_SAMPLE, dimension), coordinates
+    coordinates["coefficient"] = list(group.names)
+    return (*_SAMPLE, dimension, "coefficient"), coordinates
+
+
+def describe_origin(posterior: Posterior | SeparatePosterior) -> dict[str, str]:
     """Return the attributes of every group: who made it, when, from what."""
     return {
         "created_at": datetime.now(UTC).isoformat(),
@@ -119,31 +156,31 @@ def library_version() -> str:
     return str(import_module("partialpool").__version__)
 
 
-def _whole_chains(n: int) -> int:
+def count_whole_chains(n: int) -> int:
+    """Return ``n`` rounded down to whole chains; raises ``DataError`` below one draw a chain."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < N_CHAINS:
         raise DataError(f"to_arviz: n is {n!r}: give a whole number of draws, at least {N_CHAINS} (one a chain)")
     return int(n) // N_CHAINS * N_CHAINS
 
 
-def _check_size(posterior: Posterior, n_draws: int) -> None:
-    group = posterior.model.group
-    per_draw = 0 if group is None else 2 * group.n_levels * len(group.names)
+def check_effects_fit(per_draw: int, n_draws: int) -> None:
+    """Raise ``DataError`` where so many numbers a draw would fill the memory."""
     if n_draws * per_draw > _MOST_EFFECT_DRAWS:
-        most = _MOST_EFFECT_DRAWS // per_draw
         raise DataError(
-            f"to_arviz: {n_draws} draws of {per_draw} effects (u, theta) are {8e-9 * n_draws * per_draw:.0f} GB: ask "
-            f"for at most {most} draws, or use groups() and summary(effects=True), which need no draws"
+            f"to_arviz: {n_draws} draws of {per_draw} numbers of groups are {8e-9 * n_draws * per_draw:.0f} GB: ask "
+            f"for at most {_MOST_EFFECT_DRAWS // per_draw} draws, or use groups() and summary(effects=True), which "
+            "need none"
         )
 
 
-def _deal(values: FloatArray) -> FloatArray:
+def deal(values: FloatArray) -> FloatArray:
     """Deal (draw, ...) into (chain, draw, ...)."""
     return values.reshape(N_CHAINS, -1, *values.shape[1:])
 
 
-def _deal_effects(effects: FloatArray, single: bool) -> FloatArray:
+def deal_effects(effects: FloatArray, single: bool) -> FloatArray:
     """Turn (effect, draw, group) into (chain, draw, group[, effect])."""
-    return _deal(effects[0] if single else np.moveaxis(effects, 0, -1))
+    return deal(effects[0] if single else np.moveaxis(effects, 0, -1))
 
 
 def _level_labels(group: GroupDesign) -> NDArray[Any]:
@@ -154,67 +191,58 @@ def _level_labels(group: GroupDesign) -> NDArray[Any]:
     return np.array(group.labels, dtype=str)
 
 
-def _collect_rows(posterior: Posterior, drawn: PosteriorDraws, seed: int | None) -> dict[str, xr.Dataset]:
+def _collect_rows(observations: Observations, design: Design, rows: RowPredictions) -> dict[str, xr.Dataset]:
     """Return replicates and log densities of the fit's rows."""
     import xarray as xr
 
-    start = posterior.seed if seed is None else seed
-    rng = np.random.default_rng(np.random.SeedSequence(start).spawn(1)[0])  # draws of their own
-    model = posterior.model
-    rows = predict_own_rows(model.design, model.group, drawn.centres, drawn.effects, drawn.residual_sd, rng)
-    name, attributes = _response_name(posterior)
-    coordinates = {
-        "chain": np.arange(N_CHAINS),
-        "draw": np.arange(len(drawn.residual_sd) // N_CHAINS),
-        "row": _row_numbers(posterior),
-    }
+    name, attributes = _response_name(design)
+    coordinates = sample_coordinates(len(rows.replicated)) | {"row": _row_numbers(observations)}
     return {
-        group: xr.Dataset({name: ((*_SAMPLE, "row"), _deal(values), attributes)}, coords=coordinates)
+        group: xr.Dataset({name: ((*_SAMPLE, "row"), deal(values), attributes)}, coords=coordinates)
         for group, values in (("posterior_predictive", rows.replicated), ("log_likelihood", rows.log_density))
     }
 
 
-def _response_name(posterior: Posterior) -> tuple[str, dict[str, str]]:
-    response = posterior.model.design.formula.response.strip("`")
+def _response_name(design: Design) -> tuple[str, dict[str, str]]:
+    response = design.formula.response.strip("`")
     (name,) = make_safe_names([response], taken=(*_SAMPLE, "row"))
     return name, {"column": response}
 
 
-def _row_numbers(posterior: Posterior) -> IntArray:
+def _row_numbers(observations: Observations) -> IntArray:
     """Return the positions of the rows in the user's data, counted from 0."""
-    rows = posterior.observations.rows
-    return np.arange(len(posterior.model.design.measurements.response)) if rows is None else rows
+    rows = observations.rows
+    return np.arange(len(observations.measurements.response)) if rows is None else rows
 
 
-def _observed_data(posterior: Posterior) -> xr.Dataset:
+def _observed_data(observations: Observations, design: Design) -> xr.Dataset:
     import xarray as xr
 
-    name, attributes = _response_name(posterior)
-    response = posterior.model.design.measurements.response
-    return xr.Dataset({name: ("row", response, attributes)}, coords={"row": _row_numbers(posterior)})
+    name, attributes = _response_name(design)
+    response = observations.measurements.response
+    return xr.Dataset({name: ("row", response, attributes)}, coords={"row": _row_numbers(observations)})
 
 
-def _constant_data(posterior: Posterior) -> xr.Dataset:
+def _constant_data(observations: Observations, design: Design) -> xr.Dataset:
     """Return what is known of each row: its noise, offset, group and covariates."""
     import xarray as xr
 
-    variables: dict[str, Any] = {name: ("row", values) for name, values in _row_noise(posterior).items()}
-    design = posterior.model.design
+    noise = _row_noise(observations.measurements)
+    variables: dict[str, Any] = {name: ("row", values) for name, values in noise.items()}
     names = [f"{group.name}_index" for group in design.groups]
     safe = make_safe_names(names, taken=("row", *variables))
     for name, group in zip(safe, design.groups, strict=True):
         variables[name] = ("row", group.codes, {"factor": group.name})
-    columns = posterior.observations.columns
+    columns = observations.columns
     safe = make_safe_names(list(columns), taken=("row", *variables))
     for name, (column, values) in zip(safe, columns.items(), strict=True):
         shown = values.levels[values.codes] if isinstance(values, Categorical) else values
         variables[name] = ("row", shown, {"column": column})
-    return xr.Dataset(variables, coords={"row": _row_numbers(posterior)})
+    return xr.Dataset(variables, coords={"row": _row_numbers(observations)})
 
 
-def _row_noise(posterior: Posterior) -> dict[str, FloatArray]:
+def _row_noise(measured: Measurements) -> dict[str, FloatArray]:
     """Return standard errors, weights, counts or sizes with sds, and the offset, as far as they were given."""
-    measured = posterior.model.design.measurements
     values: dict[str, FloatArray] = {}
     if measured.precision is not None:
         known = measured.known_scale

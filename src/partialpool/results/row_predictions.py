@@ -33,7 +33,8 @@ def predict_own_rows(
 ) -> RowPredictions:
     """Return replicates and log densities of the fit's own rows.
 
-    ``coefficients`` (coefficient, draw), ``effects`` (effect, draw, group), ``residual_sd`` (draw,).
+    ``coefficients`` (coefficient, draw), ``effects`` (effect, draw, group), ``residual_sd`` (draw, 1), or
+    (draw, group) where every group has its own.
     """
     measured = design.measurements
     n_draws, n_rows = len(residual_sd), len(measured.response)
@@ -45,14 +46,17 @@ def predict_own_rows(
                 expected += effects[k][:, group.codes[rows]] * group.values[rows, k]
         if measured.offset is not None:
             expected += measured.offset[rows]
-        log_density[:, rows] = row_log_density(measured, rows, expected, residual_sd)
+        own_sd = residual_sd if group is None or residual_sd.shape[1] == 1 else residual_sd[:, group.codes[rows]]
+        log_density[:, rows] = row_log_density(measured, rows, expected, own_sd)
         noise = rng.standard_normal(expected.shape)
-        replicated[:, rows] = expected + noise * _replicate_sd(measured, rows, residual_sd)
+        replicated[:, rows] = expected + noise * _replicate_sd(measured, rows, own_sd)
     return RowPredictions(replicated, log_density)
 
 
 def row_log_density(measured: Measurements, rows: slice, expected: FloatArray, residual_sd: FloatArray) -> FloatArray:
     """Return the log density of everything that some rows stand for, (draw, row), given their expected values.
+
+    ``residual_sd`` is (draw, row), or (draw, 1) where it is common to the rows.
 
     A row of k raw rows with mean y, squares S about it and precision w (noise variance sigma^2 / w) has
     -k/2 log(2 pi sigma^2 / w) - w (k (y - expected)^2 + S) / (2 sigma^2).
@@ -61,11 +65,11 @@ def row_log_density(measured: Measurements, rows: slice, expected: FloatArray, r
     squares = counts * (measured.response[rows] - expected) ** 2
     if measured.within_squares is not None:
         squares = squares + measured.within_squares[rows]
-    log_variance: FloatArray = _LOG_2PI + 2.0 * np.log(residual_sd)[:, None]
+    log_variance: FloatArray = _LOG_2PI + 2.0 * np.log(residual_sd)
     if measured.precision is not None:
         squares = squares * measured.precision[rows]
         log_variance = log_variance - np.log(measured.precision[rows])
-    return np.asarray(-0.5 * (counts * log_variance + squares / residual_sd[:, None] ** 2))
+    return np.asarray(-0.5 * (counts * log_variance + squares / residual_sd**2))
 
 
 def _replicate_sd(measured: Measurements, rows: slice, residual_sd: FloatArray) -> FloatArray:
@@ -73,7 +77,7 @@ def _replicate_sd(measured: Measurements, rows: slice, residual_sd: FloatArray) 
     precision: FloatArray | float = 1.0 if measured.precision is None else measured.precision[rows]
     if measured.kind == "summaries" and measured.counts is not None:
         precision = precision * measured.counts[rows]
-    return np.asarray(residual_sd[:, None] / np.sqrt(precision))
+    return np.asarray(residual_sd / np.sqrt(precision))
 
 
 def _blocks(n_draws: int, n_rows: int) -> Iterator[slice]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from partialpool.results.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 _QUANTILES = (0.05, 0.5, 0.95)
 
@@ -75,7 +77,7 @@ class SeparatePosterior:
         """Return the summary as a table."""
         tables = [summarise(fit, effects=False, quantiles=quantiles) for fit in self.fits] if effects else []
         names, rows = [], []
-        for k, line in enumerate(self._line_names()):
+        for k, line in enumerate(self.line_names()):
             for table, label in zip(tables, line, strict=False):
                 names.append(label)
                 rows.append([column[k] for column in table.columns.values()])
@@ -109,7 +111,7 @@ class SeparatePosterior:
         """Return ``n`` independent draws of theta and sigma of every group, by name, each array (draw,)."""
         start = self.seed if seed is None else seed
         result: dict[str, FloatArray] = {}
-        names = self._line_names()
+        names = self.line_names()
         for j, fit in enumerate(self.fits):
             child = int(np.random.SeedSequence([start, j]).generate_state(1)[0])
             drawn = fit.draws(n, seed=child)
@@ -147,8 +149,20 @@ class SeparatePosterior:
         table = self.tabulate_groups(None, quantiles=(0.05, 0.95)).render()
         return "\n".join([*heading, "", *priors, "", table, "", f"computed by: {self.engine}"])
 
-    def _line_names(self) -> list[list[str]]:
-        """Names of theta of each coefficient, then of sigma, one a group."""
+    def to_arviz(self, n: int = 4000, *, seed: int | None = None) -> xr.DataTree:
+        """Return draws as an ``xarray.DataTree`` with ArviZ's groups and named coordinates."""
+        from partialpool.results.arviz_export_separate import export_separate_draws
+
+        return export_separate_draws(self, n, seed=seed)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit to a netCDF file (or zarr store, by the ending), which ``pp.load`` reads."""
+        from partialpool.results.storage import save_posterior
+
+        return save_posterior(self, path)
+
+    def line_names(self) -> list[list[str]]:
+        """Return the names of theta of each coefficient, then of sigma, one a group."""
         sigmas = [f"sigma[{self.group.name}={label}]" for label in self.group.labels]
         return [*effect_names("theta", self.group), sigmas]
 
@@ -171,39 +185,37 @@ def fit_separately(
             f"sigma='by group' is computed where every coefficient varies by group: {', '.join([*common, *more])} "
             f"should be on both sides, as in y ~ x + (x | {group.name})"
         )
-    fits = tuple(_fit_one(observations, design, group, rows, j, model, seed) for j, rows in _rows_by_group(group))
+    fits = tuple(
+        _fit_one(observations, alone, group, j, model, seed) for j, alone in enumerate(split_by_group(design, group))
+    )
     return SeparatePosterior(observations, design, group, model, fits, seed)
 
 
-def _rows_by_group(group: GroupDesign) -> Iterator[tuple[int, IntArray]]:
+def split_by_group(design: Design, group: GroupDesign) -> Iterator[Design]:
+    """Yield, for each level of the factor, the design of its rows alone, without groups."""
+    # the population's columns in the order of the group's, so that lines of all groups agree
+    places = [design.population.names.index(name) for name in group.names]
     order = np.argsort(group.codes, kind="stable")
     ends = np.cumsum(np.bincount(group.codes, minlength=group.n_levels))
-    for j, (start, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        yield j, order[start:stop]
+    measured = design.measurements
+    for start, stop in zip([0, *ends[:-1]], ends, strict=True):
+        rows = order[start:stop]
+        part = replace(
+            measured,
+            response=measured.response[rows],
+            precision=_part(measured.precision, rows),
+            counts=_part(measured.counts, rows),
+            within_squares=_part(measured.within_squares, rows),
+            offset=_part(measured.offset, rows),
+        )
+        values = design.population.values[rows][:, places]
+        population = replace(design.population, names=group.names, values=values)
+        yield replace(design, measurements=part, population=population, groups=())
 
 
 def _fit_one(
-    observations: Observations,
-    design: Design,
-    group: GroupDesign,
-    rows: IntArray,
-    level: int,
-    model: Model,
-    seed: int,
+    observations: Observations, alone: Design, group: GroupDesign, level: int, model: Model, seed: int
 ) -> Posterior:
-    measured = design.measurements
-    part = replace(
-        measured,
-        response=measured.response[rows],
-        precision=_part(measured.precision, rows),
-        counts=_part(measured.counts, rows),
-        within_squares=_part(measured.within_squares, rows),
-        offset=_part(measured.offset, rows),
-    )
-    # the population's columns in the order of the group's, so that lines of all groups agree
-    order = [design.population.names.index(name) for name in group.names]
-    population = replace(design.population, names=group.names, values=design.population.values[rows][:, order])
-    alone = replace(design, measurements=part, population=population, groups=())
     _check_spread(alone, group, level)
     try:
         outcome: Outcome = run_engine(alone, model.priors, pooling="complete", method="auto", estimator=None)

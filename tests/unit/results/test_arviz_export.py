@@ -267,6 +267,32 @@ def test_replicates_spread_as_predictions(slopes: pp.Posterior) -> None:
     np.testing.assert_allclose(drawn.std(axis=0), table["sd"], rtol=0.05)
 
 
+@pytest.mark.parametrize("formula", ["y ~ 1 + (1 | g)", "y ~ x + (1 + x | g)"])
+def test_groups_on_their_own(formula: str) -> None:
+    """Every group has a theta and a sigma of its own; log densities by hand."""
+    from scipy import stats
+
+    data = make_rows()
+    fit = pp.fit(formula, data, pooling="none", sigma="by group", weights="w")
+    tree = fit.to_arviz(400, seed=6)
+    posterior, draws = tree["posterior"], fit.draws(400, seed=6)
+    assert set(posterior.data_vars) == {"theta", "sigma"}
+    assert posterior["sigma"].dims == ("chain", "draw", "g")
+    np.testing.assert_array_equal(posterior["sigma"].sel(g=103).values.ravel(), draws["sigma[g=103]"])
+    index = tree["constant_data"]["g_index"].values
+    theta, sigma = posterior["theta"].values, posterior["sigma"].values.reshape(400, -1)
+    if "x" in formula:
+        theta = theta.reshape(400, -1, 2)
+        expected = theta[:, index, 0] + theta[:, index, 1] * data["x"]
+    else:
+        expected = theta.reshape(400, -1)[:, index]
+    sd = sigma[:, index] / np.sqrt(data["w"])
+    by_hand = stats.norm.logpdf(data["y"], expected, sd)
+    np.testing.assert_allclose(flat(tree, "log_likelihood"), by_hand, rtol=1e-9, atol=1e-9)
+    standard = (flat(tree, "posterior_predictive") - expected) / sd
+    assert abs(standard.std() - 1.0) < 4.5 / np.sqrt(2.0 * standard.size)
+
+
 # --- sizes, rows, names ---
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +181,43 @@ def test_everything_is_the_same(saved: tuple[Any, Any, Any]) -> None:
         loaded.method, loaded.seed, loaded.formula, loaded.plug_in,
     )  # fmt: skip
     assert fit.observations.rows_dropped == loaded.observations.rows_dropped
+
+
+@pytest.mark.parametrize("formula", ["y ~ 1 + (1 | site)", "y ~ x + (1 + x | site)", "y ~ x + (1 + x | number)"])
+@pytest.mark.parametrize("container", ["nc", pytest.param("zarr", marks=needs_zarr)])
+def test_groups_on_their_own(formula: str, container: str, tmp_path: Path) -> None:
+    data = make_rows()
+    fit = pp.fit(formula, data, pooling="none", sigma="by group", priors={"sigma": "HalfCauchy(1.3)"}, seed=9)
+    path = fit.save(tmp_path / f"fit.{container}")
+    loaded = pp.load(path)
+    same(fit.summary(), loaded.summary())
+    same(fit.groups(), loaded.groups())
+    rows = {name: values[:9] for name, values in data.items()}
+    same(fit.predict(rows), loaded.predict(rows))
+    for name, values in fit.draws(60).items():
+        np.testing.assert_array_equal(values, loaded.draws(60, parameters=[name])[name])
+    assert repr(fit) == repr(loaded)
+    assert fit.engine == loaded.engine
+
+
+def test_another_process_answers_the_same(tmp_path: Path) -> None:
+    make, formula, arguments = CASES["transforms"]
+    fit = pp.fit(formula, make(), **arguments)
+    fit.save(tmp_path / "fit.nc")
+    code = (
+        "import sys, partialpool as pp; fit = pp.load(sys.argv[1]); "
+        "print(fit.summary(effects=True).values.tobytes().hex()); print(fit.draws(20)['sigma'].tobytes().hex())"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    printed = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "fit.nc")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert printed[0] == fit.summary(effects=True).values.tobytes().hex()
+    assert printed[1] == fit.draws(20)["sigma"].tobytes().hex()
 
 
 def test_pooling_table_is_the_same(tmp_path: Path) -> None:
