@@ -173,7 +173,7 @@ def test_a_prior_that_cannot_be_used(here: Path, prior: str, parts: tuple[str, .
         (["--nonsense"], "No such option"),
         (["--plot", "a.png", "--forest", "a.png"], "name the same file"),
         (["--plot", "a.png", "--pooling", "complete"], "drop one of them"),
-        (["--sigma-by-group", "--pooling", "none", "--out", "fit.nc"], "do not work with --sigma-by-group yet"),
+        (["--sigma-by-group", "--pooling", "none", "--plot", "a.png"], "do not work with --sigma-by-group yet"),
     ],
 )
 def test_a_command_line_that_is_not_understood(here: Path, options: list[str], text: str) -> None:

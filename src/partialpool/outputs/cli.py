@@ -142,8 +142,8 @@ def fit_command(
     pictures = [path for path in (plot, forest) if path is not None]
     if pictures and pooling == "complete":
         raise click.UsageError("--plot and --forest show groups, which --pooling complete has not: drop one of them")
-    if sigma_by_group and (pictures or out):
-        raise click.UsageError("--plot, --forest and --out do not work with --sigma-by-group yet: drop them")
+    if sigma_by_group and pictures:
+        raise click.UsageError("--plot and --forest do not work with --sigma-by-group yet: drop them")
     if plot is not None and plot == forest:
         raise click.UsageError("--plot and --forest name the same file: give two")
     with speak_plainly():
@@ -191,7 +191,7 @@ def demo_command(no_plot: bool) -> None:
     Example:
       partialpool demo
     """
-    from partialpool.outputs.demo import INTRODUCTION, demo_picture_path, fit_demo
+    from partialpool.outputs.demo import INTRODUCTION, conclude, demo_picture_path, fit_demo
 
     with speak_plainly():
         picture = None if no_plot else demo_picture_path()
@@ -201,7 +201,10 @@ def demo_command(no_plot: bool) -> None:
             check_picture_path(picture)
         click.echo(INTRODUCTION)
         fit = fit_demo()
-        _print_fit(fit, False, _write_files(fit, None, picture, None))
+        _print_fit(fit, False, [])
+        click.echo(f"\n{conclude(fit)}")
+        if written := _write_files(fit, None, picture, None):
+            click.echo(f"\npicture: {written[0]}")
 
 
 def _check_outputs(out: Path | None, pictures: list[Path], formula: str) -> None:

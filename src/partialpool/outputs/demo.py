@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
 
 INTRODUCTION = """\
-Eight schools (Rubin 1981): the effect of coaching on a test score, estimated in each of eight
-schools, with its standard error. Are the schools really that different?
+Eight schools (Rubin 1981): the effect of coaching on a test score, estimated with a standard error in
+each of eight schools. How different are the schools?
 """
 
 
@@ -28,3 +28,16 @@ def fit_demo() -> Posterior:
 def demo_picture_path() -> Path:
     """Return where the demonstration draws its picture."""
     return Path.cwd() / "shrinkage.png"
+
+
+def conclude(fit: Posterior) -> str:
+    """Return what the fit says, in one sentence with its numbers."""
+    from partialpool.results.groups import tabulate_groups
+
+    columns = tabulate_groups(fit, None, quantiles=(0.05, 0.95)).columns
+    raw, pooled, weight = columns["raw"], columns["mean"], columns["weight"]
+    return (
+        f"Raw effects run from {min(raw):.0f} to {max(raw):.0f} points; partially pooled, from {min(pooled):.1f} to "
+        f"{max(pooled):.1f}:\nthe schools' own estimates are so noisy that they keep {100 * min(weight):.0f} to "
+        f"{100 * max(weight):.0f} % of their weight."
+    )
