@@ -109,7 +109,7 @@ def read_expression(text: str) -> Expression:
 def evaluate_expression(
     expression: Expression, columns: Mapping[str, NDArray[Any]], state: State | None = None
 ) -> NDArray[np.float64]:
-    """Compute a column or elementwise expression (row,); a ``state`` that lacks a key is filled, else obeyed."""
+    """Compute a column or elementwise expression (row,); a ``state`` is obeyed, and filled where it lacks."""
     memory: State = {} if state is None else state
     with np.errstate(all="ignore"):
         value = _evaluate(expression.tree, expression.names, columns, memory)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import FormulaError
+from partialpool.errors import DataError, FormulaError
 from partialpool.inputs.columns_used import list_term_columns
 from partialpool.inputs.expressions import ELEMENTWISE, read_expression
 from partialpool.inputs.labels import Categorical, code_labels
@@ -31,7 +31,10 @@ class FormulaicRecipe:
         """Return the coefficient columns (row, coefficient) of these rows."""
         for name, levels in self.levels.items():
             match_known(name, as_labels(name, columns), levels)
-        return _evaluate(self.spec, _make_frame(self.columns, columns, self.levels))[1]
+        try:
+            return _evaluate(self.spec, _make_frame(self.columns, columns, self.levels))[1]
+        except FormulaError as error:
+            raise DataError(str(error)) from error
 
 
 def build_formulaic_recipe(terms: Sequence[Term], columns: Columns) -> FormulaicRecipe:

@@ -91,9 +91,16 @@ def _refuse_dependent(
     names: Sequence[str], columns: FloatArray, place: int, done: Sequence[int], part: str
 ) -> None:
     weights = np.linalg.lstsq(columns[:, list(done)], columns[:, place], rcond=None)[0]
-    involved = [names[other] for other, weight in zip(done, weights, strict=True) if abs(weight) > 1e-6]
-    others = ", ".join(f"'{name}'" for name in involved)
+    involved = [other for other, weight in zip(done, weights, strict=True) if abs(weight) > 1e-6]
+    others = " and ".join(f"'{names[other]}'" for other in sorted(involved))
+    constant = ", with a constant" if "Intercept" in names and "Intercept" not in others else ""
     raise IdentificationError(
-        f"columns of {part} are collinear: '{names[place]}' is a combination of {others}; their coefficients "
-        f"cannot be told apart: drop one of them"
+        f"columns of {part} are collinear: '{names[place]}' is a combination of {others}{constant}; "
+        "their coefficients cannot be told apart: drop one of them" + _spline_remedy(names[place])
     )
+
+
+def _spline_remedy(name: str) -> str:
+    if name.startswith(("cr(", "cs(", "cc(")):
+        return ", or add constraints='center' to the spline, whose columns sum to 1"
+    return ""

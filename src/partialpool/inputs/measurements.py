@@ -37,7 +37,7 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Role:
-    """What an argument beside the formula gives: ``values`` (row,), a ``title`` for messages, its ``column``."""
+    """What an argument beside the formula gives: ``values`` (row,), ``title`` for messages, ``column``."""
 
     title: str
     column: str

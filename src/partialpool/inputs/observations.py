@@ -117,7 +117,7 @@ class _Sources:
 
 
 def read_ordinary(column: RawColumn) -> Column:
-    """Return a column as the formula uses it: numbers as float64; text, truth values, categories as labels."""
+    """Return numbers as float64 (row,); text, truth values and categories as labels."""
     if column.categories is not None or column.values.dtype.kind in "OUb":
         return code_labels(column)
     return read_numbers(column, f"column '{column.name}'")
