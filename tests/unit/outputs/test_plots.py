@@ -13,7 +13,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import DataError, OutputError
-from partialpool.outputs.plots.panels import gather_panels
+from partialpool.outputs.plots.panels import find_intervals, gather_panels
 
 KINDS = ["shrinkage", "forest"]
 
@@ -141,3 +141,12 @@ def test_a_missing_matplotlib_names_the_extra(fits: dict[str, Any], kind: str, m
     monkeypatch.setattr("partialpool.outputs.output_paths.find_spec", lambda name: None)
     with pytest.raises(OutputError, match=r"pip install 'partialpool\[plot\]'"):
         getattr(fits["eight"].plot, kind)()
+
+
+@pytest.mark.parametrize("name", ["eight", "slopes", "undetermined", "plug-in", "unpooled"])
+def test_the_intervals_are_those_of_the_table(fits: dict[str, Any], name: str) -> None:
+    table = fits[name].groups(quantiles=(0.05, 0.25, 0.75, 0.95))
+    n_groups = fits[name].model.group.n_levels
+    shown = find_intervals(fits[name], np.arange(n_groups)[::-1])[:, ::-1]
+    expected = table[["q5", "q25", "q75", "q95"]].to_numpy().reshape(n_groups, -1, 4).transpose(1, 0, 2)
+    np.testing.assert_allclose(shown, expected, rtol=0, atol=2e-3 * table["sd"].max())

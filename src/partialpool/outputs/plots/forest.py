@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from partialpool.numerics.arrays import IntArray
-from partialpool.outputs.plots.panels import Interval, Panel, gather_panels, name_response
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.outputs.plots.panels import Interval, Panel, find_intervals, gather_panels, name_response
 from partialpool.outputs.plots.picture import (
     FAINT,
     INK,
@@ -49,12 +49,13 @@ def draw_forest(posterior: Posterior, path: Path | None) -> Figure:
         gap = _MOST_GROUPS // 2
         order = np.concatenate([order[:gap], order[-gap:]])
         note = f"the {gap} lowest and the {gap} highest of {n:,} groups"
+    intervals = find_intervals(posterior, order)
     columns = min(len(panels), 3)
     height = 0.75 + (0.21 if len(order) > 20 else 0.27) * (len(order) + 3)
     figure, axes = create_picture(4.0 + 3.2 * columns, height, len(panels), columns)
     for k, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
         last = k % columns == columns - 1 or k == len(panels) - 1
-        _draw_panel(axis, panel, order, gap, n - 2 * gap, labelled=k % columns == 0, counted=last)
+        _draw_panel(axis, panel, intervals[k], order, gap, n - 2 * gap, labelled=k % columns == 0, counted=last)
     note += ", in order" if len(panels) == 1 else f", in order of {panels[0].axis_label}"
     pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
     handles = [
@@ -67,12 +68,20 @@ def draw_forest(posterior: Posterior, path: Path | None) -> Figure:
 
 
 def _draw_panel(
-    axis: Axes, panel: Panel, order: IntArray, gap: int, hidden: int, *, labelled: bool, counted: bool
+    axis: Axes,
+    panel: Panel,
+    quantiles: FloatArray,
+    order: IntArray,
+    gap: int,
+    hidden: int,
+    *,
+    labelled: bool,
+    counted: bool,
 ) -> None:
     places = np.arange(len(order), dtype=float)
     if gap:
         places[gap:] += 1.0
-    raw, mean, quantiles = panel.raw[order], panel.mean[order], panel.quantiles[order]
+    raw, mean = panel.raw[order], panel.mean[order]
     inner = span([mean, quantiles])
     limits = stretch(inner, span([raw, *_ends(panel.new_group)]), 0.5)
     draw_population(axis, panel.population)

@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Panel:
-    """One coefficient of every group; arrays are (group,), ``quantiles`` (group, 4), ``raw`` NaN where undetermined.
+    """One coefficient of every group; arrays are (group,), ``raw`` NaN where undetermined.
 
     ``population`` is the coefficient the groups vary around (None: they vary around 0, or not at all),
     ``new_group`` that of a group not in the data (None: no population was fitted).
@@ -45,7 +45,6 @@ class Panel:
     raw: FloatArray
     raw_sd: FloatArray
     mean: FloatArray
-    quantiles: FloatArray
     weight: FloatArray
     population: Interval | None
     new_group: Interval | None
@@ -56,14 +55,14 @@ def gather_panels(posterior: Posterior) -> tuple[Panel, ...]:
     posterior.check_factor(None)
     group = posterior.model.group
     assert group is not None  # checked just above
-    summary = summarise_effects(posterior, ("theta",), np.array(_QUANTILES))
+    summary = summarise_effects(posterior, ("theta",), np.empty(0))
     raw, weights = estimate_raw(posterior), average_weights(posterior)
     lines = summarise(posterior, effects=False, quantiles=_QUANTILES)
     population = {
         name: Interval(*(float(column[i]) for key, column in lines.columns.items() if key != "sd"))
         for i, name in enumerate(lines.index[0])
     }
-    new = _summarise_new_group(posterior) if posterior.model.pooling == "partial" else None
+    new = _summarise(posterior, None) if posterior.model.pooling == "partial" else None
     return tuple(
         Panel(
             axis_label=_label_axis(posterior, name),
@@ -72,7 +71,6 @@ def gather_panels(posterior: Posterior) -> tuple[Panel, ...]:
             raw=raw.mean[k],
             raw_sd=raw.sd[k],
             mean=summary.mean[k],
-            quantiles=summary.quantiles[k],
             weight=weights[k],
             population=population.get(name),
             new_group=None if new is None else Interval(float(new.mean[0, k]), *map(float, new.quantiles[0, k])),
@@ -96,10 +94,21 @@ def _label_axis(posterior: Posterior, name: str) -> str:
     return f"{response} per unit of {name}" if numeric else f"{response}: {name}"
 
 
-def _summarise_new_group(posterior: Posterior) -> MixtureSummary:
-    """Summarise each coefficient of a group not in the data: the population's mean and spread."""
-    columns = posterior.theta_columns
-    effects = np.eye(columns.shape[1])
+def find_intervals(posterior: Posterior, groups: IntArray) -> FloatArray:
+    """Return the ends of each coefficient's 90 % and 50 % intervals (coefficient, group, 4) for some groups.
+
+    Quantiles of many groups take far longer than their means, and few groups are shown.
+    """
+    quantiles = _summarise(posterior, groups).quantiles[0]
+    return np.asarray(quantiles.reshape(posterior.theta_columns.shape[1], len(groups), -1))
+
+
+def _summarise(posterior: Posterior, groups: IntArray | None) -> MixtureSummary:
+    """Summarise each coefficient of some groups, running within coefficients, or (None) of one not in the data."""
+    n = 1 if groups is None else len(groups)
+    columns = np.repeat(posterior.theta_columns, n, axis=1)
+    effects = np.repeat(np.eye(posterior.theta_columns.shape[1]), n, axis=1)
+    codes = None if groups is None else np.tile(groups, effects.shape[0])
 
     def prepare(nodes: IntArray) -> ItemMoments:
         points = posterior.hyper.points.select(nodes)
@@ -112,10 +121,10 @@ def _summarise_new_group(posterior: Posterior) -> MixtureSummary:
                 conditional,
                 columns[:, part],
                 effects[:, part],
-                None,
+                None if codes is None else codes[part],
                 coefficients_known=posterior.plug_in,
             )
 
         return moments
 
-    return summarise_mixture(posterior.hyper, prepare, 1, columns.shape[1], np.array(_QUANTILES))
+    return summarise_mixture(posterior.hyper, prepare, 1, effects.shape[1], np.array(_QUANTILES))

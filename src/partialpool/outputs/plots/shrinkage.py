@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.outputs.plots.panels import Panel, gather_panels, name_response
+from partialpool.outputs.plots.panels import Panel, find_intervals, gather_panels, name_response
 from partialpool.outputs.plots.picture import (
     BAND,
     FAINT,
@@ -54,14 +54,14 @@ def draw_shrinkage(posterior: Posterior, path: Path | None) -> Figure:
     pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
     title = f"{name_response(posterior)}: raw and {pooled} estimates by {group.name}"
     if group.n_levels <= _MOST_LINES:
-        figure = _draw_lines(panels, title, pooled)
+        figure = _draw_lines(panels, find_intervals(posterior, np.arange(group.n_levels)), title, pooled)
     else:
         figure = _draw_rails(panels, title, pooled, f"{group.n_levels:,} groups")
     save_picture(figure, path)
     return figure
 
 
-def _draw_lines(panels: tuple[Panel, ...], title: str, pooled: str) -> Figure:
+def _draw_lines(panels: tuple[Panel, ...], intervals: FloatArray, title: str, pooled: str) -> Figure:
     """Give each group a line, highest raw estimate first."""
     first = panels[0]
     order = np.argsort(np.where(np.isnan(first.raw), first.mean, first.raw), kind="stable")
@@ -69,7 +69,7 @@ def _draw_lines(panels: tuple[Panel, ...], title: str, pooled: str) -> Figure:
     figure, axes = create_picture(4.0 + 3.2 * columns, 0.85 + 0.29 * len(order), len(panels), columns)
     for k, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
         last = k % columns == columns - 1 or k == len(panels) - 1
-        _draw_line_panel(axis, panel, order, labelled=k % columns == 0, counted=last)
+        _draw_line_panel(axis, panel, intervals[k], order, labelled=k % columns == 0, counted=last)
     handles = [
         Line2D([], [], color=RAW, marker="o", markerfacecolor="white", linewidth=1, label="raw, 90 % interval"),
         Line2D([], [], color=POOLED, marker="o", linewidth=2.2, label=f"{pooled}, 90 % interval"),
@@ -80,10 +80,12 @@ def _draw_lines(panels: tuple[Panel, ...], title: str, pooled: str) -> Figure:
     return figure
 
 
-def _draw_line_panel(axis: Axes, panel: Panel, order: IntArray, *, labelled: bool, counted: bool) -> None:
+def _draw_line_panel(
+    axis: Axes, panel: Panel, intervals: FloatArray, order: IntArray, *, labelled: bool, counted: bool
+) -> None:
     places = np.arange(len(order))
     raw, raw_sd, mean = panel.raw[order], panel.raw_sd[order], panel.mean[order]
-    low, high = panel.quantiles[order, 0], panel.quantiles[order, 3]
+    low, high = intervals[order, 0], intervals[order, 3]
     inner = span([raw, mean, low, high])
     limits = stretch(inner, span([raw - _HALF_90 * raw_sd, raw + _HALF_90 * raw_sd]), 1.0)
     draw_population(axis, panel.population)
@@ -140,11 +142,11 @@ def _describe_selection(panels: tuple[Panel, ...], groups: str) -> str:
 def _draw_rail_panel(axis: Axes, panel: Panel, pooled: str, varied: bool) -> None:
     order = np.argsort(panel.raw, kind="stable")
     order = order[np.isfinite(panel.raw[order])]
-    limits = _rail_limits(panel, len(panel.raw) > _MOST_ON_RAILS)
     drawn = order
-    if len(panel.raw) > _MOST_ON_RAILS:
-        inside = order[(panel.raw[order] > limits[0]) & (panel.raw[order] < limits[1])]
+    if len(panel.raw) > _MOST_ON_RAILS:  # of many, without the outermost 1 in 500 raw estimates
+        inside = order[round(0.001 * len(order)) : len(order) - round(0.001 * len(order))]
         drawn = inside[np.unique(np.linspace(0, len(inside) - 1, _DRAWN_OF_MANY).round().astype(int))]
+    limits = span([panel.raw[drawn], panel.mean], 0.2)
     if panel.population is not None:
         draw_population(axis, panel.population)
     ends = np.stack(
@@ -168,13 +170,6 @@ def _draw_rail_panel(axis: Axes, panel: Panel, pooled: str, varied: bool) -> Non
     axis.set_ylim(-0.42, 1.5)
     axis.set_yticks([0.0, 1.0], [pooled.replace(" ", "\n"), "raw"])
     axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
-
-
-def _rail_limits(panel: Panel, many: bool) -> tuple[float, float]:
-    """Span all groups, or of many those but the outermost 1 in 500 raw estimates."""
-    if not many:
-        return span([panel.raw, panel.mean], 0.2)
-    return span([np.nanquantile(panel.raw, [0.001, 0.999]), panel.mean], 0.2)
 
 
 def _draw_histogram(
