@@ -190,8 +190,8 @@ def refine(grid: Grid) -> tuple[tuple[FloatArray, ...], FloatArray]:
 
     Cells are at most 1/16 of a node's spacing wide, 1/4 where the grid is large.
 
-    Four-point Lagrange interpolation reproduces cubics, so what is lost is the fifth-order part of the log
-    density over a fraction of a standard deviation.
+    Eight-point Lagrange interpolation reproduces polynomials of degree seven, so what is lost is the eighth-order
+    part of the log density over a fraction of a standard deviation.
     """
     dimension = len(grid.axes)
     factor = 32 if dimension == 1 else int(np.clip(np.sqrt(_REFINED_CELLS / grid.log_density.size), 4, 16))
@@ -205,11 +205,11 @@ def refine(grid: Grid) -> tuple[tuple[FloatArray, ...], FloatArray]:
 
 
 def _lagrange_operator(n: int, factor: int) -> FloatArray:
-    """Return the matrix (fine point, node) of four-point Lagrange interpolation on equal spacing."""
+    """Return the matrix (fine point, node) of eight-point Lagrange interpolation on equal spacing."""
     fine = np.arange((n - 1) * factor + 1) / factor
-    start = np.clip(np.floor(fine).astype(int) - 1, 0, max(n - 4, 0))
+    width = min(8, n)
+    start = np.clip(np.floor(fine).astype(int) - width // 2 + 1, 0, n - width)
     operator = np.zeros((len(fine), n))
-    width = min(4, n)
     for i in range(width):
         weight = np.ones(len(fine))
         for j in range(width):
