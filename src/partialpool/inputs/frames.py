@@ -99,7 +99,7 @@ def _open_frame(data: Any) -> tuple[Any, list[str]]:
         raise DataError(f"the data are the text {str(data)!r}: read the file into a data frame first")
     if data is None:
         raise DataError("the data are None: give a data frame or a dict of columns")
-    _check_pandas_names(data)
+    _check_names_differ(data)
     import narwhals as nw
 
     frame = nw.from_native(data, pass_through=True)
@@ -111,11 +111,14 @@ def _open_frame(data: Any) -> tuple[Any, list[str]]:
     return frame, list(frame.collect_schema().names())
 
 
-def _check_pandas_names(data: Any) -> None:
-    """Refuse duplicated names here, where pandas allows them and narwhals' own error shows no remedy."""
-    columns = getattr(data, "columns", None)
-    if type(data).__module__.startswith("pandas") and columns is not None and not columns.is_unique:
-        name, count = Counter(map(str, columns)).most_common(1)[0]
+def _check_names_differ(data: Any) -> None:
+    """Refuse duplicated names here, where pandas and pyarrow allow them and narwhals' own error shows no remedy."""
+    kind = type(data).__module__.split(".")[0]
+    if kind not in ("pandas", "pyarrow"):
+        return  # others refuse themselves, and a lazy polars frame warns when asked for its columns
+    names = getattr(data, "column_names", None) if kind == "pyarrow" else getattr(data, "columns", None)
+    name, count = (Counter(map(str, () if names is None else names)).most_common(1) or [("", 0)])[0]
+    if count > 1:
         raise DataError(f"{count} columns of the data are named '{name}': rename all but one")
 
 
