@@ -157,9 +157,7 @@ def _build_group(
 def _check_names_differ(names: Sequence[str], factor: str) -> None:
     for place, name in enumerate(names):
         if name in names[:place]:
-            raise FormulaError(
-                f"the coefficient '{name}' varies over {factor} twice: keep it in one group term"
-            )
+            raise FormulaError(f"the coefficient '{name}' varies over {factor} twice: keep it in one group term")
 
 
 def _check_groups(group: GroupDesign, measurements: Measurements) -> None:
@@ -191,6 +189,5 @@ def _check_enough_rows(n_columns: int, measurements: Measurements) -> None:
     n_raw = n_rows if counts is None else int(counts.sum())
     if not measurements.known_scale and n_raw <= n_columns:
         raise IdentificationError(
-            f"{n_raw} rows cannot tell {n_columns} coefficients and sigma apart: give more rows or drop "
-            f"columns"
+            f"{n_raw} rows cannot tell {n_columns} coefficients and sigma apart: give more rows or drop columns"
         )

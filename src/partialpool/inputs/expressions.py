@@ -159,9 +159,7 @@ def _check_function(function: ast.expr) -> None:
         if function.id == "offset":
             raise ExpressionError("an offset is given beside the formula: offset='column'", text)
         if function.id not in known:
-            raise ExpressionError(
-                f"unknown function '{text}'{suggest_nearest(text, dict.fromkeys(known))}", text
-            )
+            raise ExpressionError(f"unknown function '{text}'{suggest_nearest(text, dict.fromkeys(known))}", text)
     elif not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):
         raise ExpressionError(f"unknown function '{text}'", text)
     elif function.value.id == "np":

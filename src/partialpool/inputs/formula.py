@@ -76,9 +76,7 @@ def parse_formula(text: str) -> Formula:
 def _find_tilde(text: str, tokens: Sequence[Token]) -> int:
     places = [place for place, token in enumerate(tokens) if token.kind == "operator" and token.text == "~"]
     if not places:
-        raise mark_place(
-            text, len(text.rstrip()), "'~' is missing: write response ~ terms, such as 'y ~ 1 + (1 | g)'"
-        )
+        raise mark_place(text, len(text.rstrip()), "'~' is missing: write response ~ terms, such as 'y ~ 1 + (1 | g)'")
     if len(places) > 1:
         raise mark_place(text, tokens[places[1]].start, "a second '~': a formula has one")
     return places[0]
@@ -99,20 +97,14 @@ def _read_response(text: str, tokens: Sequence[Token], tilde: int) -> str:
         place = text.find(error.word, start) if error.word else start
         raise mark_place(text, max(place, start), str(error)) from error
     if expression.kind not in ("column", "elementwise"):
-        raise mark_place(
-            text, start, "a response is a column or arithmetic on columns, such as log(y) or y / n"
-        )
+        raise mark_place(text, start, "a response is a column or arithmetic on columns, such as log(y) or y / n")
     return expression.text
 
 
-def _split_group_terms(
-    text: str, tokens: Sequence[Token], start: int
-) -> tuple[list[Token], list[Sequence[Token]]]:
+def _split_group_terms(text: str, tokens: Sequence[Token], start: int) -> tuple[list[Token], list[Sequence[Token]]]:
     """Return the tokens of the population part, and those of each group term with its parentheses."""
     if not tokens:
-        raise mark_place(
-            text, start, "nothing right of '~': write 1 for an intercept, (1 | g) for a group term"
-        )
+        raise mark_place(text, start, "nothing right of '~': write 1 for an intercept, (1 | g) for a group term")
     plain: list[Token] = []
     grouped: list[Sequence[Token]] = []
     at = 0
@@ -164,9 +156,7 @@ def _read_group_terms(text: str, grouped: Sequence[Sequence[Token]]) -> tuple[Gr
     for tokens in grouped:
         inside = tokens[1:-1]
         bar = next(
-            place
-            for place, token in enumerate(inside)
-            if token.text in ("|", "||") and token.kind == "operator"
+            place for place, token in enumerate(inside) if token.text in ("|", "||") and token.kind == "operator"
         )
         terms = _read_left_side(text, inside[:bar], inside[bar])
         for factor in expand_factors(text, inside[bar + 1 :], inside[bar]):
@@ -199,9 +189,7 @@ def _check_not_twice(
         if term in there:
             name = f"'{':'.join(term)}'" if term else "the intercept"
             remedy = (
-                "drop this term, or remove the intercept from it: (0 + x | g)"
-                if not term
-                else "name it in one term"
+                "drop this term, or remove the intercept from it: (0 + x | g)" if not term else "name it in one term"
             )
             raise mark_place(text, opening.start, f"{name} varies over {':'.join(factor)} twice: {remedy}")
 
@@ -209,6 +197,4 @@ def _check_not_twice(
 def _check_response_only_left(text: str, response: str, tokens: Sequence[Token]) -> None:
     for token in tokens:
         if token.kind == "name" and quote_column(token.text) == response:
-            raise mark_place(
-                text, token.start, f"the response {response} stands right of '~' too: drop it there"
-            )
+            raise mark_place(text, token.start, f"the response {response} stands right of '~' too: drop it there")

@@ -47,9 +47,7 @@ def build_formulaic_recipe(terms: Sequence[Term], columns: Columns) -> Formulaic
         if name not in levels:
             levels[name] = code_labels(RawColumn(name, np.asarray(columns[name]))).levels
     text = write_terms(terms)
-    spec = formulaic.ModelSpec(
-        formula=formulaic.Formula(text, _ordering="none"), na_action="raise", output="pandas"
-    )
+    spec = formulaic.ModelSpec(formula=formulaic.Formula(text, _ordering="none"), na_action="raise", output="pandas")
     matrix, _ = _evaluate(spec, _make_frame(used, columns, levels))
     return FormulaicRecipe(_rename(matrix, terms), matrix.model_spec, used, levels)
 

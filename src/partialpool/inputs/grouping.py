@@ -30,9 +30,7 @@ def expand_factors(text: str, tokens: Sequence[Token], bar: Token) -> list[tuple
         elif token.text != ":" or token.kind != "operator":
             raise _misplaced(text, token)
     if len(tokens) % 2 == 0:
-        raise mark_place(
-            text, tokens[-1].start, f"no factor after '{tokens[-1].text}': name the column or drop it"
-        )
+        raise mark_place(text, tokens[-1].start, f"no factor after '{tokens[-1].text}': name the column or drop it")
     factors = [tuple(name for level in nested[: depth + 1] for name in level) for depth in range(len(nested))]
     if len(set(factors[-1])) < len(factors[-1]):
         raise mark_place(text, tokens[0].start, "a column stands twice in one grouping factor: name it once")

@@ -47,7 +47,7 @@ def drop_unused_levels(column: Categorical) -> Categorical:
     if used.all():
         return column
     lookup = np.append(np.cumsum(used) - 1, -1)  # the last entry answers -1
-    return Categorical(lookup[column.codes], column.levels[used])
+    return Categorical(lookup[column.codes], _narrow(column.levels[used]))
 
 
 def select_rows(column: Categorical, rows: NDArray[Any]) -> Categorical:
@@ -77,7 +77,15 @@ def _as_levels(values: NDArray[Any]) -> NDArray[Any]:
         return values.astype(np.int64)
     if kind in "iu":
         return values.astype(np.int64)
-    return values.astype(np.float64) if kind == "f" else values
+    return values.astype(np.float64) if kind == "f" else _narrow(values)
+
+
+def _narrow(levels: NDArray[Any]) -> NDArray[Any]:
+    """Return text no wider than its longest level, so that equal levels are equal arrays."""
+    if levels.dtype.kind != "U" or not len(levels):
+        return levels
+    width = max(int(np.strings.str_len(levels).max()), 1)
+    return levels if levels.dtype.itemsize == 4 * width else levels.astype(f"U{width}")
 
 
 def _print_dates(values: NDArray[Any]) -> NDArray[Any]:
@@ -86,10 +94,9 @@ def _print_dates(values: NDArray[Any]) -> NDArray[Any]:
     days = values.astype("datetime64[D]")
     whole = days == values
     if whole.all():
-        return np.datetime_as_string(days)
-    return np.where(
-        whole, np.datetime_as_string(days), np.datetime_as_string(values.astype("datetime64[us]"))
-    )
+        return _narrow(np.datetime_as_string(days))
+    times = np.datetime_as_string(values.astype("datetime64[us]"))
+    return _narrow(np.where(whole, np.datetime_as_string(days), times))
 
 
 def _is_whole(values: NDArray[Any]) -> bool:
@@ -153,7 +160,7 @@ def _code_texts(values: NDArray[Any]) -> Categorical:
     pandas = sys.modules.get("pandas")
     if pandas is not None and len(values) > 1000 and hasattr(pandas, "factorize"):
         codes, found = pandas.factorize(values.astype(object))
-        return _sort_levels(codes, np.asarray(found, dtype=str))
+        return sort_levels(codes, np.asarray(found, dtype=str))
     head = values[:10_000].tolist()
     if 2 * len(set(head)) > len(head) > 1000:
         levels, codes = np.unique(values.astype(str), return_inverse=True)
@@ -164,8 +171,9 @@ def _code_texts(values: NDArray[Any]) -> Categorical:
     return Categorical(codes, np.array(list(places), dtype=str))
 
 
-def _sort_levels(codes: NDArray[Any], levels: NDArray[Any]) -> Categorical:
+def sort_levels(codes: NDArray[Any], levels: NDArray[Any]) -> Categorical:
+    """Return the labels with their levels sorted; codes (row,) of -1 stay."""
     order = np.argsort(levels, kind="stable")
-    ranks = np.empty(len(order), dtype=np.intp)
+    ranks = np.full(len(order) + 1, -1, dtype=np.intp)  # the last entry answers -1
     ranks[order] = np.arange(len(order))
-    return Categorical(ranks[codes], levels[order])
+    return Categorical(ranks[codes], _narrow(levels[order]))

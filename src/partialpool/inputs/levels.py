@@ -19,9 +19,7 @@ def level_labels(level_keys: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
     (('3', '0.5'), ('A:1', 'B:2'))
     """
     parts = [_print_levels(keys) for keys in level_keys]
-    return (
-        tuple(parts[0]) if len(parts) == 1 else tuple(":".join(level) for level in zip(*parts, strict=True))
-    )
+    return tuple(parts[0]) if len(parts) == 1 else tuple(":".join(level) for level in zip(*parts, strict=True))
 
 
 def _print_levels(keys: NDArray[Any]) -> list[str]:
@@ -49,9 +47,7 @@ def combine_factors(factors: Sequence[Categorical]) -> tuple[IntArray, tuple[NDA
     codes = factors[0].codes
     pairs: list[IntArray] = [np.arange(len(factors[0].levels))]
     for factor in factors[1:]:
-        found, codes = _compress(
-            codes * len(factor.levels) + factor.codes, len(pairs[0]) * len(factor.levels)
-        )
+        found, codes = _compress(codes * len(factor.levels) + factor.codes, len(pairs[0]) * len(factor.levels))
         outer, inner = np.divmod(found, len(factor.levels))
         pairs = [*(part[outer] for part in pairs), inner]
     return codes, tuple(factor.levels[part] for factor, part in zip(factors, pairs, strict=True))

@@ -57,9 +57,7 @@ def check_roles_agree(given: Mapping[str, Any]) -> None:
         if role in given and other not in given:
             raise DataError(f"{role} is given without {other}: rows of (n, mean, sd) need both; add {other}=")
     if "size" in given and "counts" in given:
-        raise DataError(
-            "size and counts are both given: size already says how many rows each mean stands for"
-        )
+        raise DataError("size and counts are both given: size already says how many rows each mean stands for")
 
 
 def build_measurements(
@@ -162,9 +160,7 @@ def _check_sizes(role: Role, where: DescribeRow) -> FloatArray:
 
 def _within_squares(role: Role, sizes: FloatArray, where: DescribeRow) -> FloatArray:
     single = sizes == 1
-    _refuse(
-        role, np.isnan(role.values) & ~single, where, "give it, or drop the row; only a size of 1 has no sd"
-    )
+    _refuse(role, np.isnan(role.values) & ~single, where, "give it, or drop the row; only a size of 1 has no sd")
     _refuse(role, role.values < 0, where, "a standard deviation is not negative")
     return np.where(single, 0.0, (sizes - 1.0) * np.square(role.values))
 
@@ -175,9 +171,7 @@ def _ones_as_none(counts: FloatArray | None) -> FloatArray | None:
 
 def _check_spread(title: str, response: FloatArray, within: FloatArray | None) -> None:
     if len(response) < 2 and (within is None or not within.any()):
-        raise DataError(
-            f"{title} has one row: sigma cannot be learned from it; give more rows or standard_error="
-        )
+        raise DataError(f"{title} has one row: sigma cannot be learned from it; give more rows or standard_error=")
     if response.min() == response.max() and (within is None or not within.any()):
         raise DataError(
             f"{title} is constant ({response[0]:g} in every row): there is no spread to learn from; "

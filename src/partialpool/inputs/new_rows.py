@@ -109,9 +109,7 @@ def _find_roles(design: Design, there: list[str], standard_error: Any, offset: A
 def _read_role(role: str, value: Any, raw: Mapping[str, RawColumn], n_rows: int) -> FloatArray:
     column = raw[value] if isinstance(value, str) else read_series(role, value)
     if len(column) != n_rows:
-        raise DataError(
-            f"{role} has {len(column)} values, the new data have {n_rows} rows: give one value per row"
-        )
+        raise DataError(f"{role} has {len(column)} values, the new data have {n_rows} rows: give one value per row")
     return read_numbers(column, name_role(role, value))
 
 

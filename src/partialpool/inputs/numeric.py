@@ -16,14 +16,12 @@ def read_numbers(column: RawColumn, title: str) -> FloatArray:
     'y'".
     """
     if column.categories is not None:
-        raise DataError(f"{title} is not numeric: it is a categorical column; convert its labels to numbers")
+        raise DataError(_explain_labels(column, title))
     kind = column.values.dtype.kind
     if kind in "OU":
         raise DataError(_explain_text(column, title))
     if kind in "Mm":
-        raise DataError(
-            f"{title} holds dates or times, which are not numbers: use the days since a start day"
-        )
+        raise DataError(f"{title} holds dates or times, which are not numbers: use the days since a start day")
     values = column.values.astype(np.float64, copy=False)
     if column.missing is not None:
         values = np.where(column.missing, np.nan, values)
@@ -40,6 +38,14 @@ def check_not_infinite(values: FloatArray, title: str) -> None:
         raise DataError(
             f"{title} is infinite in {name_rows(infinite)}: drop or mend, or make missing, what is not known"
         )
+
+
+def _explain_labels(column: RawColumn, title: str) -> str:
+    categories = column.categories
+    if categories is None or categories.dtype.kind not in "OU":
+        return f"{title} is not numeric: it is a categorical column; convert its labels to numbers"
+    labels = categories[column.values] if len(categories) else np.full(len(column), "")
+    return _explain_text(RawColumn(column.name, labels, column.values < 0), title)
 
 
 def _explain_text(column: RawColumn, title: str) -> str:

@@ -145,9 +145,7 @@ def _read_roles(given: Mapping[str, Any], raw: Mapping[str, RawColumn], n_rows: 
         title = name_role(role, value)
         column = raw[value] if named else read_series(role, value)
         if len(column) != n_rows:
-            raise DataError(
-                f"{role} has {len(column)} values, the data have {n_rows} rows: give one value per row"
-            )
+            raise DataError(f"{role} has {len(column)} values, the data have {n_rows} rows: give one value per row")
         roles[role] = Role(title, value if named else role, read_numbers(column, title))
     return roles
 
@@ -165,16 +163,12 @@ def _keep_complete_rows(
     if rows is not None and not len(rows):
         counts = ", ".join(f"{count} by {name}" for name, count in dropped.items())
         raise DataError(f"no row is left of {n_rows}: left out {counts}; fill in or mend these columns")
-    kept_factors = (
-        factors if rows is None else {name: select_rows(col, rows) for name, col in factors.items()}
-    )
+    kept_factors = factors if rows is None else {name: select_rows(col, rows) for name, col in factors.items()}
     where = describe_rows(rows, kept_factors)
     title = f"response '{sources.formula.response.strip('`')}'"
     measurements = build_measurements(
         title,
-        _compute_response(
-            sources.formula, title, {k: _select(v, rows) for k, v in response.items()}, where, given
-        ),
+        _compute_response(sources.formula, title, {k: _select(v, rows) for k, v in response.items()}, where, given),
         {name: replace(role, values=_select(role.values, rows)) for name, role in sources.roles.items()},
         where,
     )

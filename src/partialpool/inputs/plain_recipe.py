@@ -164,9 +164,7 @@ def _code_term(term: tuple[Factor, ...], columns: Columns, n_rows: int) -> list[
     ]
 
 
-def compute_numeric(
-    text: str, columns: Columns, n_rows: int, state: dict[str, tuple[float, float]]
-) -> FloatArray:
+def compute_numeric(text: str, columns: Columns, n_rows: int, state: dict[str, tuple[float, float]]) -> FloatArray:
     """Compute a numeric column or elementwise function (row,); labels in it raise ``DataError``."""
     expression = read_expression(text)
     numeric: dict[str, FloatArray] = {}

@@ -55,19 +55,13 @@ def read_array(name: str, values: Any) -> RawColumn:
 
 def _as_array(name: str, values: Any) -> NDArray[Any]:
     if isinstance(values, str | bytes) or not (hasattr(values, "__len__") or hasattr(values, "__array__")):
-        raise DataError(
-            f"column '{name}' is a single {type(values).__name__}: give a list or array, a value per row"
-        )
+        raise DataError(f"column '{name}' is a single {type(values).__name__}: give a list or array, a value per row")
     if isinstance(values, dict | set | frozenset):
-        raise DataError(
-            f"column '{name}' is a {type(values).__name__}: give a list or array, a value per row"
-        )
+        raise DataError(f"column '{name}' is a {type(values).__name__}: give a list or array, a value per row")
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise DataError(
-            f"column '{name}' holds sequences of different lengths: give one value per row"
-        ) from error
+        raise DataError(f"column '{name}' holds sequences of different lengths: give one value per row") from error
     if array.dtype.kind in "US" and not isinstance(values, np.ndarray):
         # numpy turns ['a', nan] and ['a', 1] into text; the missing value and the mixture must be seen
         array = np.empty(len(values), dtype=object)
@@ -135,9 +129,7 @@ def _common_kind(name: str, values: NDArray[Any], missing: NDArray[np.bool_], ty
     if kinds == {"whole numbers", "numbers"}:
         return "numbers"
     if len(kinds) > 1:
-        rows = {
-            _kind_of(type(value)): row for row, value in reversed(list(enumerate(values))) if not missing[row]
-        }
+        rows = {_kind_of(type(value)): row for row, value in reversed(list(enumerate(values))) if not missing[row]}
         first, second = sorted(rows, key=lambda kind: rows[kind])[:2]
         raise DataError(
             f"column '{name}' mixes {first} ({name_rows([rows[first]])}) and {second} "
@@ -147,9 +139,7 @@ def _common_kind(name: str, values: NDArray[Any], missing: NDArray[np.bool_], ty
     if kind == "complex numbers":
         raise DataError(f"column '{name}' holds complex numbers: give their real part or modulus")
     if kind not in [known for known, _ in _KINDS]:
-        raise DataError(
-            f"column '{name}' holds values of type {kind}: give numbers or text, one value per row"
-        )
+        raise DataError(f"column '{name}' holds values of type {kind}: give numbers or text, one value per row")
     return kind
 
 

@@ -56,9 +56,7 @@ def observations_from_arrays(arrays: Mapping[str, NDArray[Any]], metadata: Mappi
     try:
         return _load(arrays, metadata)
     except KeyError as error:
-        raise DataError(
-            f"the stored observations lack {error}: the file is incomplete, save the fit again"
-        ) from error
+        raise DataError(f"the stored observations lack {error}: the file is incomplete, save the fit again") from error
 
 
 def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Observations:
@@ -105,9 +103,7 @@ def _restore(arrays: Mapping[str, NDArray[Any]], key: str) -> Column:
     levels = np.asarray(arrays[f"{key}_levels"])
     if levels.dtype.kind in "OST":
         # netCDF gives text back as objects or bytes
-        levels = np.array(
-            [value.decode() if isinstance(value, bytes) else str(value) for value in levels.tolist()]
-        )
+        levels = np.array([value.decode() if isinstance(value, bytes) else str(value) for value in levels.tolist()])
     return Categorical(np.asarray(arrays[f"{key}_codes"], dtype=np.intp), levels)
 
 

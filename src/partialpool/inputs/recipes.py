@@ -60,6 +60,5 @@ def check_finite(names: Sequence[str], values: FloatArray, where: Callable[[int]
         return
     row, place = (int(index) for index in np.argwhere(~np.isfinite(values))[0])
     raise DataError(
-        f"{names[place]} is {values[row, place]} in {where(row)}: mend or drop the row, or change the "
-        f"function"
+        f"{names[place]} is {values[row, place]} in {where(row)}: mend or drop the row, or change the function"
     )

@@ -86,17 +86,11 @@ class TermReader:
         following = self._tokens[self._at + 1 : self._at + 2]
         return bool(following) and following[0].text in (":", "*", "/", "^", "**")
 
-    def _add_number(
-        self, found: dict[frozenset[str] | tuple[()], Term], token: Token, adding: bool, top: bool
-    ) -> None:
+    def _add_number(self, found: dict[frozenset[str] | tuple[()], Term], token: Token, adding: bool, top: bool) -> None:
         if token.text not in ("0", "1"):
-            raise self._error(
-                token, f"the number {token.text} is not a term: only 1 (intercept) and 0 (none) are"
-            )
+            raise self._error(token, f"the number {token.text} is not a term: only 1 (intercept) and 0 (none) are")
         if not top and (token.text == "0" or not adding):
-            raise self._error(
-                token, "the intercept is removed outside parentheses: write 0 + ... at the start"
-            )
+            raise self._error(token, "the intercept is removed outside parentheses: write 0 + ... at the start")
         if (token.text == "1") == adding:
             found.setdefault((), ())
         else:
@@ -127,15 +121,8 @@ class TermReader:
             return base
         self._at += 1
         token = self._tokens[self._at] if self._at < len(self._tokens) else None
-        if (
-            token is None
-            or token.kind != "number"
-            or not token.text.isdigit()
-            or not 1 <= int(token.text) <= 9
-        ):
-            raise self._error(
-                token, "a power of terms is a whole number from 1 to 9; x squared is written I(x**2)"
-            )
+        if token is None or token.kind != "number" or not token.text.isdigit() or not 1 <= int(token.text) <= 9:
+            raise self._error(token, "a power of terms is a whole number from 1 to 9; x squared is written I(x**2)")
         self._at += 1
         if len(base) == 1 and int(token.text) > 1:
             raise self._error(token, "a power of one term is the term itself: x squared is written I(x**2)")

@@ -70,17 +70,13 @@ def _explain_character(character: str) -> str:
     if character == "{":
         return "braces are not understood: write arithmetic as I(...)"
     if character in "'\"":
-        return (
-            "text in quotes is not understood here: a column name that is not an identifier goes in backticks"
-        )
+        return "text in quotes is not understood here: a column name that is not an identifier goes in backticks"
     if character == ".":
         return "'.' for all other columns is not understood: name the columns"
     if character == ",":
         return "a comma is understood only between the arguments of a function: join terms with '+'"
     if character in "<>=&!%":
-        return (
-            f"unknown operator '{character}': terms are joined by + - : * / ^, arithmetic goes inside I(...)"
-        )
+        return f"unknown operator '{character}': terms are joined by + - : * / ^, arithmetic goes inside I(...)"
     return f"'{character}' is not understood: a column name that is not an identifier goes in backticks"
 
 
