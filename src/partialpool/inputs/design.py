@@ -108,7 +108,6 @@ def build_design(formula: Formula, observations: Observations) -> Design:
         for factor, terms in _terms_by_factor(formula.group_terms).items()
     )
     for group in groups:
-        check_finite(group.names, group.values, where)
         _check_groups(group, observations.measurements)
     _check_enough_rows(len(recipe.names), observations.measurements)
     levels = {
@@ -142,7 +141,9 @@ def _build_group(
     recipe = parts[0] if len(parts) == 1 else CombinedRecipe(tuple(parts))
     _check_names_differ(recipe.names, ":".join(factor))
     values = [part.code(observations.columns, n_rows) for part in parts]
+    where = describe_rows(observations.rows, observations.factors)
     for term, part, coded in zip(terms, parts, values, strict=True):
+        check_finite(part.names, coded, where)
         check_not_collinear(part.names, coded, f"({term.columns} | {term.factor_name})")
     blocks: list[tuple[int, ...]] = []
     start = 0
