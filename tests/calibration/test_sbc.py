@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 import partialpool as pp
+from partialpool.inference import group_posterior
+from partialpool.models.hyperspace import ScalarHyperparameter
 
 from .sbc import calibrate
 from .study import Study
@@ -82,3 +86,50 @@ def test_known_standard_errors_in_short() -> None:
     result = calibrate(STUDIES[0], 100, seed=2)
     assert result.passes
     assert result.n_refused == 0
+
+
+_MANY = Study(
+    "30 groups",
+    {"Intercept": pp.Normal(0, 2), "sd(g)": pp.Gamma(3, 3)},
+    np.arange(30),
+    standard_error=np.linspace(0.6, 1.4, 30),
+)
+
+
+def test_effects_spread_too_far_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = group_posterior._draw_effects
+
+    class Still:
+        """Random numbers that are all zero, which leave the conditional means."""
+
+        def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
+            return np.zeros(shape)
+
+    def spread(*arguments: Any) -> None:
+        *given, rng, out = arguments
+        centre = np.empty_like(out)
+        exact(*given, Still(), centre)  # type: ignore[arg-type]
+        exact(*given, rng, out)
+        out += 0.15 * (out - centre)
+
+    assert calibrate(_MANY, 200, seed=3).passes
+    monkeypatch.setattr(group_posterior, "_draw_effects", spread)
+    broken = calibrate(_MANY, 200, seed=3)
+    assert not broken.passes
+    assert broken.n_refused == 0
+
+
+def test_missing_jacobian_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = ScalarHyperparameter.constrain
+
+    def constrain(self: ScalarHyperparameter, coordinate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        natural, log_slope = exact(self, coordinate)
+        return natural, np.zeros_like(log_slope)
+
+    study = dataclasses.replace(_MANY, groups=np.arange(5), standard_error=np.linspace(0.6, 1.4, 5))
+    assert calibrate(study, 200, seed=4).passes
+    monkeypatch.setattr(ScalarHyperparameter, "constrain", constrain)
+    broken = calibrate(study, 200, seed=4)
+    assert not broken.passes
+    assert broken.n_refused == 0
+    assert broken.p_values["sd(g)"] < 1e-6  # the parameter whose Jacobian is missing
