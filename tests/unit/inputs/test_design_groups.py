@@ -59,7 +59,7 @@ def test_values_vary_as_the_population_columns_do() -> None:
 
 def test_a_factor_may_be_a_column_too() -> None:
     design = _design("y ~ C(h) + x + (1 | h)")
-    assert design.population.names == ("Intercept", "x", "h[2]") or design.population.names[1] == "h[2]"
+    assert design.population.names == ("Intercept", "h[2]", "x")
     assert design.groups[0].labels == ("1", "2")
 
 
@@ -106,12 +106,14 @@ EIGHT = list(range(8))
         ("y ~ 1 + (x | g)", {"g": EIGHT}, {}, "give standard_error= if the noise is known, size= and sd="),
         ("y ~ 1 + (1 | g)", {"g": EIGHT}, {"weights": [2.0] * 8}, "'g' is different in every row"),
         ("y ~ x + I(-x) + (1 | g)", {}, {}, "'I(-x)' is a combination of 'x'"),
-        ("y ~ C(g)*C(h)*x + (1 | h)", {}, {}, ""),
+        ("y ~ f*x + (1 | h)", {"y": DATA["y"][:6], "h": [1, 1, 1, 2, 2, 2]}, {}, "6 rows cannot tell 6 coefficients"),
     ],
 )
 def test_what_cannot_be_told_apart(formula: str, columns: dict[str, Any], roles: dict[str, Any], said: str) -> None:
+    data = {**DATA, **columns}
+    shortened = {name: values[: len(data["y"])] for name, values in data.items()}
     with pytest.raises(IdentificationError) as caught:
-        _design(formula, {**DATA, **columns}, **roles)
+        _design(formula, shortened, **roles)
     assert said in str(caught.value)
 
 
