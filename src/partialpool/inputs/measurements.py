@@ -124,7 +124,7 @@ def invert_standard_errors(role: Role, where: DescribeRow) -> FloatArray:
     values = role.values
     _refuse(role, np.isnan(values), where, "drop the row, or give its standard error")
     _refuse(role, values < 0, where, "a standard error is positive")
-    _refuse(role, values == 0, where, "drop the row, or give size= and sd=")
+    _refuse(role, values == 0, where, "drop the row, or give its standard error")
     with np.errstate(all="ignore"):
         precision = 1.0 / np.square(values)
     _refuse(
