@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 import partialpool as pp
 from partialpool.models.priors import Prior
 
-from .agreement import GRID, LATTICE
+from .agreement import GRID, LATTICE, Summaries, read_summaries
 
 Data = dict[str, Any]
 
@@ -33,6 +34,16 @@ class Problem:
         fitted = pp.fit(self.formula, self.data if data is None else data, **arguments)
         assert isinstance(fitted, pp.Posterior)
         return fitted
+
+    @cached_property
+    def own(self) -> pp.Posterior:
+        """The fit of the problem as it stands."""
+        return self.fit()
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """The summaries of the problem as it stands."""
+        return read_summaries(self.own)
 
     def with_default_priors(self) -> Problem:
         """Return the same problem under the default priors."""
@@ -86,4 +97,5 @@ SLOPES = Problem(
     {},
 )
 PROBLEMS = [ESTIMATES, INTERCEPTS, SLOPES]
-WITH_DEFAULTS = [*PROBLEMS, *(problem.with_default_priors() for problem in PROBLEMS)]
+DEFAULTS = {problem.name: problem.with_default_priors() for problem in PROBLEMS}
+WITH_DEFAULTS = [*PROBLEMS, *DEFAULTS.values()]
