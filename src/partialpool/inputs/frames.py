@@ -52,6 +52,9 @@ def read_series(name: str, values: Any) -> RawColumn:
     if type(values).__module__.split(".")[0] in ("pandas", "polars", "pyarrow", "modin", "cudf"):
         import narwhals as nw
 
+        pandas = sys.modules.get("pandas")
+        if pandas is not None and isinstance(values, pandas.api.extensions.ExtensionArray | pandas.Index):
+            values = pandas.Series(values)  # a bare Categorical has an order to keep too
         series = nw.from_native(values, allow_series=True, pass_through=True)
         if isinstance(series, nw.Series):
             return _from_series(name, series)

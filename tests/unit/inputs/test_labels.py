@@ -53,7 +53,7 @@ _ENUM = pl.Enum(["c", "b", "a"])
     ],
 )
 def test_levels_and_their_order(values: Any, levels: list[Any], codes: list[int]) -> None:
-    found = _code(values if not isinstance(values, pd.Categorical) else pd.Series(values))
+    found = _code(values)
     assert found.levels.tolist() == levels
     assert found.codes.tolist() == codes
     assert found.levels.dtype.kind in "Uifb"
