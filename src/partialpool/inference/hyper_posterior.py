@@ -19,7 +19,7 @@ from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.textbook_grid import NaturalGrid, integrate_on_natural_grid
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
-from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.arrays import BatchLogDensity, FloatArray, IntArray
 from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles, integrate_on_grid
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mode import find_mode
@@ -28,8 +28,11 @@ from partialpool.numerics.mode import find_mode
 # in its tail is then still right to 1 %.
 _EFFECTIVE_TARGET = (4000.0, 8000.0)
 _CHEAP_WORK = 9e5
-# Above this Pareto-k importance weights do not give a reliable answer (Vehtari et al. 2024, section 3).
+# Above 0.7 Pareto-k says that importance weights do not give a reliable answer, below 0.5 that their variance is finite
+# (Vehtari et al. 2024, section 3); between them another chart is tried before settling.
 _MAX_PARETO_K = 0.7
+_GOOD_PARETO_K = 0.5
+_LEAST_EFFECTIVE = 400.0
 
 
 @dataclass(frozen=True)
@@ -68,22 +71,45 @@ def integrate_hyperparameters(
 
     Raises ``ComputationError`` when the integration does not reach its accuracy.
     """
+    if space.dimension == 0:
+        return _closed_form(space, marginal)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        if method == "grid":
+            return _from_textbook(space, integrate_on_natural_grid(space, _log_posterior(space, marginal)))
+        if space.dimension <= 2 and method == "auto":
+            log_density = _log_posterior(space, marginal)
+            mode = find_mode(log_density, space.starts())
+            grid = integrate_on_grid(log_density, mode, _growth(space, moments))
+            return _from_grid(space, grid, mode.n_evaluations)
+        return _by_importance(space, marginal)
+
+
+def _log_posterior(space: HyperSpace, marginal: GaussianMarginal) -> BatchLogDensity:
+    """Return the log posterior density per unit of coordinate, up to p(y)."""
 
     def log_density(coordinates: FloatArray) -> FloatArray:
         points, log_prior = space.constrain(coordinates)
         return marginal.log_likelihood(points) + log_prior
 
-    if space.dimension == 0:
-        return _closed_form(space, marginal)
-    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        if method == "grid":
-            return _from_textbook(space, integrate_on_natural_grid(space, log_density))
-        mode = find_mode(log_density, space.starts())
-        if space.dimension <= 2 and method == "auto":
-            grid = integrate_on_grid(log_density, mode, _growth(space, moments))
-            return _from_grid(space, grid, mode.n_evaluations)
-        sample = integrate_by_importance(log_density, mode, _effective_target(marginal))
-    return _from_importance(space, sample, mode.n_evaluations)
+    return log_density
+
+
+def _by_importance(space: HyperSpace, marginal: GaussianMarginal) -> HyperPosterior:
+    """Sample in the natural chart; where its weights are not reliable, in the centred one, then in both with larger
+    pilots. Raises ``ComputationError`` when none is reliable."""
+    attempts = []
+    for n_pilot in (1, 4):
+        for chart in dict.fromkeys(("natural", space.chart)):
+            charted = space.in_chart(chart)
+            log_density = _log_posterior(charted, marginal)
+            mode = find_mode(log_density, charted.starts())
+            sample = integrate_by_importance(log_density, mode, _effective_target(marginal), pilots=n_pilot)
+            attempts.append(_from_importance(charted, sample, mode.n_evaluations))
+            if sample.pareto_k <= _GOOD_PARETO_K and sample.effective_size >= _effective_target(marginal):
+                return attempts[-1]
+    best = min(attempts, key=lambda attempt: attempt.engine.evidence["Pareto-k"])
+    _check_reliable(best)
+    return best
 
 
 def draw_hyperparameters(posterior: HyperPosterior, n_draws: int, rng: np.random.Generator) -> HyperPoints:
@@ -161,13 +187,17 @@ def _from_textbook(space: HyperSpace, grid: NaturalGrid) -> HyperPosterior:
     return HyperPosterior(space, grid.coordinates, grid.weights, grid.log_integral, None, engine)
 
 
-def _from_importance(space: HyperSpace, sample: WeightedNodes, n_before: int) -> HyperPosterior:
-    if sample.pareto_k > _MAX_PARETO_K or sample.effective_size < 400.0:
+def _check_reliable(posterior: HyperPosterior) -> None:
+    evidence = posterior.engine.evidence
+    if evidence["Pareto-k"] > _MAX_PARETO_K or evidence["effective draws"] < _LEAST_EFFECTIVE:
         raise ComputationError(
-            f"importance sampling over the {space.dimension} hyperparameters is not reliable (Pareto-k "
-            f"{sample.pareto_k:.2f}, effective draws {sample.effective_size:.0f} of {len(sample.weights)} nodes): give "
-            "more informative priors for the scales, or a simpler group term ((x || g) instead of (x | g))"
+            f"importance sampling over the {posterior.space.dimension} hyperparameters is not reliable (Pareto-k "
+            f"{evidence['Pareto-k']:.2f}, effective draws {evidence['effective draws']:.0f} of {evidence['nodes']:.0f} "
+            "nodes): give more informative priors for the scales, or a simpler group term ((x || g) instead of (x | g))"
         )
+
+
+def _from_importance(space: HyperSpace, sample: WeightedNodes, n_before: int) -> HyperPosterior:
     evidence = {
         "nodes": float(len(sample.weights)),
         "effective draws": sample.effective_size,

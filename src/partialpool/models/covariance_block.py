@@ -1,13 +1,14 @@
-"""The covariance matrix of effects that are correlated among themselves, in coordinates that behave.
+"""The covariance matrix of effects that are correlated among themselves, in one of two charts.
 
-Beside an intercept, the coordinates describe the covariance of the effects of *centred* columns: an intercept's sd at a
-column's mean and a slope's sd are nearly independent in the posterior, while at a far-off zero the intercept's sd, the
-slope's and their correlation are tied along a ridge. Priors are stated, and evaluated, on the formula's own scale.
+In the *natural* chart coordinates are log sds and Fisher z of the correlations. Where an intercept's value at the
+formula's zero lies far outside the data, its sd, a slope's and their correlation are tied along a ridge there; the
+*centred* chart describes the covariance of the effects of centred columns, which are nearly independent, at the price
+of a thin ridge where the intercept's own sd vanishes. Priors are stated, and evaluated, on the formula's own scale.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +21,8 @@ class CovarianceBlock:
     """Correlated effects: their ``positions`` among all effects, the ``names`` of the correlations in the order
     (0,1), (0,2), ..., (1,2), ..., the priors of their sds and of the correlation matrix.
 
-    ``centre`` (effect,) are the columns' means if the effect at ``intercept`` is an intercept, zero elsewhere.
+    ``centre`` (effect,) are the columns' means if the effect at ``intercept`` is an intercept, zero elsewhere;
+    ``intercept`` None makes the chart natural.
     """
 
     positions: tuple[int, ...]
@@ -29,6 +31,15 @@ class CovarianceBlock:
     correlation_prior: LKJ
     intercept: int | None
     centre: tuple[float, ...]
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether the coordinates differ from the natural ones."""
+        return self.intercept is not None and any(self.centre)
+
+    def in_natural_chart(self) -> CovarianceBlock:
+        """Return the same block in natural coordinates."""
+        return replace(self, intercept=None)
 
     @property
     def order(self) -> int:

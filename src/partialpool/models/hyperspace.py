@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -11,6 +11,8 @@ import numpy as np
 from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.priors import ScalarPrior
 from partialpool.numerics.arrays import FloatArray, IntArray
+
+Chart = Literal["natural", "centred"]
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class HyperPoints:
 
 @dataclass(frozen=True)
 class HyperSpace:
-    """Every hyperparameter of a model in coordinate order: effect sds, partial correlations, residual sd,
-    sampled coefficients. Effects of a ``CovarianceBlock`` have coordinates of its own making.
+    """Every hyperparameter of a model in coordinate order: effect sds, correlations, residual sd, sampled
+    coefficients. Effects of a ``CovarianceBlock`` have coordinates of its own making.
 
     Where the population is known (no pooling), ``fixed_effect_sds`` (effect,) replaces the effect sds and
     ``fixed_coefficients`` are the population's values; ``fixed_residual_sd`` is the residual sd where that is known.
@@ -103,6 +105,17 @@ class HyperSpace:
     fixed_effect_sds: FloatArray | None = None
     fixed_coefficients: tuple[float, ...] = ()
     fixed_residual_sd: float = 1.0
+
+    @property
+    def chart(self) -> Chart:
+        """Which coordinates the covariance blocks are in."""
+        return "centred" if any(block.is_centred for block in self.blocks) else "natural"
+
+    def in_chart(self, chart: Chart) -> HyperSpace:
+        """Return the same space in natural coordinates; in centred ones it is as the model laid it out."""
+        if chart == "centred":
+            return self
+        return replace(self, blocks=tuple(block.in_natural_chart() for block in self.blocks))
 
     @cached_property
     def n_correlations(self) -> int:

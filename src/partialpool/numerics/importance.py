@@ -30,16 +30,19 @@ class WeightedNodes:
     n_evaluations: int
 
 
-def integrate_by_importance(log_density: BatchLogDensity, mode: Mode, effective_target: float) -> WeightedNodes:
+def integrate_by_importance(
+    log_density: BatchLogDensity, mode: Mode, effective_target: float, pilots: int = 1
+) -> WeightedNodes:
     """Adapt the proposal on small lattices, then evaluate one lattice large enough for the target.
 
     Its effective sample size is at least ``effective_target`` unless 131,072 nodes do not reach that, which the
-    caller reads from the result. A small shifted lattice tops up what a power of two of nodes falls short of.
+    caller reads from the result. ``pilots`` (a power of two) multiplies the nodes that each round of adaptation
+    sees. A small shifted lattice tops up what a power of two of nodes falls short of.
 
     Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18:447-459 (adaptive importance
     sampling); L'Ecuyer and Lemieux (2000), Management Science 46:1214-1235 (lattice rules).
     """
-    transport, efficiency, n_evaluations = _adapt(log_density, mode)
+    transport, efficiency, n_evaluations = _adapt(log_density, mode, pilots)
     n_nodes = _PILOT
     while 2 * n_nodes * efficiency < effective_target and n_nodes < _MAX_NODES:
         n_nodes *= 2
@@ -60,7 +63,7 @@ def _top_up(
     return _gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
 
 
-def _adapt(log_density: BatchLogDensity, mode: Mode) -> tuple[Transport, float, int]:
+def _adapt(log_density: BatchLogDensity, mode: Mode, pilots: int) -> tuple[Transport, float, int]:
     """Refit the map to its own weighted points until the weights are even; return the best map seen.
 
     While the weights are so uneven that few points would decide the fit, they are tempered: raised to the power at
@@ -70,7 +73,7 @@ def _adapt(log_density: BatchLogDensity, mode: Mode) -> tuple[Transport, float, 
     dimension = len(mode.location)
     n_evaluations = 20 * dimension
     # a map has about d^2 / 2 coefficients a coordinate to fit from the points that count
-    n_pilot = _PILOT << min(max(dimension - 3, 0) // 2, 3)
+    n_pilot = pilots * _PILOT << min(max(dimension - 3, 0) // 2, 3)
     best, best_efficiency, stalled = transport, 0.0, 0
     for _ in range(_MAX_ROUNDS):
         sample = _weigh(log_density, transport, n_pilot)

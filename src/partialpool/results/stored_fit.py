@@ -137,6 +137,7 @@ def _store_hyper(hyper: HyperPosterior) -> tuple[Arrays, dict[str, Any]]:
         arrays |= {"nodes_coordinates": hyper.coordinates, "nodes_values": hyper.values}
     metadata: dict[str, Any] = {
         "names": list(hyper.space.names),
+        "chart": hyper.space.chart,
         "log_marginal_likelihood": encode_number(hyper.log_marginal_likelihood),
         "engine": {
             "route": engine.route,
@@ -160,6 +161,7 @@ def _store_hyper(hyper: HyperPosterior) -> tuple[Arrays, dict[str, Any]]:
 
 def _restore_hyper(space: HyperSpace, arrays: Arrays, metadata: Mapping[str, Any]) -> HyperPosterior:
     """Put stored nodes into a rebuilt space."""
+    space = space.in_chart(metadata["chart"])
     if metadata["names"] != list(space.names):
         raise ValueError(f"its nodes are of {metadata['names']}, the model has {list(space.names)}")
     weights = arrays["nodes_weights"]
