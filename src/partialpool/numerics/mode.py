@@ -28,7 +28,7 @@ class Mode(NamedTuple):
 def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int = 60) -> Mode:
     """Climb from the best of ``starts`` (start, dimension) by Newton steps on batched central differences.
 
-    A batch of 1 + 2 d^2 points gives value, gradient and Hessian, whose differences are taken a tenth of a
+    A batch of d^2 + d points gives gradient and Hessian, whose differences are taken a tenth of a
     standard deviation apart. Raises ``ComputationError`` when no start has a finite density or when the steps do
     not settle.
 
@@ -47,7 +47,7 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
         candidates = location + _STEP_LENGTHS[:, None] * direction
         candidate_values = log_density(candidates)
         candidate_values = np.where(np.isnan(candidate_values), -np.inf, candidate_values)
-        n_evaluations += 2 * len(location) ** 2 + len(candidates)
+        n_evaluations += len(location) * (len(location) + 1) + len(candidates)
         chosen = int(np.argmax(candidate_values))
         moved = _STEP_LENGTHS[chosen] * direction
         gain = float(candidate_values[chosen]) - value

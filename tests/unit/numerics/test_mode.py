@@ -1,0 +1,64 @@
+"""The mode search: where it ends, what curvature it reports, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from partialpool.errors import ComputationError
+from partialpool.numerics.mode import find_mode
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 4, 8])
+def test_a_normal_density(dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    root = rng.normal(size=(dimension, dimension)) + 2 * np.eye(dimension)
+    precision, centre = root @ root.T + np.eye(dimension), rng.normal(size=dimension)
+    mode = find_mode(
+        lambda x: -0.5 * np.einsum("ni,ij,nj->n", x - centre, precision, x - centre), np.zeros((1, dimension))
+    )
+    error = mode.location - centre
+    assert error @ precision @ error < 1e-2
+    assert np.allclose(mode.precision, precision, rtol=1e-5, atol=1e-5)
+    assert mode.log_density == pytest.approx(-0.5 * error @ precision @ error, abs=1e-12)
+
+
+def test_evaluations_are_counted() -> None:
+    points = [0]
+
+    def log_density(x: np.ndarray) -> np.ndarray:
+        points[0] += len(x)
+        return -np.cosh(x).sum(axis=1)
+
+    assert find_mode(log_density, np.array([[3.0, -2.0], [8.0, 1.0]])).n_evaluations == points[0]
+
+
+def test_the_best_start_is_climbed_from() -> None:
+    def two_peaks(x: np.ndarray) -> np.ndarray:
+        return np.logaddexp(-0.5 * (x[:, 0] + 10) ** 2, 3 - 0.5 * (x[:, 0] - 10) ** 2)
+
+    assert find_mode(two_peaks, np.array([[-9.0], [9.0]])).location[0] == pytest.approx(10, abs=0.1)
+
+
+def test_a_bent_ridge() -> None:
+    mode = find_mode(lambda x: -0.5 * x[:, 0] ** 2 - 50 * (x[:, 1] - x[:, 0] ** 2) ** 2, np.array([[3.0, -3.0]]))
+    assert np.allclose(mode.location, 0.0, atol=0.15)
+
+
+def test_a_plateau_and_holes_in_the_density() -> None:
+    """NaN is density zero; a flat direction keeps a positive curvature."""
+
+    def log_density(x: np.ndarray) -> np.ndarray:
+        value = -0.5 * x[:, 0] ** 2 + 1e-6 * x[:, 1]
+        return np.where(x[:, 0] > 2.0, np.nan, np.where(np.abs(x[:, 1]) > 5, -np.inf, value))
+
+    mode = find_mode(log_density, np.array([[1.5, 0.0], [2.5, 0.0]]))
+    assert mode.location[0] == pytest.approx(0.0, abs=0.15)
+    assert np.all(np.linalg.eigvalsh(mode.precision) > 0)
+
+
+def test_what_has_no_mode_is_refused() -> None:
+    with pytest.raises(ComputationError, match="zero at every starting point"):
+        find_mode(lambda x: np.full(len(x), np.nan), np.zeros((2, 1)))
+    with pytest.raises(ComputationError, match="was not found in 60 steps"):
+        find_mode(lambda x: x[:, 0], np.zeros((1, 1)))
