@@ -121,6 +121,8 @@ def _replace_backticks(text: str) -> tuple[str, dict[str, str]]:
 
     def alias(match: re.Match[str]) -> str:
         key = f"_column_{len(names)}_"
+        while key in text:  # a column may be called so
+            key += "_"
         names[key] = match.group(1)
         return key
 

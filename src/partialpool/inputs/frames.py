@@ -36,7 +36,7 @@ def list_columns(data: Any) -> list[str]:
         return [str(name) for name in data]
     if isinstance(data, np.ndarray):
         return list(data.dtype.names or ())
-    return _open_frame(data)[1]
+    return list(map(str, _open_frame(data)[1]))
 
 
 def count_rows(data: Any) -> int:
@@ -74,7 +74,8 @@ def _read_mapping(data: Mapping[Any, Any], names: Sequence[str]) -> tuple[dict[s
     if not data:
         raise DataError("the data are empty: there are no columns")
     _check_known(names, [str(name) for name in data])
-    columns = {name: read_series(name, data[name]) for name in names}
+    keys = {str(key): key for key in data}  # a name may be a number
+    columns = {name: read_series(name, data[keys[name]]) for name in names}
     return columns, _common_length(columns) if columns else 0
 
 
@@ -128,10 +129,11 @@ def _read_frame(data: Any, names: Sequence[str]) -> tuple[dict[str, RawColumn], 
     import narwhals as nw
 
     frame, columns = _open_frame(data)
-    _check_known(names, columns)
+    _check_known(names, list(map(str, columns)))
+    keys = {str(key): key for key in columns}  # pandas' names may be numbers
     if isinstance(frame, nw.LazyFrame):
         frame = (frame.select(*names) if names else frame).collect()
-    return {name: _from_series(name, frame.get_column(name)) for name in names}, len(frame)
+    return {name: _from_series(name, frame.get_column(keys[name])) for name in names}, len(frame)
 
 
 def _from_series(name: str, series: Any) -> RawColumn:

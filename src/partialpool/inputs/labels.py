@@ -114,9 +114,21 @@ def _plain_labels(column: RawColumn) -> tuple[NDArray[Any], NDArray[np.bool_] | 
             missing = absent if missing is None else missing | absent
     if values.dtype.kind == "f":
         there = values if missing is None else values[~missing]
+        _check_exact(column.name, there, _EXACT_INTEGERS)
         if not len(there) or _is_whole(there):
             values = np.where(np.zeros(1, bool) if missing is None else missing, 0, values).astype(np.int64)
+    if values.dtype.kind == "u":
+        _check_exact(column.name, values, 2**63)
     return values, missing
+
+
+def _check_exact(name: str, values: NDArray[Any], limit: float) -> None:
+    """Refuse labels so large that neighbours would be taken for one another."""
+    if len(values) and max(values.max(), -values.min()) >= limit:
+        raise DataError(
+            f"column '{name}' holds labels as large as {values.max():g}, which are not told apart exactly: "
+            "convert it to text"
+        )
 
 
 def _code_values(values: NDArray[Any]) -> Categorical:

@@ -82,7 +82,7 @@ def build_measurements(
         precision = _check_weights(roles["weights"], where)
     offset = roles["offset"].values if "offset" in roles else None
     if not known:
-        _check_spread(response_title, response, within)
+        _check_spread(response_title, response if offset is None else response - offset, within, offset is not None)
     kind: Literal["rows", "estimates", "summaries"] = (
         "estimates" if known else "summaries" if "size" in roles else "rows"
     )
@@ -169,11 +169,12 @@ def _ones_as_none(counts: FloatArray | None) -> FloatArray | None:
     return None if counts is None or (counts == 1).all() else counts
 
 
-def _check_spread(title: str, response: FloatArray, within: FloatArray | None) -> None:
+def _check_spread(title: str, response: FloatArray, within: FloatArray | None, less_offset: bool) -> None:
     if len(response) < 2 and (within is None or not within.any()):
         raise DataError(f"{title} has one row: sigma cannot be learned from it; give more rows or standard_error=")
     if response.min() == response.max() and (within is None or not within.any()):
+        beside = " beside its offset" if less_offset else ""
         raise DataError(
-            f"{title} is constant ({response[0]:g} in every row): there is no spread to learn from; "
+            f"{title} is constant{beside} ({response[0]:g} in every row): there is no spread to learn from; "
             "check the column, or give standard_error= if its noise is known"
         )

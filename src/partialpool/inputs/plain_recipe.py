@@ -78,8 +78,9 @@ class PlainRecipe:
             return np.broadcast_to(np.float64(1.0), (n_rows, 1))
         values = np.empty((n_rows, len(self.names)))
         coded = (column for term in self.terms for _, column in _code_term(term, columns, n_rows))
-        for place, column in enumerate(coded):
-            values[:, place] = column
+        with np.errstate(all="ignore"):  # a product that overflows is named by check_finite
+            for place, column in enumerate(coded):
+                values[:, place] = column
         return values
 
 

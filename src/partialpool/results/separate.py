@@ -22,6 +22,7 @@ from partialpool.inputs.observations import Observations
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Prior
 from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.progress import track
 from partialpool.results.parameters import check_quantiles, effect_names, quantile_columns
 from partialpool.results.posterior import Posterior
 from partialpool.results.prediction import predict_coded_rows
@@ -186,7 +187,8 @@ def fit_separately(
             f"should be on both sides, as in y ~ x + (x | {group.name})"
         )
     fits = tuple(
-        _fit_one(observations, alone, group, j, model, seed) for j, alone in enumerate(split_by_group(design, group))
+        _fit_one(observations, alone, group, j, model, seed)
+        for j, alone in track(list(enumerate(split_by_group(design, group))), "fitting groups")
     )
     return SeparatePosterior(observations, design, group, model, fits, seed)
 
