@@ -25,9 +25,11 @@ _CHUNK = 2**17
 _ALL_NODES = 2**20
 _FEWEST_ON_LATTICE = 2560
 _FEWEST_ON_GRID = 64
-# Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments. With 256, three
-# hyperparameters and five groups a 97.5 % quantile was 0.14 sds off (2048: 0.015); with many groups shapes are near normal.
+# Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments. With 256 nodes, three
+# hyperparameters and five groups a 97.5 % quantile was 0.14 sds off (with 2048: 0.015); where there are many groups,
+# shapes are nearly normal and fewer nodes do.
 _SHAPE_NODES = (256, 2048)
+_SHAPE_WORK = 2**18
 # Posterior sd of a log scale below which it counts as known where nodes must be saved.
 _NARROW = 0.003
 
@@ -64,7 +66,7 @@ def summarise_mixture(
     n_quantities = n_kinds * n_items
     fewest = _FEWEST_ON_LATTICE if posterior.grid is None else _FEWEST_ON_GRID
     for_moments = choose_nodes(posterior, max(fewest, _ALL_NODES // max(n_quantities, 1)))
-    shape_nodes = int(np.clip(_ALL_NODES // max(n_quantities, 1), *_SHAPE_NODES))
+    shape_nodes = int(np.clip(_SHAPE_WORK // max(n_quantities, 1), *_SHAPE_NODES))
     for_shape = choose_nodes(posterior, min(shape_nodes, len(for_moments.nodes)))
     same = len(for_shape.nodes) == len(for_moments.nodes)
     moments_of = prepare(for_moments.nodes)

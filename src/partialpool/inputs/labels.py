@@ -124,9 +124,10 @@ def _plain_labels(column: RawColumn) -> tuple[NDArray[Any], NDArray[np.bool_] | 
 
 def _check_exact(name: str, values: NDArray[Any], limit: float) -> None:
     """Refuse labels so large that neighbours would be taken for one another."""
-    if len(values) and max(values.max(), -values.min()) >= limit:
+    largest = max(float(values.max()), -float(values.min())) if len(values) else 0.0
+    if largest >= limit:
         raise DataError(
-            f"column '{name}' holds labels as large as {values.max():g}, which are not told apart exactly: "
+            f"column '{name}' holds labels as large as {largest:g}, which are not told apart exactly: "
             "convert it to text"
         )
 
