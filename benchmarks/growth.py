@@ -132,9 +132,7 @@ def exponent(points: list[tuple[int, float]]) -> float:
 
 
 def print_row(cells: list[str] | tuple[str, ...], markdown: bool) -> None:
-    print(
-        "| " + " | ".join(cells) + " |" if markdown else "".join(cell.rjust(19) for cell in cells), flush=True
-    )
+    print("| " + " | ".join(cells) + " |" if markdown else "".join(cell.rjust(19) for cell in cells), flush=True)
 
 
 def main() -> None:

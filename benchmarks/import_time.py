@@ -78,9 +78,7 @@ def main() -> None:
         cpu = [f"{median(column):.3f}" for column in list(zip(*rows, strict=True))[:2]]
         verdict = "met" if middle <= LIMIT else "NOT MET"
         ratio = f"{middle:.2f} ({low:.2f} to {high:.2f})"
-        print(
-            f"| {our_name} | {their_name} | {cpu[0]} | {cpu[1]} | {ratio} | {wall:.2f} | {LIMIT}: {verdict} |"
-        )
+        print(f"| {our_name} | {their_name} | {cpu[0]} | {cpu[1]} | {ratio} | {wall:.2f} | {LIMIT}: {verdict} |")
 
 
 if __name__ == "__main__":

@@ -126,15 +126,11 @@ def simulate_radon(n_rows: int = 919, n_counties: int = 85) -> Columns:
     """Radon-like rows: unbalanced counties (every one seen), one house in six measured on the first floor."""
     rng = np.random.default_rng(SIMULATED_RADON_SEED)
     share = rng.lognormal(0.0, 1.1, n_counties)
-    county = np.concatenate(
-        [np.arange(n_counties), rng.choice(n_counties, n_rows - n_counties, p=share / share.sum())]
-    )
+    county = np.concatenate([np.arange(n_counties), rng.choice(n_counties, n_rows - n_counties, p=share / share.sum())])
     county.sort()
     floor = (rng.random(n_rows) < 1 / 6).astype(float)
     scales = np.array([0.33, 0.30])
-    effects = rng.multivariate_normal(
-        [0.0, 0.0], np.outer(scales, scales) * [[1, -0.3], [-0.3, 1]], n_counties
-    )
+    effects = rng.multivariate_normal([0.0, 0.0], np.outer(scales, scales) * [[1, -0.3], [-0.3, 1]], n_counties)
     mean = 1.49 + effects[county, 0] + (-0.68 + effects[county, 1]) * floor
     return {
         "log_radon": mean + 0.72 * rng.standard_normal(n_rows),

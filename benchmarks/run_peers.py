@@ -125,9 +125,7 @@ def run_process(command: list[str], timeout: float) -> tuple[str, float, float]:
     """Standard output, wall seconds and cpu seconds of one process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout, env=os.environ | SINGLE_THREAD
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=os.environ | SINGLE_THREAD)
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
@@ -304,9 +302,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer-python", default=sys.executable, help="the Python that has the Python peers")
     parser.add_argument("--radon", type=Path, help="CSV: log_radon, floor, county (or PARTIALPOOL_RADON)")
-    parser.add_argument(
-        "--sleepstudy", type=Path, help="CSV: Reaction, Days, Subject; else the packaged copy"
-    )
+    parser.add_argument("--sleepstudy", type=Path, help="CSV: Reaction, Days, Subject; else the packaged copy")
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=PROBLEMS)
     parser.add_argument("--peers", nargs="+", choices=[peer.name for peer in PEERS], help="only these")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all peers")

@@ -22,9 +22,7 @@ def main() -> None:
         mu, log_tau, z = points[:, :1], points[:, 1], points[:, 2:]
         tau = np.exp(log_tau)
         residual = (y - mu - tau[:, None] * z[:, codes]) / standard_error
-        log_prior = (
-            log_tau - np.log1p((tau / scale_prior) ** 2) - 0.5 * ((mu[:, 0] - mean_prior) / spread_prior) ** 2
-        )
+        log_prior = log_tau - np.log1p((tau / scale_prior) ** 2) - 0.5 * ((mu[:, 0] - mean_prior) / spread_prior) ** 2
         return log_prior - 0.5 * (residual**2).sum(1) - 0.5 * (z**2).sum(1)
 
     def fit(seed: int) -> np.ndarray:

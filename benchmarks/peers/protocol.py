@@ -95,9 +95,7 @@ def time_fits(fit: Callable[[int], object], task: Task) -> tuple[list[float], ob
     return seconds, result
 
 
-def report_point(
-    task: Task, peer: str, version: str, seconds: list[float], estimates: dict[str, float]
-) -> None:
+def report_point(task: Task, peer: str, version: str, seconds: list[float], estimates: dict[str, float]) -> None:
     print_line(task, peer, "point", version, seconds, estimates={k: float(v) for k, v in estimates.items()})
 
 

@@ -12,9 +12,7 @@ def known_error_model(task: Task) -> pm.Model:
         scale_name = task.scale_name("Intercept")
         scale = pm.HalfCauchy(scale_name, *task.prior_numbers(scale_name))
         z = pm.Normal("z", 0, 1, shape=n_groups)
-        pm.Normal(
-            "y", mean + scale * z[codes], task.data[task.standard_error], observed=task.data[task.response]
-        )
+        pm.Normal("y", mean + scale * z[codes], task.data[task.standard_error], observed=task.data[task.response])
     return model
 
 
@@ -23,9 +21,7 @@ def slope_model(task: Task) -> pm.Model:
     names = ("Intercept", task.predictor)
     with pm.Model() as model:
         beta = [pm.Normal(name, *task.prior_numbers(name)) for name in names]
-        tau = [
-            pm.HalfNormal(task.scale_name(name), *task.prior_numbers(task.scale_name(name))) for name in names
-        ]
+        tau = [pm.HalfNormal(task.scale_name(name), *task.prior_numbers(task.scale_name(name))) for name in names]
         (eta,) = task.prior_numbers(task.correlation_name)
         rho = pm.Deterministic(task.correlation_name, 2 * pm.Beta("half", eta, eta) - 1)
         sigma = pm.HalfNormal("sigma", *task.prior_numbers("sigma"))

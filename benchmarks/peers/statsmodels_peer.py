@@ -23,9 +23,7 @@ def main() -> None:
     covariance = np.asarray(result.cov_re)
     scales = np.sqrt(np.diag(covariance))
     values = [*result.fe_params, *scales, covariance[0, 1] / scales.prod(), np.sqrt(result.scale)]
-    report_point(
-        task, "statsmodels", statsmodels.__version__, seconds, dict(zip(task.priors, values, strict=True))
-    )
+    report_point(task, "statsmodels", statsmodels.__version__, seconds, dict(zip(task.priors, values, strict=True)))
 
 
 main()

@@ -25,9 +25,9 @@ _CHUNK = 2**17
 _ALL_NODES = 2**20
 _FEWEST_ON_LATTICE = 2560
 _FEWEST_ON_GRID = 64
-# Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments. With 256 nodes, three
-# hyperparameters and five groups a 97.5 % quantile was 0.14 sds off (with 2048: 0.015); where there are many groups,
-# shapes are nearly normal and fewer nodes do.
+# Nodes that carry the shape of a quantile; its location and scale come from the nodes of the moments. With 256 nodes,
+# three hyperparameters and five groups a 97.5 % quantile was 0.14 sds off (with 2048: 0.015); where there are many
+# groups, shapes are nearly normal and fewer nodes do.
 _SHAPE_NODES = (256, 2048)
 _SHAPE_WORK = 2**18
 # Posterior sd of a log scale below which it counts as known where nodes must be saved.
