@@ -72,7 +72,7 @@ def fit(
     from partialpool.results.posterior import Posterior
     from partialpool.results.separate import fit_separately
 
-    check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, family=family)
+    check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, family=family, seed=seed)
     observations = read_observations(
         data,
         parse_formula(formula),

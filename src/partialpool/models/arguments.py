@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from numbers import Integral
 
 from partialpool.errors import DataError, NotYetError
 
@@ -14,12 +15,14 @@ _CHOICES = {
 }
 
 
-def check_arguments(*, pooling: str, method: str, estimator: str | None, sigma: str, family: str) -> None:
+def check_arguments(*, pooling: str, method: str, estimator: str | None, sigma: str, family: str, seed: object) -> None:
     """Raise ``DataError`` for a word that is not a choice or for choices that contradict each other."""
     given = {"pooling": pooling, "method": method, "estimator": estimator, "sigma": sigma}
     for argument, value in given.items():
         if value not in _CHOICES[argument]:
             raise DataError(f"{argument}={value!r} is not a choice{_suggest(value, _CHOICES[argument])}")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise DataError(f"seed={seed!r}: give a whole number that is not negative")
     if family != "gaussian":
         raise NotYetError(f"family={family!r}: only 'gaussian' is computed yet")
     if estimator is not None and method != "empirical_bayes":
