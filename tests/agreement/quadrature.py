@@ -86,8 +86,7 @@ def integrate_posterior(
     log_flat_and_normal = 0.5 * (np.log(precision[unknown][proper]) - np.log(2 * np.pi)).sum()
     means = np.empty((hyper.shape[1], n_columns))
     variances = np.empty_like(means)
-    total_cross = None
-    pieces = []
+    within, peak = np.zeros((n_columns, n_columns)), -np.inf
     for start in range(0, hyper.shape[1], chunk):
         part = slice(start, start + chunk)
         at = hyper[:, part]
@@ -121,8 +120,10 @@ def integrate_posterior(
         log_density[part] += log_likelihood
         centre[:, :n_unknown] += mean[unknown]
         means[part], variances[part] = centre, np.einsum("nii->ni", covariance)
-        pieces.append(covariance if hyper.shape[1] <= chunk * 4 else None)
-    peak = log_density.max()
+        higher = max(peak, float(log_density[part].max()))
+        within *= np.exp(peak - higher)
+        within += np.einsum("n,nij->ij", np.exp(log_density[part] - higher), covariance)
+        peak = higher
     weights = np.exp(log_density - peak)
     log_integral = peak + np.log(weights.sum())
     weights /= weights.sum()
@@ -130,21 +131,11 @@ def integrate_posterior(
     hyper_sd = np.sqrt(weights @ (hyper.T - hyper_mean) ** 2)
     grand = weights @ means
     sd = np.sqrt(weights @ (variances + (means - grand) ** 2))
-    if all(piece is not None for piece in pieces):
-        within = np.einsum("n,nij->ij", weights, np.concatenate([p for p in pieces if p is not None]))
-        total_cross = within + (means - grand).T @ (weights[:, None] * (means - grand))
+    joint = within / np.exp(log_integral - peak) + (means - grand).T @ (weights[:, None] * (means - grand))
 
     def cdf(quantity: int, at: float) -> float:
         from scipy.special import ndtr
 
         return float(weights @ ndtr((at - means[:, quantity]) / np.sqrt(variances[:, quantity])))
 
-    return Exact(
-        float(log_integral),
-        hyper_mean,
-        hyper_sd,
-        grand,
-        sd,
-        total_cross if total_cross is not None else np.full((n_columns, n_columns), np.nan),
-        cdf,
-    )
+    return Exact(float(log_integral), hyper_mean, hyper_sd, grand, sd, joint, cdf)

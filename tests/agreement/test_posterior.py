@@ -115,7 +115,7 @@ class Problem:
             for k, effect in enumerate(self.effects):
                 place = len(unknown) + group * q + k
                 add(self.effect_name("u", group, effect), exact.mean[place], exact.sd[place])
-                if effect in unknown and np.isfinite(exact.covariance).all():
+                if effect in unknown:
                     own = unknown.index(effect)
                     variance = exact.sd[place] ** 2 + exact.sd[own] ** 2 + 2 * exact.covariance[place, own]
                     name = self.effect_name("theta", group, effect)
