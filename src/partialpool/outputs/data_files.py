@@ -202,8 +202,9 @@ def _tidy_labels(column: pd.Series[Any]) -> Any:
 
 
 def _as_numbers(texts: Sequence[str]) -> list[int | float] | None:
-    """Return the numbers that the texts write, None where one is not a number or has zeros or a sign before it."""
-    if any(re.match(r"[+-]?0\d|\+", text) for text in texts):
+    """Return the numbers that the texts write, None where one is not a number, has zeros or a sign before it, or is a
+    whole number too long to be told apart from its neighbours."""
+    if any(re.match(r"[+-]?0\d|\+|-?\d{19,}$", text) for text in texts):
         return None
     try:
         numbers = [int(text) if re.fullmatch(r"-?\d{1,18}", text) else float(text) for text in texts]

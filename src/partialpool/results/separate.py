@@ -181,8 +181,8 @@ def fit_separately(
         raise DataError("sigma='by group' needs a group term, such as (1 | g)")
     if design.measurements.known_scale:
         raise DataError(
-            "sigma='by group' asks for an unknown sigma of each group, but standard_error says that the noise is known: "
-            "drop one of them"
+            "sigma='by group' asks for an unknown sigma of each group, but standard_error says that the noise is "
+            "known: drop one of them"
         )
     if set(design.population.names) != set(group.names):
         common = [name for name in design.population.names if name not in group.names]
