@@ -189,7 +189,8 @@ def _from_textbook(space: HyperSpace, grid: NaturalGrid) -> HyperPosterior:
 
 def _check_reliable(posterior: HyperPosterior) -> None:
     evidence = posterior.engine.evidence
-    if evidence["Pareto-k"] > _MAX_PARETO_K or evidence["effective draws"] < _LEAST_EFFECTIVE:
+    # asked this way round, evidence that is NaN is refused as well
+    if not (evidence["Pareto-k"] <= _MAX_PARETO_K and evidence["effective draws"] >= _LEAST_EFFECTIVE):
         raise ComputationError(
             f"importance sampling over the {posterior.space.dimension} hyperparameters is not reliable (Pareto-k "
             f"{evidence['Pareto-k']:.2f}, effective draws {evidence['effective draws']:.0f} of {evidence['nodes']:.0f} "

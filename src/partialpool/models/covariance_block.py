@@ -76,7 +76,8 @@ class CovarianceBlock:
                 for _ in range(first + 1, order):
                     log_prior += (1.0 + 0.5 * (order - 2 - first)) * one_minus[pair]
                     pair += 1
-        return root, np.where(np.isnan(log_prior), -np.inf, log_prior)
+        # an sd below 1e-162, whose square is 0, carries no mass
+        return root, np.where(np.isfinite(log_prior), log_prior, -np.inf)
 
     def unconstrain(self, root: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return log sds and Fisher z of one covariance root (effect, effect); infinite at sd 0 or correlation 1."""

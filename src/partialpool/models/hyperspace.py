@@ -185,6 +185,8 @@ class HyperSpace:
             column += 1
         sampled = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficients)]
         sampled += [np.full(n_nodes, value) for value in self.fixed_coefficients]
+        # a prior unbounded at 0 where the sd has underflowed to it: no mass is there
+        log_prior = np.where(np.isposinf(log_prior), -np.inf, log_prior)
         return HyperPoints(root, residual, np.array(sampled).reshape(len(sampled), n_nodes)), log_prior
 
     def natural_values(self, points: HyperPoints) -> FloatArray:
