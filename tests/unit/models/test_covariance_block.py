@@ -91,12 +91,13 @@ def test_correlation_roots(order: int) -> None:
 @pytest.mark.parametrize("centre", [None, (0.0, 3.0)])
 @pytest.mark.parametrize("log_sd", [-400.0, -800.0, 400.0, 800.0])
 @pytest.mark.parametrize("fisher_z", [0.0, 30.0])
+@pytest.mark.parametrize("eta", [0.7, 1.0, 2.0])
 def test_nodes_out_of_the_floating_range_carry_nothing(
-    log_sd: float, fisher_z: float, centre: tuple[float, ...] | None, prior: HalfNormal | Gamma
+    eta: float, log_sd: float, fisher_z: float, centre: tuple[float, ...] | None, prior: HalfNormal | Gamma
 ) -> None:
     """Squares of sds underflow below 1e-162: one such node must not swallow the posterior."""
     intercept = None if centre is None else 0
-    block = CovarianceBlock((0, 1), ("c",), (prior, prior), LKJ(1.0), intercept, centre or (0.0, 0.0))
+    block = CovarianceBlock((0, 1), ("c",), (prior, prior), LKJ(eta), intercept, centre or (0.0, 0.0))
     with np.errstate(all="ignore"):
         for sds in ([log_sd, 0.0], [0.0, log_sd], [log_sd, log_sd]):
             _, log_prior = block.constrain(np.array([sds]).T, np.array([[fisher_z]]))
