@@ -69,7 +69,7 @@ def mixture_quantiles(
             above = excess > 0.0
             high[active[above]] = at[active[above]]
             low[active[~above]] = at[active[~above]]
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                 proposal = at[active] - excess / density
             inside = (proposal > low[active]) & (proposal < high[active])
             proposal = np.where(inside, proposal, 0.5 * (low[active] + high[active]))
