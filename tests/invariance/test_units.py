@@ -124,10 +124,6 @@ def test_covariate_far_from_zero(offset: float) -> None:
     assert np.max(np.abs(near["sd"] - far["sd"]) / near["sd"]) < max(GRID, 2.0 * np.spacing(offset) / np.std(data["x"]))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the default LKJ prior is on the correlation at x = 0: far from the data it forbids slopes that vary",
-)
 def test_slopes_vary_as_much_by_calendar_year() -> None:
     """Default priors of correlated slopes should not depend on where the covariate has its zero."""
     rng = np.random.default_rng(3)

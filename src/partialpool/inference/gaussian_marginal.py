@@ -10,7 +10,7 @@ Bates, Maechler, Bolker and Walker (2015), J. Statistical Software 67(1), sectio
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,7 @@ from partialpool.inference.cross_products import CrossProducts
 from partialpool.inference.design_classes import class_moments
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant, lower_pairs
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -42,6 +42,12 @@ class CoefficientConditional:
     shift: FloatArray  # (coefficient, node)
     back: FloatArray  # (integrated coefficient, basis)
     constant: FloatArray  # (integrated coefficient,)
+
+    def select(self, nodes: IntArray) -> CoefficientConditional:
+        """Return the conditional at some of the nodes."""
+        return replace(
+            self, mean=self.mean[:, nodes], covariance=self.covariance[..., nodes], shift=self.shift[:, nodes]
+        )
 
     @property
     def coefficient_mean(self) -> FloatArray:

@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from partialpool.errors import ComputationError
+from partialpool.errors import AccuracyWarning, ComputationError
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.textbook_grid import NaturalGrid, integrate_on_natural_grid
@@ -33,6 +34,8 @@ _CHEAP_WORK = 9e5
 _MAX_PARETO_K = 0.7
 _GOOD_PARETO_K = 0.5
 _LEAST_EFFECTIVE = 400.0
+# Half the difference of the two half lattices' means, in sds, that goes without a warning.
+_MAX_HALF_DIFFERENCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -95,21 +98,34 @@ def _log_posterior(space: HyperSpace, marginal: GaussianMarginal) -> BatchLogDen
 
 
 def _by_importance(space: HyperSpace, marginal: GaussianMarginal) -> HyperPosterior:
-    """Sample in the natural chart; where its weights are not reliable, in the centred one, then in both with larger
-    pilots. Raises ``ComputationError`` when none is reliable."""
-    attempts = []
-    for n_pilot in (1, 4):
-        for chart in dict.fromkeys(("natural", space.chart)):
-            charted = space.in_chart(chart)
-            log_density = _log_posterior(charted, marginal)
-            mode = find_mode(log_density, charted.starts())
-            sample = integrate_by_importance(log_density, mode, _effective_target(marginal), pilots=n_pilot)
-            attempts.append(_from_importance(charted, sample, mode.n_evaluations))
-            if sample.pareto_k <= _GOOD_PARETO_K and sample.effective_size >= _effective_target(marginal):
+    """Sample in the chart that the priors are stated in; where its weights are not reliable, in the other, then in both
+    with larger pilots. Raises ``ComputationError`` when none is reliable."""
+    attempts: list[HyperPosterior] = []
+    failure = None
+    target = _effective_target(marginal)
+    for pilots in (1, 4):
+        for chart in space.charts:
+            try:
+                attempts.append(_sample_in_chart(space.in_chart(chart), marginal, target, pilots))
+            except ComputationError as error:
+                failure = error
+                continue
+            evidence = attempts[-1].engine.evidence
+            if evidence["Pareto-k"] <= _GOOD_PARETO_K and evidence["effective draws"] >= target:
                 return attempts[-1]
+    if not attempts and failure is not None:
+        raise failure
     best = min(attempts, key=lambda attempt: attempt.engine.evidence["Pareto-k"])
     _check_reliable(best)
+    _warn_if_short(best, target)
     return best
+
+
+def _sample_in_chart(space: HyperSpace, marginal: GaussianMarginal, target: float, pilots: int) -> HyperPosterior:
+    log_density = _log_posterior(space, marginal)
+    mode = find_mode(log_density, space.starts())
+    sample = integrate_by_importance(log_density, mode, target, pilots=pilots)
+    return _from_importance(space, sample, mode.n_evaluations)
 
 
 def draw_hyperparameters(posterior: HyperPosterior, n_draws: int, rng: np.random.Generator) -> HyperPoints:
@@ -195,6 +211,20 @@ def _check_reliable(posterior: HyperPosterior) -> None:
             f"importance sampling over the {posterior.space.dimension} hyperparameters is not reliable (Pareto-k "
             f"{evidence['Pareto-k']:.2f}, effective draws {evidence['effective draws']:.0f} of {evidence['nodes']:.0f} "
             "nodes): give more informative priors for the scales, or a simpler group term ((x || g) instead of (x | g))"
+        )
+
+
+def _warn_if_short(posterior: HyperPosterior, target: float) -> None:
+    """Warn where the integration is reliable but not as accurate as it is meant to be."""
+    evidence = posterior.engine.evidence
+    difference = evidence["half-lattice difference (sd)"]
+    if evidence["effective draws"] < target or difference > _MAX_HALF_DIFFERENCE:
+        warnings.warn(
+            f"the hyperparameters were integrated with {evidence['effective draws']:.0f} effective draws ({target:.0f} "
+            f"are meant), Pareto-k {evidence['Pareto-k']:.2f}: means may be off by about {max(difference, 0.01):.2f} "
+            "posterior sds, no more; more informative priors for the scales would sharpen them",
+            AccuracyWarning,
+            stacklevel=6,
         )
 
 

@@ -3,7 +3,7 @@
 In the *natural* chart coordinates are log sds and Fisher z of the correlations. Where an intercept's value at the
 formula's zero lies far outside the data, its sd, a slope's and their correlation are tied along a ridge there; the
 *centred* chart describes the covariance of the effects of centred columns, which are nearly independent, at the price
-of a thin ridge where the intercept's own sd vanishes. Priors are stated, and evaluated, on the formula's own scale.
+of a thin ridge where the intercept's own sd vanishes. Priors are evaluated where they are stated, in both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CovarianceBlock:
     (0,1), (0,2), ..., (1,2), ..., the priors of their sds and of the correlation matrix.
 
     ``centre`` (effect,) are the columns' means if the effect at ``intercept`` is an intercept, zero elsewhere;
-    ``intercept`` None makes the chart natural.
+    ``in_centred_chart`` says which chart the coordinates are in.
     """
 
     positions: tuple[int, ...]
@@ -31,15 +31,16 @@ class CovarianceBlock:
     correlation_prior: LKJ
     intercept: int | None
     centre: tuple[float, ...]
+    in_centred_chart: bool = True
 
     @property
     def is_centred(self) -> bool:
         """Whether the coordinates differ from the natural ones."""
-        return self.intercept is not None and any(self.centre)
+        return self.in_centred_chart and self.intercept is not None and any(self.centre)
 
     def in_natural_chart(self) -> CovarianceBlock:
         """Return the same block in natural coordinates."""
-        return replace(self, intercept=None)
+        return replace(self, in_centred_chart=False)
 
     @property
     def order(self) -> int:
@@ -59,18 +60,20 @@ class CovarianceBlock:
         """
         order = self.order
         partial = np.tanh(fisher_z)
-        centred = np.exp(log_sds)[:, None] * correlation_root(partial, order)
-        root = self._decentre(centred)
-        sds = np.sqrt(np.sum(root * root, axis=1))
+        charted = np.exp(log_sds)[:, None] * correlation_root(partial, order)
+        root = self._shift_intercept(charted, -1.0) if self.in_centred_chart else charted
+        # the prior is on the formula's scale, or at the columns' means, whatever the chart
+        stated = self._shift_intercept(root, 1.0) if self.correlation_prior.at == "means" else root
+        sds = np.sqrt(np.sum(stated * stated, axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_natural = np.log(sds)
+            log_stated = np.log(sds)
             one_minus = np.log1p(-partial * partial)
-            log_determinant = 2.0 * (log_sds - log_natural).sum(axis=0) + one_minus.sum(axis=0)
+            log_determinant = 2.0 * (log_sds - log_stated).sum(axis=0) + one_minus.sum(axis=0)
             log_prior = (self.correlation_prior.eta - 1.0) * log_determinant
             log_prior += self.correlation_prior.log_density_partial(np.zeros((len(self.names), 1)))
             for prior, sd in zip(self.sd_priors, sds, strict=True):
                 log_prior += prior.log_density(sd)
-            log_prior += order * (log_sds - log_natural).sum(axis=0) + log_sds.sum(axis=0)
+            log_prior += order * (log_sds - log_stated).sum(axis=0) + log_sds.sum(axis=0)
             pair = 0
             for first in range(order - 1):
                 for _ in range(first + 1, order):
@@ -81,26 +84,24 @@ class CovarianceBlock:
 
     def unconstrain(self, root: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return log sds and Fisher z of one covariance root (effect, effect); infinite at sd 0 or correlation 1."""
-        centred = root.copy()
-        if self.intercept is not None:
-            centred[self.intercept] += np.array(self.centre) @ root
+        charted = self._shift_intercept(root, 1.0) if self.in_centred_chart else root
         # the triangular root of the same matrix; its diagonal's signs are free
-        lower = np.linalg.qr(centred.T)[1].T
+        lower = np.linalg.qr(charted.T)[1].T
         lower = lower * np.where(np.diag(lower) < 0.0, -1.0, 1.0)
         with np.errstate(divide="ignore"):
             sds = np.sqrt(np.sum(lower * lower, axis=1))
             unit = lower / np.maximum(sds[:, None], 1e-300)
             return np.log(sds), np.arctanh(partial_correlations(unit))
 
-    def _decentre(self, centred: FloatArray) -> FloatArray:
-        """Return the root for the formula's own columns."""
-        if self.intercept is None:
-            return centred
-        root = centred.copy()
+    def _shift_intercept(self, root: FloatArray, sign: float) -> FloatArray:
+        """Return the root with the intercept's effect moved from the columns' zero to their means, or back (-1)."""
+        if self.intercept is None or not any(self.centre):
+            return root
+        moved = root.copy()
         for k, mean in enumerate(self.centre):
             if mean != 0.0:
-                root[self.intercept] -= mean * centred[k]
-        return root
+                moved[self.intercept] += sign * mean * root[k]
+        return moved
 
 
 def correlation_root(partial: FloatArray, order: int) -> FloatArray:

@@ -1,9 +1,13 @@
 """Default priors: weakly informative on the data's own scale; docs/priors.md gives each its reason.
 
-With s the sd of the response and x a column with mean m and sd d, a slope gets Normal(0, 2.5 s/d), and the
-intercept, which is the value where every column is 0, Normal(mean, .) wide enough for both 2.5 s at the columns' means
-and the slopes' priors carried back from there. Population sds and sigma get HalfStudentT(3, scale) with the
-largest scale that the response could show: s, s/d, or their combination where columns are far from 0.
+With s the sd of the response and x a column with mean m and sd d, a slope gets Normal(0, 2.5 s/d), and the intercept,
+which is the value where every column is 0, Normal(mean, .) wide enough for both 2.5 s at the columns' means and the
+slopes' priors carried back from there. Population sds and sigma get HalfStudentT(3, scale) with the largest scale that
+the response could show: s, s/d, or their combination for an intercept at a far-off zero. Correlations get LKJ(1).
+
+Beside an intercept, correlations and the intercept's sd have their defaults at the columns' means, not at the formula's
+zero: a correlation of -0.99999 between intercept and slope is nothing strange at the year 0, and must not be held
+against slopes.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from partialpool.models.scales import DataScales
 
 _COEFFICIENT_WIDTH = 2.5
 _SCALE_DEGREES = 3.0
-DEFAULT_CORRELATION_PRIOR = LKJ(2.0)
+_CORRELATION_SHAPE = 1.0
 
 
 def default_coefficient_prior(name: str, beside: tuple[str, ...], scales: DataScales) -> Normal:
@@ -30,6 +34,11 @@ def default_coefficient_prior(name: str, beside: tuple[str, ...], scales: DataSc
 def default_effect_sd_prior(name: str, beside: tuple[str, ...], scales: DataScales) -> HalfStudentT:
     """Return the default prior of the population sd of one effect; ``beside`` names all effects of its factor."""
     return HalfStudentT(_SCALE_DEGREES, effect_scale(name, beside, scales))
+
+
+def default_correlation_prior(at_means: bool) -> LKJ:
+    """Return the default prior of a correlation matrix, at the columns' means or at the formula's zero."""
+    return LKJ(_CORRELATION_SHAPE, at="means") if at_means else LKJ(_CORRELATION_SHAPE)
 
 
 def default_residual_sd_prior(scales: DataScales) -> HalfStudentT:

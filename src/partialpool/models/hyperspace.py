@@ -111,6 +111,14 @@ class HyperSpace:
         """Which coordinates the covariance blocks are in."""
         return "centred" if any(block.is_centred for block in self.blocks) else "natural"
 
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """The charts worth trying, the one that the priors are stated in first."""
+        if self.chart == "natural":
+            return ("natural",)
+        at_means = all(block.correlation_prior.at == "means" for block in self.blocks if block.is_centred)
+        return ("centred", "natural") if at_means else ("natural", "centred")
+
     def in_chart(self, chart: Chart) -> HyperSpace:
         """Return the same space in natural coordinates; in centred ones it is as the model laid it out."""
         if chart == "centred":

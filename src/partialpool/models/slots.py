@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from partialpool.errors import PriorError
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.models.defaults import (
-    DEFAULT_CORRELATION_PRIOR,
     default_coefficient_prior,
+    default_correlation_prior,
     default_effect_sd_prior,
     default_residual_sd_prior,
 )
-from partialpool.models.priors import ParameterSlot, Prior, ScalarPrior
+from partialpool.models.priors import LKJ, ParameterSlot, Prior, ScalarPrior, resolve_priors
 from partialpool.models.scales import DataScales
 
 Pooling = Literal["partial", "complete", "none"]
@@ -29,8 +29,13 @@ def correlation_name(group: GroupDesign, i: int, j: int) -> str:
     return f"cor({group.name}, {group.names[i]}, {group.names[j]})"
 
 
-def list_parameter_slots(design: Design, group: GroupDesign | None, scales: DataScales) -> list[ParameterSlot]:
-    """List every parameter that can carry a prior: coefficients, effect sds, correlations, sigma."""
+def list_parameter_slots(
+    design: Design, group: GroupDesign | None, scales: DataScales, at_means: Collection[tuple[int, ...]] = ()
+) -> list[ParameterSlot]:
+    """List every parameter that can carry a prior: coefficients, effect sds, correlations, sigma.
+
+    ``at_means`` are the correlated blocks whose defaults hold at the columns' means.
+    """
     names = design.population.names
     slots = [
         ParameterSlot(name, "coefficient", "coefficients", default_coefficient_prior(name, names, scales))
@@ -42,17 +47,45 @@ def list_parameter_slots(design: Design, group: GroupDesign | None, scales: Data
                 default = default_coefficient_prior(name, group.names, scales)
                 slots.append(ParameterSlot(name, "coefficient", "coefficients", default))
         for k, name in enumerate(group.names):
-            sd_default = default_effect_sd_prior(name, group.names, scales)
+            beside = (name,) if any(k in block for block in at_means) and name == "Intercept" else group.names
+            sd_default = default_effect_sd_prior(name, beside, scales)
             slots.append(ParameterSlot(effect_sd_name(group, k), "scale", "sd", sd_default))
         for block in group.blocks:
             if len(block) > 1:
-                slots.append(describe_correlation_slot(group, block))
+                slots.append(describe_correlation_slot(group, block, block in at_means))
     if not design.measurements.known_scale:
         slots.append(ParameterSlot("sigma", "scale", "sigma", default_residual_sd_prior(scales)))
     return slots
 
 
-def describe_correlation_slot(group: GroupDesign, block: tuple[int, ...]) -> ParameterSlot:
+def resolve_block_priors(
+    given: Mapping[str, Prior | str] | None, design: Design, group: GroupDesign | None, scales: DataScales
+) -> tuple[list[ParameterSlot], dict[str, Prior]]:
+    """Resolve every prior.
+
+    A block's defaults hold at the columns' means unless its intercept's sd was given a prior, or its correlations one
+    at the formula's zero.
+    """
+    blocks = [block for block in (group.blocks if group else ()) if len(block) > 1]
+    at_means = [block for block in blocks if group is not None and "Intercept" in [group.names[k] for k in block]]
+    slots = list_parameter_slots(design, group, scales, at_means)
+    resolved = resolve_priors(given, slots)
+    default = {slot.name for slot in slots if resolved[slot.name] is slot.default}
+    kept = []
+    for block in at_means:
+        if group is None:
+            continue
+        sds = {effect_sd_name(group, k) for k in block if group.names[k] == "Intercept"}
+        correlation = resolved[describe_correlation_slot(group, block).name]
+        if sds <= default and isinstance(correlation, LKJ) and correlation.at == "means":
+            kept.append(block)
+    if kept == at_means:
+        return slots, resolved
+    slots = list_parameter_slots(design, group, scales, kept)
+    return slots, resolve_priors(given, slots)
+
+
+def describe_correlation_slot(group: GroupDesign, block: tuple[int, ...], at_means: bool = False) -> ParameterSlot:
     """One prior for the whole matrix of a block; a 2 x 2 block answers to its correlation in either order."""
     several = sum(len(other) > 1 for other in group.blocks) > 1
     inner = ", ".join(group.names[k] for k in block)
@@ -62,7 +95,7 @@ def describe_correlation_slot(group: GroupDesign, block: tuple[int, ...]) -> Par
         aliases.append(f"cor({group.name}, {group.names[block[1]]}, {group.names[block[0]]})")
         if not several:
             aliases.append(f"cor({group.name})")
-    return ParameterSlot(name, "correlation", "cor", DEFAULT_CORRELATION_PRIOR, tuple(aliases))
+    return ParameterSlot(name, "correlation", "cor", default_correlation_prior(at_means), tuple(aliases))
 
 
 def is_in_use(slot: ParameterSlot, design: Design, pooling: Pooling) -> bool:

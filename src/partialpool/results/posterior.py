@@ -12,7 +12,7 @@ import numpy as np
 
 from partialpool.errors import DataError, PriorError
 from partialpool.inference.engine import Engine
-from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.inputs.observations import Observations
 from partialpool.models.model import Model
@@ -113,7 +113,9 @@ class Posterior:
         A row of a known group gets 'group mean' (the group's expected value), 'new observation' (one from that group)
         and 'new group, new observation'; a row of an unseen group gets 'new group mean' and 'new group, new
         observation'. Observations need the noise: with known standard errors, give ``standard_error`` (a column
-        of ``new_data`` or one value a row); without it only the means are returned.
+        of ``new_data`` or one value a row); without it only the means are returned. In a fit with ``weights`` a new
+        observation has weight 1, variance sigma^2. Without pooling there are no lines for new groups, and a row of an
+        unseen group raises ``DataError``.
         """
         from partialpool.results.prediction import predict_rows
 
@@ -126,7 +128,8 @@ class Posterior:
     ) -> dict[str, FloatArray]:
         """Return ``n`` independent joint posterior draws of every parameter, by name, each array (draw,).
 
-        ``parameters`` selects some by name; the same seed gives the same draws.
+        ``parameters`` selects some by name; the same seed gives the same draws. After importance sampling,
+        hyperparameter values are drawn from the weighted nodes: more draws than ``engine.effective_draws`` repeat some.
         """
         from partialpool.results.draws import name_draws
 
@@ -155,6 +158,11 @@ class Posterior:
         from partialpool.results.printing import describe_posterior
 
         return describe_posterior(self)
+
+    @cached_property
+    def conditional(self) -> CoefficientConditional:
+        """The coefficients given each node, computed once: every table needs them."""
+        return self.marginal.coefficients_given(self.hyper.points)
 
     @cached_property
     def theta_columns(self) -> FloatArray:

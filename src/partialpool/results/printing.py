@@ -67,7 +67,23 @@ def _priors(posterior: Posterior) -> list[str]:
     if posterior.plug_in:
         return ["priors: none (empirical Bayes)"]
     width = max((len(name) for name in posterior.priors), default=0)
-    return ["priors:", *(f"  {name.ljust(width)}  {prior}" for name, prior in posterior.priors.items())]
+    moved = _stated_at_means(posterior.model)
+    return [
+        "priors:",
+        *(
+            f"  {name.ljust(width)}  {prior}{' at the means of the columns' if name in moved else ''}"
+            for name, prior in posterior.priors.items()
+        ),
+    ]
+
+
+def _stated_at_means(model: Model) -> set[str]:
+    """Name the intercepts' sds whose prior goes with correlations stated at the columns' means."""
+    return {
+        model.space.effect_sds[block.positions[block.intercept]].name
+        for block in model.space.blocks
+        if block.intercept is not None and block.correlation_prior.at == "means"
+    }
 
 
 def _certificate(posterior: Posterior) -> list[str]:

@@ -33,7 +33,7 @@ class Prior(ABC):
         """Whether the density integrates to 1."""
 
     def __str__(self) -> str:
-        rounded = {name: _shorten(value) for name, value in self._arguments().items()}
+        rounded = {name: shorten(value) for name, value in self._arguments().items()}
         try:  # rounding may leave the legal range: Uniform(1.00001, 1.00002), PCPrior(1, 0.99999)
             type(self)(**{name: _read_back(text) for name, text in rounded.items()})
         except PriorError:
@@ -144,7 +144,7 @@ def argument_error(prior: Prior, argument: str, value: object, remedy: str) -> P
     return PriorError(f"{type(prior).__name__}: {argument} is {shown}: {remedy}")
 
 
-def _shorten(value: object) -> str:
+def shorten(value: object) -> str:
     """Four digits, all digits of whole numbers: '5', '0.01', '2.667'."""
     if not isinstance(value, float):
         return repr(value)

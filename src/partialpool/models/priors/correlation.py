@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from partialpool.errors import PriorError
-from partialpool.models.priors.base import FloatArray, Kind, Prior
+from partialpool.models.priors.base import FloatArray, Kind, Prior, argument_error, shorten
 from partialpool.models.priors.log_terms import log_half_step
 
 
@@ -23,14 +23,24 @@ class LKJ(Prior):
     from 1, the partial correlation of i < j given 1..i-1 is Beta(b, b) on (-1, 1) with
     b = eta + (q - 1 - i)/2, all independent. They are listed row by row: (1,2), (1,3), ..., (1,q), (2,3),
     ..., (q-1,q).
+
+    ``at`` says which covariance it describes where an intercept varies with other columns: that of the effects at
+    'zero', the formula's own, or at the columns' 'means'; the prior of the intercept's sd goes with it. At means
+    the prior does not depend on where a column has its zero: a year counted from 0 or from 2000.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"correlation"})
 
     eta: float
+    at: Literal["zero", "means"] = field(default="zero", kw_only=True)
 
     def __post_init__(self) -> None:
         self._set_positive("eta")
+        if self.at not in ("zero", "means"):
+            raise argument_error(self, "at", self.at, "give 'zero' or 'means'")
+
+    def __str__(self) -> str:
+        return super().__str__() if self.at != "zero" else f"LKJ({shorten(self.eta)})"
 
     @property
     def proper(self) -> bool:

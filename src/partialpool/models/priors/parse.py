@@ -44,6 +44,10 @@ PRIORS: dict[str, type[Prior]] = {
 }
 
 
+# Arguments that are words, and what they may be.
+_WORDS = {"on": "'sd' or 'variance', in quotes", "at": "'zero' or 'means', in quotes"}
+
+
 def parse_prior(given: Prior | str) -> Prior:
     """Return the prior that ``given`` is or that its text says; nothing in the text is executed.
 
@@ -130,10 +134,10 @@ def _read_value(node: ast.expr, name: str, text: str) -> object:
         return math.inf
     elif isinstance(node, ast.Constant):
         value = node.value
-        wanted = str if name == "on" else int | float
+        wanted = str if name in _WORDS else int | float
         if (isinstance(value, wanted) and not isinstance(value, bool)) or (value is None and name == "upper"):
             return value
-    wanted_text = "'sd' or 'variance', in quotes" if name == "on" else "a number"
+    wanted_text = _WORDS.get(name, "a number")
     raise PriorError(f"{text}: {name} is {ast.unparse(node)}: give {wanted_text}")
 
 
