@@ -21,9 +21,11 @@ from partialpool.numerics.progress import track
 
 # Node-quantity products held at a time: 1 MB an array, which stays in a core's cache.
 _CHUNK = 2**17
-# Node-quantity products for which every node is kept, and the fewest nodes that a lattice and a grid are thinned to.
+# Node-quantity products for which every node is kept, and the fewest nodes that a lattice and a grid are thinned to:
+# fewer where groups are many, because those leave the hyperparameters little room.
 _ALL_NODES = 2**20
-_FEWEST_ON_LATTICE = 2560
+_FEWEST_ON_LATTICE = (512, 2560)
+_LATTICE_WORK = 2**24
 _FEWEST_ON_GRID = 64
 # Nodes that carry the shape of a quantile. With 256 nodes, three hyperparameters and five groups a 97.5 % quantile was
 # 0.14 sds off (with 2048: 0.015); where there are many groups, shapes are nearly normal and fewer nodes do.
@@ -68,7 +70,9 @@ def summarise_mixture(
     running within kinds.
     """
     n_quantities = n_kinds * n_items
-    fewest = _FEWEST_ON_LATTICE if posterior.grid is None else _FEWEST_ON_GRID
+    fewest = _FEWEST_ON_GRID
+    if posterior.grid is None:
+        fewest = int(np.clip(_LATTICE_WORK // max(n_quantities, 1), *_FEWEST_ON_LATTICE))
     for_moments = choose_nodes(posterior, max(fewest, _ALL_NODES // max(n_quantities, 1)))
     shape_nodes = int(np.clip(_SHAPE_WORK // max(n_quantities, 1), *_SHAPE_NODES))
     for_shape = choose_nodes(posterior, min(shape_nodes, len(for_moments.nodes)))
