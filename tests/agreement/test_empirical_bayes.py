@@ -121,6 +121,7 @@ def test_likelihood_estimates(shape: tuple[str, str], form: str, estimator: str)
     else:
         beta = fit.summary()["mean"][list(fit.model.design.population.names)].to_numpy()
         reached = dense.log_likelihood(case.rows, root @ root.T, ours[-1], np.zeros(p), np.full(p, np.nan), beta)
+        assert fit.engine.evidence["log likelihood"] == pytest.approx(reached, abs=1e-8)
     assert reached > best - 1e-8
     assert np.allclose(ours, values, rtol=2e-4, atol=2e-4)
 

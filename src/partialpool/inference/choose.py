@@ -6,24 +6,29 @@
 | ``auto`` | one or two hyperparameters | adaptive grid |
 | ``auto`` | three or more | importance sampling on a lattice |
 | ``importance`` | one or more hyperparameters | importance sampling on a lattice |
-| ``grid`` | one or two hyperparameters | textbook grid: equal spacing on the natural scale, then draws in turn |
+| ``grid`` | one hyperparameter | textbook grid: equal spacing on the natural scale, then draws in turn |
 | ``empirical_bayes`` | groups | an estimate in place of the population's posterior |
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from partialpool.errors import IdentificationError
+import numpy as np
+
+from partialpool.errors import IdentificationError, NotYetError, PriorWarning
 from partialpool.inference.cross_products import CrossProducts, build_cross_products
 from partialpool.inference.empirical_bayes import estimate_hyperparameters
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior, integrate_hyperparameters
 from partialpool.inputs.design import Design
+from partialpool.inputs.observations import Measurements
 from partialpool.models.model import Model, build_model
-from partialpool.models.priors import Prior
+from partialpool.models.priors import Flat, Prior
 from partialpool.models.slots import Pooling
+from partialpool.numerics.lattice import MAX_DIMENSION
 
 
 class Outcome(NamedTuple):
@@ -45,7 +50,17 @@ def run_engine(
     """Build the model, reduce the rows, and integrate the hyperparameters by the engine that the table names."""
     plug_in = method == "empirical_bayes"
     model = build_model(design, priors, pooling, estimated=plug_in)
+    if plug_in and priors:
+        warnings.warn(
+            f"priors: method='empirical_bayes' estimates the population and uses no priors: those given "
+            f"({', '.join(priors)}) are ignored, and the answer does not depend on them",
+            PriorWarning,
+            stacklevel=3,
+        )
+    if not plug_in:
+        check_dimension(model)
     cross = build_cross_products(design.measurements, design.population, model.group)
+    check_own_designs(model, cross)
     check_residual(model, cross)
     marginal = GaussianMarginal(cross, model.coefficient_prior)
     if plug_in:
@@ -55,13 +70,79 @@ def run_engine(
     return Outcome(model, marginal, hyper)
 
 
+# Columns of unit length are dependent where some combination of them is shorter than this.
+_DEPENDENT = 1e-9
+
+
+def check_own_designs(model: Model, cross: CrossProducts) -> None:
+    """Raise ``IdentificationError`` where, without pooling, a group's rows do not determine what has flat priors."""
+    group = model.group
+    if model.pooling != "none" or group is None:
+        return
+    flat = [k for k, name in enumerate(group.names) if isinstance(model.priors[name], Flat)]
+    if not flat:
+        return
+    designs = np.moveaxis(cross.class_root, -1, 0)
+    if "Intercept" in group.names and group.names.index("Intercept") not in flat:
+        designs = designs @ cross.scaling.effects  # undo the centring, which an intercept of known spread cannot absorb
+    designs = designs[:, :, flat]
+    lengths = np.linalg.norm(designs, axis=1, keepdims=True)
+    _, sizes, combinations = np.linalg.svd(designs / np.where(lengths > 0.0, lengths, 1.0), full_matrices=False)
+    lost = sizes < _DEPENDENT
+    groups = np.flatnonzero(np.any(lost, axis=1)[cross.class_of])
+    if not len(groups):
+        return
+    mixed = np.abs(combinations[lost]).max(axis=0) > 1e-6
+    names = [group.names[k] for k, taken in zip(flat, mixed, strict=True) if taken]
+    shown = ", ".join(repr(group.labels[j]) for j in groups[:5])
+    raise IdentificationError(
+        f"pooling='none': {len(groups)} of {group.n_levels} groups of {group.name} (such as {shown}) have rows that "
+        f"cannot tell {', '.join(names)} apart, whose priors are flat: give some of them Normal priors, drop columns, "
+        "or pool partially"
+    )
+
+
+def check_dimension(model: Model) -> None:
+    """Raise ``NotYetError`` where the hyperparameters are more than the lattice has dimensions."""
+    dimension = model.space.dimension
+    if dimension <= MAX_DIMENSION:
+        return
+    within = f" for the {model.space.n_effects} effects of {model.group.name}" if model.group else ""
+    remedy = "priors for the coefficients that are Normal or Flat"
+    if model.space.blocks:
+        remedy = "no correlations ((f || g) instead of (f | g)), or a factor of fewer levels"
+    elif model.group:
+        remedy = "fewer effects that vary by group, such as a factor of fewer levels"
+    raise NotYetError(
+        f"the model has {dimension} hyperparameters{within}: up to {MAX_DIMENSION} are computed; use {remedy}"
+    )
+
+
 def check_residual(model: Model, cross: CrossProducts) -> None:
     """Raise ``IdentificationError`` where the columns fit every row exactly, so that sigma = 0 has infinite density."""
-    if model.space.residual_sd is None or model.group is None:
+    if model.space.residual_sd is None:
         return
-    total = cross.residual[-1, -1] + float((cross.projection[:, -1] ** 2).sum())
-    if cross.residual[-1, -1] <= 1e-20 * total:
+    left = cross.residual[-1, -1]
+    # what the groups leave of the residual of least squares, and what that rounds to in the response's own units
+    between = float((cross.projection[:, -1] ** 2).sum())
+    if left > 1e-20 * (left + between) and left > 1e-28 * _total_squares(model.design.measurements):
+        return
+    if model.group is None:
         raise IdentificationError(
-            f"the response is the same in every row of each group of {model.group.name} (or fitted exactly there): "
-            "sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
+            "the population columns fit the response exactly in every row: sigma would be 0; check that none of them "
+            "is computed from the response, or give standard_error= if the noise is known"
         )
+    raise IdentificationError(
+        f"the response is the same in every row of each group of {model.group.name} (or fitted exactly there): "
+        "sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
+    )
+
+
+def _total_squares(measurements: Measurements) -> float:
+    """Return the weighted sum of squares of the response and its offset, about zero."""
+    squares = measurements.response**2
+    if measurements.offset is not None:
+        squares = squares + measurements.offset**2
+    for weights in (measurements.precision, measurements.counts):
+        squares = squares if weights is None else squares * weights
+    return float(squares.sum())

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from scipy.optimize import Bounds
 
 _REASON = "population parameters estimated by {estimator}, their uncertainty ignored: intervals are too narrow"
+_AT_ZERO = "; a variance is estimated at 0: an estimate, not a finding"
 
 
 def estimate_hyperparameters(model: Model, marginal: GaussianMarginal, estimator: str) -> HyperPosterior:
@@ -44,11 +45,20 @@ def estimate_hyperparameters(model: Model, marginal: GaussianMarginal, estimator
     else:
         root, residual_sd = _by_likelihood(model, marginal.cross, restricted=estimator == "reml")
     coordinates = _coordinates(model.space, root, residual_sd)
-    likelihood = float(marginal.log_likelihood(_single_point(root, residual_sd))[0])
+    point = _single_point(root, residual_sd)
+    likelihood = float(marginal.log_likelihood(point)[0])
+    evidence = {}
+    if estimator == "reml":
+        evidence["restricted log likelihood"] = likelihood
+    elif estimator == "ml":
+        evidence["log likelihood"] = likelihood - _log_integral_over_peak(marginal, point)
+    reason = _REASON.format(estimator=estimator)
+    if not np.all(np.any(root, axis=1)):
+        reason += _AT_ZERO
     engine = Engine(
         "empirical Bayes",
-        _REASON.format(estimator=estimator),
-        {"restricted log likelihood": likelihood},
+        reason,
+        evidence,
         "plug-in",
         float("inf"),
     )
@@ -143,6 +153,14 @@ def _deviance(marginal: GaussianMarginal, root: FloatArray, known: bool, restric
         return float(log_determinants[0]) + log_precision + residual, 1.0
     value = float(log_determinants[0]) + log_precision + degrees * np.log(residual)
     return value, float(np.sqrt(residual / degrees))
+
+
+def _log_integral_over_peak(marginal: GaussianMarginal, point: HyperPoints) -> float:
+    """Return by how much integrating the coefficients under flat priors exceeds maximising over them, in logs."""
+    conditional = marginal.coefficients_given(point)
+    log_volume = np.linalg.slogdet(conditional.back)[1]
+    log_determinant = np.linalg.slogdet(conditional.covariance[..., 0])[1]
+    return float(0.5 * len(conditional.mean) * np.log(2.0 * np.pi) + log_volume + 0.5 * log_determinant)
 
 
 def _single_point(root: FloatArray, residual_sd: float) -> HyperPoints:

@@ -27,4 +27,4 @@ class Engine:
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
-        return f"{self.route} ({self.reason}); {numbers}; status: {self.status}"
+        return "; ".join([f"{self.route} ({self.reason})", *([numbers] if numbers else []), f"status: {self.status}"])

@@ -39,7 +39,19 @@ def fix_effect_sds(group: GroupDesign, priors: Mapping[str, Prior], scales: Data
 
 
 def fix_coefficients(design: Design, group: GroupDesign, priors: Mapping[str, Prior]) -> tuple[float, ...]:
-    """The mean of each group's own coefficient without pooling, in the order of the population's columns."""
+    """The mean of each group's own coefficient without pooling, in the order of the population's columns.
+
+    Raises ``PriorError`` where a coefficient outside the population part has a mean other than 0.
+    """
+    for name in group.names:
+        prior = normal_or_flat(priors, name)
+        if name not in design.population.names and isinstance(prior, Normal) and prior.mu != 0.0:
+            term = "1" if name == "Intercept" else name
+            raise PriorError(
+                f"prior for {name}: without pooling its mean of {prior.mu:g} is each group's, but {name} varies over "
+                f"{group.name} and is not in the population part: write {term} there too (the model stays the same), "
+                "or give it a prior with mean 0"
+            )
     return tuple(
         prior.mu if isinstance(prior := normal_or_flat(priors, name), Normal) else 0.0
         for name in design.population.names

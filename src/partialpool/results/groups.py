@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from partialpool.inference.cross_products import build_cross_products
-from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
 from partialpool.inference.group_posterior import pooling_weights_given_nodes, raw_estimates
 from partialpool.inference.hyper_posterior import integrate_hyperparameters
 from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
@@ -74,20 +74,44 @@ def compare_pooling(posterior: Posterior, factor: str | None) -> Table:
 
 
 def estimate_raw(posterior: Posterior) -> RawEstimates:
-    """Estimate each group alone by least squares; columns that do not vary by group keep their posterior means."""
+    """Estimate each group alone by least squares; columns that do not vary by group keep their posterior means.
+
+    The sd holds both the group's own noise and the posterior uncertainty of those columns' coefficients.
+    """
     group, hyper, cross = _group(posterior), posterior.hyper, posterior.marginal.cross
-    conditional = posterior.marginal.coefficients_given(hyper.points)
+    conditional = posterior.conditional
     mean = conditional.mean @ hyper.weights
     shift = conditional.shift @ hyper.weights
     shifted = conditional.basis @ mean - shift
     coefficients = np.linalg.solve(cross.scaling.population, shifted + cross.scaling.reference)
     residual_sd = float(hyper.weights @ hyper.points.residual_sd)
+    common, covariance = _common_coefficients(posterior, conditional)
     means, sds = [], []
     for k in range(len(group.names)):
-        own, sd = raw_estimates(cross, shifted, float(coefficients @ posterior.theta_columns[:, k]), k)
+        own, sd, slopes = raw_estimates(cross, shifted, float(coefficients @ posterior.theta_columns[:, k]), k, common)
+        sd = sd * residual_sd
+        if common and not posterior.plug_in:
+            sd = np.sqrt(sd**2 + np.maximum(np.sum(slopes * (covariance @ slopes), axis=0), 0.0))
         means.append(own)
-        sds.append(sd * residual_sd)
+        sds.append(sd)
     return RawEstimates(np.array(means), np.array(sds))
+
+
+def _common_coefficients(posterior: Posterior, conditional: CoefficientConditional) -> tuple[list[int], FloatArray]:
+    """Return which coefficients of the formula do not vary by group, and their posterior covariance."""
+    hyper, prior, names = posterior.hyper, posterior.marginal.coefficient_prior, posterior.model.design.population.names
+    varying = _group(posterior).names
+    common = [i for i, name in enumerate(names) if name not in varying]
+    means = np.zeros((len(names), len(hyper.weights)))
+    within = np.zeros((len(names), len(names)))
+    integrated = list(prior.integrated)
+    means[integrated] = conditional.coefficient_mean
+    averaged = conditional.covariance @ hyper.weights
+    within[np.ix_(integrated, integrated)] = conditional.back @ averaged @ conditional.back.T
+    means[list(prior.sampled)] = hyper.points.coefficients
+    spread = means - (means @ hyper.weights)[:, None]
+    covariance = within + (spread * hyper.weights) @ spread.T
+    return common, covariance[np.ix_(common, common)]
 
 
 def average_weights(posterior: Posterior) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partialpool.errors import DataError
 from partialpool.inference.group_posterior import ConditionalMoments, predictor_given_nodes
 from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
 from partialpool.inputs.new_rows import NewRows, read_new_rows
@@ -36,11 +37,18 @@ def predict_rows(
     if posterior.model.group is None:
         return predict_coded_rows(posterior, rows, every, quantiles)
     unseen = np.flatnonzero(codes < 0)
+    pooled = posterior.model.pooling != "none"
+    if not pooled and len(unseen):
+        raise DataError(
+            f"row {unseen[0] + 1} is of the unseen group '{rows.groups[0].labels[unseen[0]]}': without pooling nothing "
+            "is known of a new group; fit with pooling='partial'"
+        )
     parts.append((GROUP_MEAN, known, _summarise(posterior, rows, known, None, False, probabilities)))
     if noise is not None:
         parts.append((NEW_OBSERVATION, known, _summarise(posterior, rows, known, noise, False, probabilities)))
-    parts.append((NEW_GROUP_MEAN, unseen, _summarise(posterior, rows, unseen, None, True, probabilities)))
-    if noise is not None:
+    if pooled:
+        parts.append((NEW_GROUP_MEAN, unseen, _summarise(posterior, rows, unseen, None, True, probabilities)))
+    if pooled and noise is not None:
         new = _summarise(posterior, rows, every, noise, True, probabilities)
         parts.append((NEW_GROUP_OBSERVATION, every, new))
     return _arrange(posterior, rows, codes, parts, quantiles)
@@ -86,7 +94,7 @@ def _summarise(
 
     def prepare(nodes: IntArray) -> ItemMoments:
         points = posterior.hyper.points.select(nodes)
-        conditional = posterior.marginal.coefficients_given(points)
+        conditional = posterior.conditional.select(nodes)
 
         def moments(part: slice) -> ConditionalMoments:
             index = which[part]
