@@ -58,7 +58,7 @@ def integrate_on_grid(
 
     ``growth`` (dimension,) is how fast the functions of interest grow along each axis (exp(growth * x)): edges
     are negligible only when the density times that growth is. Raises ``ComputationError`` when 200,000
-    nodes do not suffice.
+    nodes do not suffice, when memory does not, or when the density is infinite somewhere.
     """
     spacing = _FIRST_SPACING / np.sqrt(np.diag(mode.precision))
     bounds = np.array([[-10, 10]] * len(spacing))
@@ -73,8 +73,8 @@ def integrate_on_grid(
         wider = _axes(mode.location, spacing, bounds)
         values, new = _evaluate_new(log_density, wider, axes, values)
         axes, n_evaluations = wider, n_evaluations + new
-    while (changes := _change_on_doubling(axes, values, bounds)).max() >= tolerance:
-        halved = np.where(changes >= tolerance, 2, 1)
+    while (moving := ~((changes := _change_on_doubling(axes, values, bounds)) < tolerance)).any():
+        halved = np.where(moving, 2, 1)
         spacing, bounds = spacing / halved, bounds * halved[:, None]
         finer = _axes(mode.location, spacing, bounds)
         values, new = _evaluate_new(log_density, finer, axes, values)
@@ -100,8 +100,28 @@ def _crossings(axes: tuple[FloatArray, ...]) -> FloatArray:
 
 
 def _evaluate(log_density: BatchLogDensity, axes: tuple[FloatArray, ...]) -> FloatArray:
-    values = log_density(_crossings(axes))
-    return np.where(np.isnan(values), -np.inf, values).reshape([len(axis) for axis in axes])
+    return _call(log_density, _crossings(axes)).reshape([len(axis) for axis in axes])
+
+
+def _call(log_density: BatchLogDensity, points: FloatArray) -> FloatArray:
+    """Return the log density (node,) with NaN as density zero; an infinite density cannot be integrated."""
+    try:
+        values = log_density(points)
+    except MemoryError as error:
+        raise ComputationError(
+            f"the {len(points)} nodes of the hyperparameters' grid need more memory than there is: "
+            "give more informative priors, so that fewer suffice"
+        ) from error
+    if np.isposinf(values).any():
+        raise _unusable_density()
+    return np.where(np.isnan(values), -np.inf, values)
+
+
+def _unusable_density() -> ComputationError:
+    return ComputationError(
+        "the posterior density of the hyperparameters is infinite or not a number far from its peak, where a prior "
+        "piles up mass beyond what floating point can hold: give a prior that is less steep near 0"
+    )
 
 
 def _evaluate_new(
@@ -119,8 +139,7 @@ def _evaluate_new(
         kept.append(slice(first, first + stride * (len(old) - 1) + 1, stride))
     values[tuple(kept)] = old_values
     missing = np.isnan(values).ravel()
-    new = log_density(_crossings(axes)[missing])
-    values.ravel()[missing] = np.where(np.isnan(new), -np.inf, new)
+    values.ravel()[missing] = _call(log_density, _crossings(axes)[missing])
     return values, int(missing.sum())
 
 
@@ -130,7 +149,8 @@ def _edge_profile(axes: tuple[FloatArray, ...], values: FloatArray, growth: Floa
     profile = values.max(axis=others) if others else values
     peak = axes[axis][int(np.argmax(profile))]
     grown = profile + growth[axis] * np.maximum(axes[axis] - peak, 0.0)
-    return np.asarray(grown - profile.max())
+    with np.errstate(invalid="ignore"):  # no finite peak: every comparison fails
+        return np.asarray(grown - profile.max())
 
 
 def _short_sides(axes: tuple[FloatArray, ...], values: FloatArray, growth: FloatArray) -> list[tuple[int, int]]:
@@ -148,6 +168,8 @@ def _trim(
     """Drop the outer slices that carry nothing."""
     for axis in range(len(axes)):
         keep = np.flatnonzero(_edge_profile(axes, values, growth, axis) > -1.5 * _EDGE_DROP)
+        if len(keep) == 0:
+            raise _unusable_density()
         window = slice(int(keep[0]), int(keep[-1]) + 1)
         axes = tuple(points[window] if k == axis else points for k, points in enumerate(axes))
         values = values[tuple(window if k == axis else slice(None) for k in range(values.ndim))]
@@ -197,26 +219,30 @@ def refine(grid: Grid) -> tuple[tuple[FloatArray, ...], FloatArray]:
     factor = 32 if dimension == 1 else int(np.clip(np.sqrt(_REFINED_CELLS / grid.log_density.size), 4, 16))
     axes, values = [], np.maximum(grid.log_density, grid.log_density.max() - 60.0)
     for k, axis in enumerate(grid.axes):
-        operator = _lagrange_operator(len(axis), factor)
-        values = operator @ values if k == 0 else values @ operator.T
-        axes.append(np.linspace(axis[0], axis[-1], len(operator)))
+        values = _interpolate(values, k, factor)
+        axes.append(np.linspace(axis[0], axis[-1], values.shape[k]))
     probabilities = np.exp(values - values.max())
     return tuple(axes), probabilities / probabilities.sum()
 
 
-def _lagrange_operator(n: int, factor: int) -> FloatArray:
-    """Return the matrix (fine point, node) of eight-point Lagrange interpolation on equal spacing."""
+def _interpolate(values: FloatArray, axis: int, factor: int) -> FloatArray:
+    """Interpolate along an axis of equal spacing, ``factor`` times as fine, by eight-point Lagrange interpolation.
+
+    Memory is that of the result, a few times over.
+    """
+    n = values.shape[axis]
     fine = np.arange((n - 1) * factor + 1) / factor
     width = min(8, n)
     start = np.clip(np.floor(fine).astype(int) - width // 2 + 1, 0, n - width)
-    operator = np.zeros((len(fine), n))
+    along = [-1 if k == axis else 1 for k in range(values.ndim)]
+    total = np.zeros([len(fine) if k == axis else size for k, size in enumerate(values.shape)])
     for i in range(width):
         weight = np.ones(len(fine))
         for j in range(width):
             if j != i:
                 weight *= (fine - start - j) / (i - j)
-        operator[np.arange(len(fine)), start + i] += weight
-    return operator
+        total += weight.reshape(along) * np.take(values, start + i, axis=axis)
+    return total
 
 
 def draw_from_grid(grid: Grid, n_draws: int, rng: np.random.Generator) -> FloatArray:

@@ -13,6 +13,8 @@ from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 _STEP_LENGTHS = np.array([1.0, 0.5, 2.0, 0.2, 0.05, 0.01])
 # Curvature below this (a standard deviation of 5 on a log scale) is treated as this much.
 _LEAST_CURVATURE = 0.04
+# Steps in a row without a gain, each with differences of its own spacing, after which the climb ends where it is.
+_MOST_IDLE_STEPS = 3
 
 
 class Mode(NamedTuple):
@@ -29,8 +31,9 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
     """Climb from the best of ``starts`` (start, dimension) by Newton steps on batched central differences.
 
     A batch of d^2 + d points gives gradient and Hessian, whose differences are taken a tenth of a
-    standard deviation apart. Raises ``ComputationError`` when no start has a finite density or when the steps do
-    not settle.
+    standard deviation apart; at the edge of the support they are one-sided. The climb also ends where several steps
+    in a row gain nothing, as they do in a corner of the support. Raises ``ComputationError`` when no start has a
+    finite density or when the steps do not settle.
 
     Source: Nocedal and Wright (2006), Numerical Optimization, sections 3.4 and 8.1.
     """
@@ -40,22 +43,29 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
     if not np.isfinite(values[best]):
         raise ComputationError("the posterior density is zero at every starting point: check the priors' supports")
     location, value = starts[best].astype(float), float(values[best])
-    step = np.full(len(location), 0.1)
+    step, idle, held = np.full(len(location), 0.1), 0, np.eye(len(location))
     for _ in range(max_steps):
-        gradient, precision = _differences(log_density, location, value, step)
+        gradient, precision, n_around = _differences(log_density, location, value, step)
         direction, precision = _newton_direction(gradient, precision)
         candidates = location + _STEP_LENGTHS[:, None] * direction
         candidate_values = log_density(candidates)
         candidate_values = np.where(np.isnan(candidate_values), -np.inf, candidate_values)
-        n_evaluations += len(location) * (len(location) + 1) + len(candidates)
+        n_evaluations += n_around + len(candidates)
         chosen = int(np.argmax(candidate_values))
         moved = _STEP_LENGTHS[chosen] * direction
         gain = float(candidate_values[chosen]) - value
+        idle = 0 if gain > 0.0 else idle + 1
+        if idle > 1 and np.linalg.slogdet(precision)[1] < np.linalg.slogdet(held)[1]:
+            precision = held  # of differences at the same place, those that saw the edge
+        held = precision
         if gain > 0.0:
             location, value = location + moved, float(candidate_values[chosen])
-        step = 0.1 / np.sqrt(np.diag(precision))
+        step, last_step = 0.1 / np.sqrt(np.diag(precision)), step
+        # beside an edge, differences much wider than the density is say too little
+        narrowing = n_around > len(location) * (len(location) + 1) and bool((step < 0.5 * last_step).any())
         # The mode only places the nodes: a thousandth of the unit of log density is ample.
-        if gain < 1e-3 and float(gradient @ direction) < 1e-2:
+        settled = gain < 1e-3 and float(gradient @ direction) < 1e-2 and not narrowing
+        if settled or idle == _MOST_IDLE_STEPS:
             return Mode(location, precision, value, n_evaluations)
     raise ComputationError(
         f"the mode of the hyperparameters was not found in {max_steps} steps: give more informative priors"
@@ -64,8 +74,11 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
 
 def _differences(
     log_density: BatchLogDensity, location: FloatArray, value: float, step: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the gradient and minus the Hessian by central differences, in one batch."""
+) -> tuple[FloatArray, FloatArray, int]:
+    """Return the gradient and minus the Hessian by central differences in one batch, and the points evaluated.
+
+    Mixed derivatives average the differences over the two quadrants, or take the one that is inside the support.
+    """
     dimension = len(location)
     axes = np.diag(step)
     pairs = [(i, j) for i in range(dimension) for j in range(i)]
@@ -73,14 +86,41 @@ def _differences(
     for i, j in pairs:
         offsets += [axes[i] + axes[j], -axes[i] - axes[j]]
     around = log_density(location + np.array(offsets))
-    around = np.where(np.isfinite(around), around, value - 1e3)
     up, down, mixed = around[:dimension], around[dimension : 2 * dimension], around[2 * dimension :]
-    gradient = (up - down) / (2.0 * step)
-    precision = np.diag((2.0 * value - up - down) / step**2)
-    for k, (i, j) in enumerate(pairs):
-        both = mixed[2 * k] + mixed[2 * k + 1] - up[i] - up[j] - down[i] - down[j] + 2.0 * value
-        precision[i, j] = precision[j, i] = -both / (2.0 * step[i] * step[j])
-    return gradient, precision
+    # what is not finite here is replaced below
+    with np.errstate(invalid="ignore"):
+        gradient = (up - down) / (2.0 * step)
+        precision = np.diag((2.0 * value - up - down) / step**2)
+        for k, (i, j) in enumerate(pairs):
+            plus, minus = mixed[2 * k] - up[i] - up[j] + value, mixed[2 * k + 1] - down[i] - down[j] + value
+            inside = [quadrant for quadrant in (plus, minus) if np.isfinite(quadrant)]
+            mean = sum(inside) / max(len(inside), 1)
+            precision[i, j] = precision[j, i] = -mean / (step[i] * step[j])
+    at_edge = np.flatnonzero(~(np.isfinite(up) & np.isfinite(down)))
+    if len(at_edge):
+        inward = np.where(np.isfinite(down[at_edge]), -1.0, 1.0)
+        near = np.where(inward < 0.0, down[at_edge], up[at_edge])
+        far = log_density(location + 2.0 * inward[:, None] * axes[at_edge])
+        gradient[at_edge], precision[at_edge, at_edge] = _one_sided(value, near, far, inward, step[at_edge])
+    return gradient, precision, len(offsets) + len(at_edge)
+
+
+def _one_sided(
+    value: float, near: FloatArray, far: FloatArray, inward: FloatArray, step: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return gradient and precision along axes (axis,) that leave the support on the side opposite to ``inward``.
+
+    ``near`` and ``far`` are one and two steps inside. A density that rises up to its edge with slope s falls off inside
+    like an exponential of sd 1/s: the precision is s^2 more than the curvature, and the gradient, which leads out,
+    is 0. Without a neighbour on either side the sd is a step.
+    """
+    with np.errstate(invalid="ignore"):
+        slope = np.where(np.isfinite(far), 4.0 * near - far - 3.0 * value, 2.0 * (near - value)) / (2.0 * step)
+        curvature = np.where(np.isfinite(far), 2.0 * near - far - value, 0.0) / step**2
+    alone = ~np.isfinite(near)
+    slope, curvature = np.where(alone, 0.0, slope), np.where(alone, step**-2.0, curvature)
+    outward = np.minimum(slope, 0.0)
+    return inward * np.maximum(slope, 0.0), np.maximum(curvature, 0.0) + outward**2
 
 
 def _newton_direction(gradient: FloatArray, precision: FloatArray) -> tuple[FloatArray, FloatArray]:

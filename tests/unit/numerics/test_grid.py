@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,15 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from partialpool.errors import ComputationError
-from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles, integrate_on_grid, refine
+from partialpool.numerics.grid import (
+    Grid,
+    _interpolate,
+    _trim,
+    draw_from_grid,
+    grid_quantiles,
+    integrate_on_grid,
+    refine,
+)
 from partialpool.numerics.mode import find_mode
 
 FloatArray = NDArray[np.float64]
@@ -131,3 +140,60 @@ def test_refining_interpolates_polynomials_of_degree_seven_exactly() -> None:
     (fine,), probabilities = refine(grid)
     exact = np.exp(np.polyval(coefficients, fine))
     assert np.allclose(probabilities, exact / exact.sum(), rtol=1e-9)
+
+
+def dense_operator(n: int, factor: int) -> FloatArray:
+    """The matrix (fine point, node) of Lagrange interpolation through the nearest eight nodes, one point at a time."""
+    width = min(8, n)
+    operator = np.zeros(((n - 1) * factor + 1, n))
+    for row in range(len(operator)):
+        first = int(np.clip(row // factor - width // 2 + 1, 0, n - width))
+        for i in range(first, first + width):
+            others = np.array([j for j in range(first, first + width) if j != i])
+            operator[row, i] = np.prod((row / factor - others) / (i - others))
+    return operator
+
+
+@pytest.mark.parametrize("n", [2, 5, 8, 9, 30])
+@pytest.mark.parametrize("factor", [4, 7, 32])
+def test_interpolation_is_the_dense_operator(n: int, factor: int) -> None:
+    values = np.random.default_rng(n).normal(size=n)
+    assert np.allclose(_interpolate(values, 0, factor), dense_operator(n, factor) @ values, rtol=1e-12, atol=1e-12)
+    table = np.random.default_rng(n).normal(size=(n, 11))
+    expected = dense_operator(n, factor) @ table @ dense_operator(11, factor).T
+    found = _interpolate(_interpolate(table, 0, factor), 1, factor)
+    assert np.allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_longest_grid_is_refined_in_linear_memory() -> None:
+    axis = np.linspace(-1, 1, 200_001)
+    tracemalloc.start()
+    (fine,), probabilities = refine(Grid((axis,), -0.5 * (axis / 0.1) ** 2, 0.0, 0.0, len(axis)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * fine.nbytes
+    assert np.sqrt(probabilities @ fine**2) == pytest.approx(0.1, rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf])
+def test_values_without_a_peak_are_refused(value: float) -> None:
+    with pytest.raises(ComputationError, match="give a prior that is less steep"):
+        _trim((np.arange(5.0),), np.full(5, value), np.zeros(1))
+
+
+def test_an_infinite_density_is_refused() -> None:
+    def log_density(x: FloatArray) -> FloatArray:
+        return np.where(x[:, 0] < -4.0, np.inf, -0.5 * x[:, 0] ** 2)
+
+    with pytest.raises(ComputationError, match="infinite or not a number"):
+        integrate(log_density, [0.7])
+
+
+def test_a_lack_of_memory_is_a_computation_error() -> None:
+    def log_density(x: FloatArray) -> FloatArray:
+        if len(x) > 15:
+            raise MemoryError
+        return -0.5 * x[:, 0] ** 2
+
+    with pytest.raises(ComputationError, match="more memory than there is"):
+        integrate(log_density, [0.7])

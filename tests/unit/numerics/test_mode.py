@@ -62,3 +62,50 @@ def test_what_has_no_mode_is_refused() -> None:
         find_mode(lambda x: np.full(len(x), np.nan), np.zeros((2, 1)))
     with pytest.raises(ComputationError, match="was not found in 60 steps"):
         find_mode(lambda x: x[:, 0], np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 3.0, 40.0])
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_density_that_ends_where_it_is_highest(slope: float, side: float) -> None:
+    """Beside the edge the curvature is that of the inside, the square of the slope added; never a wall's."""
+
+    def log_density(x: np.ndarray) -> np.ndarray:
+        inside = side * x[:, 0]  # below 1
+        value = slope * inside - 0.5 * inside**2 * (slope < 1) - 0.5 * (x[:, 1] - 0.5 * x[:, 0]) ** 2
+        return np.where(inside > 1.0, -np.inf, value)
+
+    mode = find_mode(log_density, np.array([[0.9 * side, 0.0], [0.3 * side, 1.0]]))
+    scale = max(1.0, slope)
+    assert abs(mode.location[0] - side * min(1.0, slope)) < 2.0 / scale
+    assert 0.03 < mode.precision[0, 0] / scale**2 < 4.0
+    assert mode.precision[1, 1] == pytest.approx(1.0, abs=0.1)
+    assert np.all(np.linalg.eigvalsh(mode.precision) > 0)
+
+
+def test_a_corner_of_the_support_ends_the_climb() -> None:
+    """An oblique edge: every step along the gradient leaves the support."""
+
+    def log_density(x: np.ndarray) -> np.ndarray:
+        value = 2.0 * x.sum(axis=1) - 0.5 * (x**2).sum(axis=1)
+        return np.where((x[:, 0] + 0.3 * x[:, 1] > 1.0) | (np.abs(x) > 3.0).any(axis=1), -np.inf, value)
+
+    mode = find_mode(log_density, np.array([[-1.0, -1.0], [0.5, 1.5]]))
+    assert np.isfinite(mode.log_density)
+    assert mode.log_density > 1.5
+    assert np.all(np.linalg.eigvalsh(mode.precision) > 0)
+    assert np.all(np.diag(mode.precision) < 30.0)
+
+
+def test_evaluations_beside_an_edge_are_counted() -> None:
+    points = [0]
+
+    def log_density(x: np.ndarray) -> np.ndarray:
+        points[0] += len(x)
+        return np.where(x[:, 0] > 0.0, -np.inf, x[:, 0] - np.cosh(x[:, 1]))
+
+    assert find_mode(log_density, np.array([[-1.0, -2.0]])).n_evaluations == points[0]
+
+
+def test_a_sliver_of_support() -> None:
+    mode = find_mode(lambda x: np.where(np.abs(x[:, 0]) > 1e-3, -np.inf, 0.0), np.zeros((1, 1)))
+    assert 0.9e4 < mode.precision[0, 0] < 1e9
