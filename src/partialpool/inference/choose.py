@@ -3,8 +3,8 @@
 | asked for | model | engine |
 | --- | --- | --- |
 | ``auto`` | no unknown hyperparameter | closed form |
-| ``auto`` | one or two hyperparameters | adaptive grid |
-| ``auto`` | three or more | importance sampling on a lattice |
+| ``auto`` | one or two hyperparameters, none a coefficient | adaptive grid |
+| ``auto`` | three or more, or a coefficient | importance sampling on a lattice |
 | ``importance`` | one or more hyperparameters | importance sampling on a lattice |
 | ``grid`` | one hyperparameter | textbook grid: equal spacing on the natural scale, then draws in turn |
 | ``empirical_bayes`` | groups | an estimate in place of the population's posterior |
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.errors import IdentificationError, NotYetError, PriorWarning
+from partialpool.errors import DataError, IdentificationError, NotYetError, PriorWarning
 from partialpool.inference.cross_products import CrossProducts, build_cross_products
 from partialpool.inference.empirical_bayes import estimate_hyperparameters
 from partialpool.inference.gaussian_marginal import GaussianMarginal
@@ -119,13 +119,18 @@ def check_dimension(model: Model) -> None:
 
 
 def check_residual(model: Model, cross: CrossProducts) -> None:
-    """Raise ``IdentificationError`` where the columns fit every row exactly, so that sigma = 0 has infinite density."""
+    """Raise ``IdentificationError`` where the columns fit every row exactly, so that sigma = 0 has infinite density.
+
+    Raises ``DataError`` where the response is so small that this cannot be told.
+    """
     if model.space.residual_sd is None:
         return
-    left = cross.residual[-1, -1]
+    left, total = cross.residual[-1, -1], _total_squares(model.design.measurements)
+    if total < 1e-280:
+        raise DataError("the response is too small for its squares to be told from 0: change its units")
     # what the groups leave of the residual of least squares, and what that rounds to in the response's own units
     between = float((cross.projection[:, -1] ** 2).sum())
-    if left > 1e-20 * (left + between) and left > 1e-28 * _total_squares(model.design.measurements):
+    if left > 1e-20 * (left + between) and left > 1e-28 * total:
         return
     if model.group is None:
         raise IdentificationError(
