@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +16,17 @@ from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.defaults import effect_scale
 from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
-from partialpool.models.identification import count_identifying_groups
+from partialpool.models.identification import count_identifying_groups, find_competing_columns, rank_with_groups
 from partialpool.models.known_population import check_each_group_identifies, fix_coefficients, fix_effect_sds
 from partialpool.models.priors import (
     LKJ,
     Flat,
     Normal,
     Prior,
-    ScalarPrior,
     check_propriety,
     finite_moments,
+    finite_residual_moments,
+    growth_along,
     prior_caution,
     resolve_priors,
 )
@@ -38,6 +40,7 @@ from partialpool.models.slots import (
     is_in_use,
     list_parameter_slots,
 )
+from partialpool.numerics.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,12 @@ def build_model(
         fixed_effect_sds=fix_effect_sds(group, used, scales) if known and group is not None else None,
         fixed_coefficients=fix_coefficients(design, group, used) if known and group is not None else (),
     )
-    if group is not None and not known and not estimated:
-        _check_propriety(design, group, used)
+    if not estimated:
+        _check_propriety(design, group, used, pooling)
     if known and group is not None:
         check_each_group_identifies(group, used)
-    return Model(design, pooling, group, used, space, coefficient_prior, scales, _moments(space, group, used))
+    moments = (2,) * len(space.names) if estimated else _moments(design, space, group, used, pooling)
+    return Model(design, pooling, group, used, space, coefficient_prior, scales, moments)
 
 
 def _effect_sds(
@@ -215,27 +219,81 @@ def _sampled_coefficients(
     )
 
 
-def _check_propriety(design: Design, group: GroupDesign, priors: Mapping[str, Prior]) -> None:
-    counts = design.measurements.counts
-    n_rows = len(design.measurements.response) if counts is None else int(counts.sum())
-    residual = None if design.measurements.known_scale else n_rows - len(design.population.names)
-    groups = {}
+def _check_propriety(design: Design, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling) -> None:
+    groups, competing = _identify_effect_sds(design, group, priors, pooling)
+    residual = within = None
+    if not design.measurements.known_scale:
+        residual = _residual_degrees(design, group, priors, pooling)
+        if get_scalar_prior(priors, "sigma").zero_exponent <= -1:
+            within = _within_degrees(design, group)
+    check_propriety(priors, groups, competing=competing, residual_degrees=residual, within_degrees=within)
+
+
+def _identify_effect_sds(
+    design: Design, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Count for each group-level sd the groups that tell of it and the flat columns that compete with its effects."""
+    groups: dict[str, int] = {}
+    competing: dict[str, int] = {}
+    if group is None or pooling != "partial":
+        return groups, competing
+    flat = _flat_columns(design, priors)
     for k in range(len(group.names)):
         name = effect_sd_name(group, k)
-        improper = not priors[name].proper
-        groups[name] = count_identifying_groups(group, k) if improper else group.n_levels
-    within = None if residual is None else residual - len(group.names) * group.n_levels
-    check_propriety(priors, groups, residual_degrees=residual, within_degrees=within)
+        if get_scalar_prior(priors, name).tail_exponent > 3:  # proper, with two moments, whatever the data
+            groups[name], competing[name] = group.n_levels, 0
+            continue
+        groups[name] = count_identifying_groups(group, k)
+        competing[name] = find_competing_columns(flat, group, k)[0]
+    return groups, competing
 
 
-def _moments(space: HyperSpace, group: GroupDesign | None, priors: Mapping[str, Prior]) -> tuple[int, ...]:
+def _flat_columns(design: Design, priors: Mapping[str, Prior], without: tuple[str, ...] = ()) -> FloatArray:
+    """The population columns whose coefficients have improper priors, but those named ``without``."""
+    names = design.population.names
+    return design.population.values[:, [not priors[name].proper and name not in without for name in names]]
+
+
+def _residual_degrees(design: Design, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling) -> int:
+    """The raw rows less the rank of the columns whose coefficients have improper priors."""
+    if group is None or pooling != "none":
+        return _count_raw_rows(design) - int(_flat_columns(design, priors).shape[1])
+    effects = [k for k, name in enumerate(group.names) if not priors[name].proper]
+    return _count_raw_rows(design) - rank_with_groups(_flat_columns(design, priors, group.names), group, effects)
+
+
+def _within_degrees(design: Design, group: GroupDesign | None) -> int:
+    """The raw rows less the rank of all columns, the groups' own included."""
+    columns = design.population.values
+    rank = columns.shape[1] if group is None else rank_with_groups(columns, group, range(len(group.names)))
+    return _count_raw_rows(design) - rank
+
+
+def _count_raw_rows(design: Design) -> int:
+    counts = design.measurements.counts
+    return len(design.measurements.response) if counts is None else int(counts.sum())
+
+
+def _moments(
+    design: Design, space: HyperSpace, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling
+) -> tuple[int, ...]:
     """Count the finite posterior moments (up to 2) of every hyperparameter."""
+    groups, competing = _identify_effect_sds(design, group, priors, pooling)
+    effect_sds = {name: get_scalar_prior(priors, name) for name in groups}
+    sigma = None if design.measurements.known_scale else get_scalar_prior(priors, "sigma")
+    degrees = 0 if sigma is None else _residual_degrees(design, group, priors, pooling)
     counts = []
     for name in space.names:
-        prior = priors.get(name)
-        if group is None or not name.startswith("sd(") or not isinstance(prior, ScalarPrior):
-            counts.append(2)
-            continue
-        groups = group.n_levels
-        counts.append(sum(finite_moments(prior, groups, order) for order in (1.0, 2.0)))
+        finite = [True, True]
+        if name in effect_sds:
+            others = [prior for other, prior in effect_sds.items() if other != name]
+            along = math.inf if sigma is None else degrees + sigma.tail_exponent - growth_along(others)
+            finite = [
+                finite_moments(effect_sds[name], groups[name], order, competing=competing[name], residual_degrees=along)
+                for order in (1.0, 2.0)
+            ]
+        elif name == "sigma" and sigma is not None:
+            companions = list(effect_sds.values())
+            finite = [finite_residual_moments(sigma, companions, degrees, order) for order in (1.0, 2.0)]
+        counts.append(sum(finite))
     return tuple(counts)

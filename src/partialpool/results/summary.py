@@ -7,11 +7,12 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.inference.group_posterior import ConditionalMoments, effects_given_nodes
 from partialpool.inference.hyper_posterior import hyper_quantiles
 from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
-from partialpool.models.priors import Flat
+from partialpool.models.identification import find_competing_columns
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.parameters import check_quantiles, effect_names, quantile_columns
 from partialpool.results.table import Table
@@ -64,7 +65,7 @@ def summarise_effects(posterior: Posterior, kinds: Sequence[str], probabilities:
     n_kinds = len(kinds) * len(group.names)
     summary = summarise_mixture(posterior.hyper, prepare, n_kinds, group.n_levels, probabilities)
     for row, (kind, name) in enumerate(product(kinds, group.names)):
-        if kind == "u" and _spread_is_infinite(posterior, name):
+        if kind == "u" and _deviations_are_infinite(posterior, name):
             summary.sd[row] = np.inf
     return summary
 
@@ -97,12 +98,36 @@ def _coefficient_lines(posterior: Posterior, probabilities: FloatArray) -> dict[
 
 
 def _spread_is_infinite(posterior: Posterior, name: str) -> bool:
-    """Say whether a flat coefficient inherits an infinite variance from the sd of its groups."""
-    model, group = posterior.model, posterior.model.group
-    if group is None or name not in group.names or model.pooling != "partial" or posterior.plug_in:
+    """Say whether a flat coefficient inherits an infinite variance, from sigma or from an sd it competes with."""
+    model, priors = posterior.model, posterior.model.priors
+    if posterior.plug_in or priors[name].proper:
         return False
-    flat = name not in model.priors or isinstance(model.priors[name], Flat)
-    return flat and model.moments[group.names.index(name)] < 2
+    moments = dict(zip(model.space.names, model.moments, strict=True))
+    if moments.get("sigma", 2) < 2:
+        return True
+    flat = [i for i, other in enumerate(model.design.population.names) if not priors[other].proper]
+    place = flat.index(model.design.population.names.index(name))
+    return any(bool(part[place]) for part in _competing(posterior).values())
+
+
+def _competing(posterior: Posterior) -> dict[str, NDArray[np.bool_]]:
+    """For each effect whose sd has no finite variance and that competes with flat coefficients: with which of them."""
+    model, group, priors = posterior.model, posterior.model.group, posterior.model.priors
+    if group is None or model.pooling != "partial" or posterior.plug_in or min(model.moments, default=2) >= 2:
+        return {}
+    names = model.design.population.names
+    flat = model.design.population.values[:, [not priors[name].proper for name in names]]
+    found = {}
+    for k, name in enumerate(group.names):
+        rank, taking_part = find_competing_columns(flat, group, k)
+        if rank and model.moments[k] < 2:
+            found[name] = taking_part
+    return found
+
+
+def _deviations_are_infinite(posterior: Posterior, name: str) -> bool:
+    """Say whether the groups' deviations inherit an infinite variance from the flat coefficients they compete with."""
+    return name in _competing(posterior)
 
 
 def _hyper_lines(posterior: Posterior, probabilities: FloatArray) -> dict[str, FloatArray]:

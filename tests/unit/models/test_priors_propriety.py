@@ -24,6 +24,7 @@ from partialpool.models.priors import (
     VariancePower,
     check_propriety,
     finite_moments,
+    finite_residual_moments,
 )
 
 SCALES: list[ScalarPrior] = [
@@ -89,7 +90,7 @@ def test_flat_with_three_and_four_groups() -> None:
     assert not finite_moments(Flat(), 3, 1)  # E[tau] is infinite with 3 groups
     assert finite_moments(Flat(), 4, 1)
     assert not finite_moments(Flat(), 4, 2)
-    assert finite_moments(Flat(), 3, 1, flat_mean=False)
+    assert finite_moments(Flat(), 3, 1, competing=0)
     assert finite_moments(HalfNormal(1), 1, 100)
 
 
@@ -136,6 +137,27 @@ def test_proper_priors_pass_with_any_number_of_groups() -> None:
 def test_group_scale_errors_say_why(prior: Prior, groups: int, message: str) -> None:
     with pytest.raises(PriorError, match=re.escape(message)):
         check_propriety({"sd(g)": prior}, {"sd(g)": groups})
+
+
+@pytest.mark.parametrize(
+    ("groups", "competing", "message"),
+    [
+        (2, 0, "the posterior is improper but for the prior on the mean"),
+        (4, 3, "sd^-1 (groups - 3: as many flat coefficients compete with the groups' effects)"),
+        (4, 3, "this prior needs 5 groups or more, or proper priors on these coefficients; give"),
+        (3, 3, "falls only like sd^0"),
+    ],
+)
+def test_flat_columns_between_groups_use_up_groups(groups: int, competing: int, message: str) -> None:
+    with pytest.raises(PriorError, match=re.escape(message)):
+        check_propriety({"sd(g)": Flat()}, {"sd(g)": groups}, competing={"sd(g)": competing})
+    check_propriety({"sd(g)": Flat()}, {"sd(g)": max(competing, 1) + 2}, competing={"sd(g)": competing})
+
+
+def test_a_flat_sd_has_the_moments_of_what_it_grows_along_with() -> None:
+    assert finite_moments(Flat(), 9, 1, residual_degrees=4)
+    assert not finite_moments(Flat(), 9, 1, residual_degrees=3)
+    assert not finite_residual_moments(Flat(), [Flat()], 3, 1)
 
 
 def test_each_sd_is_judged_by_its_own_groups() -> None:

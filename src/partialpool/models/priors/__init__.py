@@ -6,7 +6,7 @@ from partialpool.models.priors.correlation import LKJ
 from partialpool.models.priors.flat import Flat, Uniform
 from partialpool.models.priors.location import Cauchy, Normal, StudentT
 from partialpool.models.priors.parse import parse_prior
-from partialpool.models.priors.propriety import check_propriety, finite_moments
+from partialpool.models.priors.propriety import check_propriety, finite_moments, finite_residual_moments, growth_along
 from partialpool.models.priors.resolve import ParameterSlot, resolve_priors
 from partialpool.models.priors.scale import (
     Exponential,
@@ -39,6 +39,8 @@ __all__ = [
     "VariancePower",
     "check_propriety",
     "finite_moments",
+    "finite_residual_moments",
+    "growth_along",
     "parse_prior",
     "prior_caution",
     "resolve_priors",

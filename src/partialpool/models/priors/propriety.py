@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from partialpool.errors import PriorError
 from partialpool.models.priors.base import Prior, ScalarPrior
@@ -13,22 +13,24 @@ def check_propriety(
     priors: Mapping[str, Prior],
     groups_by_sd: Mapping[str, int],
     *,
+    competing: Mapping[str, int] | None = None,
     residual_degrees: int | None = None,
     within_degrees: int | None = None,
 ) -> None:
     """Raise a PriorError, with the reason, if the posterior of a normal model would be improper.
 
     ``priors`` are the resolved priors by parameter name. ``groups_by_sd`` gives, for each group-level sd,
-    how many groups (J) carry information on it. ``residual_degrees`` is the number of observations less the
-    rank of the population columns, None where sigma is known; ``within_degrees`` is what remains of it
-    within groups (observations less the rank of population and group columns together), None where not
-    counted.
+    how many groups (J) carry information on it; ``competing`` how many independent combinations of population
+    columns with improper priors its effects could stand in for (r: 1, the mean alone, where not given).
+    ``residual_degrees`` is the number of observations less the rank of all columns with improper priors, None
+    where sigma is known; ``within_degrees`` is what remains within groups (observations less the rank of
+    population and group columns together), None where not counted.
 
     The rules, with a the prior's tail exponent and b its zero exponent:
 
-    - sd to infinity: once the population mean is integrated out the likelihood falls like sd^-(J - 1), so
-      J - 1 + a > 1 (a = 0 for Flat: 3 groups; Gelman 2006). With a proper prior on the mean the power is J,
-      but the third group is asked for all the same: the answer would rest on the mean's prior alone.
+    - sd to infinity: once the coefficients are integrated out the likelihood falls like sd^-(J - r), so
+      J - r + a > 1 (a = 0 for Flat: 3 groups where r = 1; Gelman 2006). With a proper prior on the mean r is
+      0, but r = 1 is asked for all the same: the answer would rest on the mean's prior alone.
     - sd to 0: the likelihood stays positive, so b > -1.
     - sigma to infinity: the likelihood falls like sigma^-residual_degrees, and every sd with a < 1 can grow
       along with sigma, which adds 1 - a powers.
@@ -37,27 +39,55 @@ def check_propriety(
     The rules judge each sd by itself, as if the others were known.
     """
     for name, groups in groups_by_sd.items():
-        _check_group_scale(name, _scalar(priors, name), groups)
+        _check_group_scale(name, _scalar(priors, name), groups, (competing or {}).get(name, 1))
     if residual_degrees is not None and "sigma" in priors:
         companions = [_scalar(priors, name) for name in groups_by_sd]
         _check_residual_scale(_scalar(priors, "sigma"), companions, residual_degrees, within_degrees)
 
 
-def finite_moments(prior: ScalarPrior, groups: int, order: float, *, flat_mean: bool = True) -> bool:
+def finite_moments(
+    prior: ScalarPrior,
+    groups: int,
+    order: float,
+    *,
+    competing: int = 1,
+    residual_degrees: float = math.inf,
+) -> bool:
     """Return whether the posterior of a group-level sd has a finite moment of this ``order``.
 
-    ``groups`` (J) carry information on it. The posterior falls like sd^-(J - 1 + a), sd^-(J + a) where the
-    population mean has a proper prior (``flat_mean`` False).
+    ``groups`` (J) carry information on it and ``competing`` (r) flat population columns compete with its effects
+    (0 where the mean's prior is proper, 1 where it alone is flat): the posterior falls like sd^-(J - r + a).
+    Where sigma grows along it falls like sigma^-residual_degrees times the prior of the sd.
 
     >>> from partialpool.models.priors import Flat
     >>> finite_moments(Flat(), 3, 1), finite_moments(Flat(), 4, 1), finite_moments(Flat(), 4, 2)
     (False, True, False)
+    >>> finite_moments(Flat(), 3, 1, competing=0)
+    True
     """
-    return _likelihood_power(groups, flat_mean) + prior.tail_exponent > order + 1
+    along = residual_degrees - 1 + prior.tail_exponent
+    return min(_likelihood_power(groups, competing) + prior.tail_exponent, along) > order + 1
 
 
-def _likelihood_power(groups: int, flat_mean: bool = True) -> int:
-    return max(groups - 1, 0) if flat_mean else groups
+def finite_residual_moments(
+    prior: ScalarPrior, companions: Sequence[ScalarPrior], residual_degrees: int, order: float
+) -> bool:
+    """Return whether the posterior of sigma has a finite moment of this ``order``, as sds (``companions``) grow along.
+
+    >>> from partialpool.models.priors import Flat
+    >>> finite_residual_moments(Flat(), [], 2, 1), finite_residual_moments(Flat(), [], 3, 1)
+    (False, True)
+    """
+    return max(residual_degrees, 0) + prior.tail_exponent - growth_along(companions) > order + 1
+
+
+def growth_along(companions: Sequence[ScalarPrior]) -> float:
+    """Return the powers of sigma that group-level sds add where they can grow along with it."""
+    return sum(max(0.0, 1 - companion.tail_exponent) for companion in companions)
+
+
+def _likelihood_power(groups: int, competing: int) -> int:
+    return max(groups - competing, 0)
 
 
 def _scalar(priors: Mapping[str, Prior], name: str) -> ScalarPrior:
@@ -67,24 +97,32 @@ def _scalar(priors: Mapping[str, Prior], name: str) -> ScalarPrior:
     return prior
 
 
-def _check_group_scale(name: str, prior: ScalarPrior, groups: int) -> None:
+def _check_group_scale(name: str, prior: ScalarPrior, groups: int, competing: int) -> None:
     if prior.zero_exponent <= -1:
         raise PriorError(
             f"{name}: under {prior} the posterior is improper at {name} = 0: the prior's density grows like "
             f"sd^{prior.zero_exponent:g} there, its integral is infinite, and the likelihood stays positive; "
             "give Flat(), which is p(tau^2) proportional to 1/tau, or a proper prior such as HalfNormal"
         )
-    power = _likelihood_power(groups)
+    asked = max(competing, 1)
+    power = _likelihood_power(groups, asked)
     if power + prior.tail_exponent > 1:
         return
-    needed = math.floor(2 - prior.tail_exponent) + 1
+    needed = math.floor(1 + asked - prior.tail_exponent) + 1
     counted = f"{groups} group{'' if groups == 1 else 's'}"
-    fall = f"sd^{0 - power} (groups - 1) and the posterior like sd^{0 - power - prior.tail_exponent:g}"
+    rest_on_prior = "the answer would rest on that prior alone"
+    but, less, instead = "", "groups - 1", f" (a proper prior on the mean does not replace them: {rest_on_prior})"
+    if competing == 0:
+        but = " but for the prior on the mean"
+        instead = f" (the proper prior on the mean does not replace them: {rest_on_prior})"
+    elif competing > 1:
+        less = f"groups - {competing}: as many flat coefficients compete with the groups' effects"
+        instead = ", or proper priors on these coefficients"
+    fall = f"sd^{0 - power} ({less}) and the posterior like sd^{0 - power - prior.tail_exponent:g}"
     raise PriorError(
-        f"{name}: under {prior} with {counted} the posterior is improper: as {name} grows the likelihood "
-        f"falls only like {fall}, whose integral is infinite; this prior needs {needed} groups or more (a "
-        "proper prior on the mean does not replace them: the answer would rest on that prior alone); give a "
-        "proper prior such as HalfNormal or HalfCauchy"
+        f"{name}: under {prior} with {counted} the posterior is improper{but}: as {name} grows the likelihood "
+        f"falls only like {fall}, whose integral is infinite; this prior needs {needed} groups or more{instead}; "
+        "give a proper prior such as HalfNormal or HalfCauchy"
     )
 
 
@@ -97,7 +135,7 @@ def _check_residual_scale(
             "the likelihood stays positive there while the prior's integral is infinite; give a proper prior "
             "such as HalfNormal"
         )
-    growth = sum(max(0.0, 1 - companion.tail_exponent) for companion in companions)
+    growth = growth_along(companions)
     degrees = max(residual_degrees, 0)
     fall = degrees + prior.tail_exponent - growth
     if fall > 1:
