@@ -268,7 +268,8 @@ def draw_jointly(
     coefficients = _all_coefficients(marginal, conditional, basis, points)
     centre = conditional.mean if coefficients_known else basis
     shifted = conditional.basis @ centre - conditional.shift
-    effects = np.empty((cross.n_effects, points.n_nodes, len(groups) if cross.n_effects else 0))
+    # draws of one group lie next to each other, as they are asked for by name
+    effects = np.empty((cross.n_effects, len(groups) if cross.n_effects else 0, points.n_nodes)).swapaxes(1, 2)
     length = max(1, _DRAW_BLOCK // points.n_nodes)
     for start in range(0, effects.shape[2], length):
         block = slice(start, start + length)

@@ -28,7 +28,6 @@ from partialpool.models.priors import (
     finite_residual_moments,
     growth_along,
     prior_caution,
-    resolve_priors,
 )
 from partialpool.models.scales import DataScales, measure_scales
 from partialpool.models.slots import (
@@ -38,7 +37,7 @@ from partialpool.models.slots import (
     effect_sd_name,
     get_scalar_prior,
     is_in_use,
-    list_parameter_slots,
+    resolve_block_priors,
 )
 from partialpool.numerics.arrays import FloatArray
 
@@ -82,13 +81,12 @@ def build_model(
         )
     group = design.groups[0] if design.groups else None
     scales = measure_scales(design)
-    slots = list_parameter_slots(design, group, scales)
     if design.measurements.known_scale and "sigma" in (priors or {}):
         raise PriorError(
             "priors: 'sigma' is given a prior, but standard_error says that the noise is known: drop one of them "
             "(weights= keeps sigma unknown, with variance sigma^2 / weight)"
         )
-    resolved = resolve_priors(priors, slots)
+    slots, resolved = resolve_block_priors(priors, design, group, scales)
     used = {slot.name: resolved[slot.name] for slot in slots if is_in_use(slot, design, pooling)}
     if estimated:
         used = {name: LKJ(1.0) if isinstance(prior, LKJ) else Flat() for name, prior in used.items()}

@@ -15,6 +15,8 @@ from partialpool.numerics.transport import Transport, fit_to_curvature, fit_to_p
 _PILOT = 1024
 _MAX_ROUNDS = 16
 _MAX_NODES = 2**17
+# The final lattices are shifted away from the pilots': a map is not judged on the points that it was fitted to.
+_FRESH = 0.381966
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def integrate_by_importance(
     n_nodes = _PILOT
     while 2 * n_nodes * efficiency < effective_target and n_nodes < _MAX_NODES:
         n_nodes *= 2
-    sample = _weigh(log_density, transport, n_nodes)
+    sample = _weigh(log_density, transport, n_nodes, shift=_FRESH)
     while sample.effective_size < effective_target and len(sample.nodes) < _MAX_NODES:
         sample = _top_up(log_density, transport, sample, effective_target)
     return replace(sample, n_evaluations=n_evaluations + len(sample.nodes))
@@ -59,7 +61,7 @@ def _top_up(
     n_nodes = len(sample.nodes)
     lacking = (effective_target / sample.effective_size - 1.0) * n_nodes
     n_more = 2 ** int(np.clip(np.ceil(np.log2(max(1.05 * lacking, 1.0))), 8, 16))
-    more = _weigh(log_density, transport, n_more, shift=0.618034 * n_nodes / _PILOT)
+    more = _weigh(log_density, transport, n_more, shift=_FRESH + 0.618034 * n_nodes / _PILOT)
     return _gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
 
 

@@ -48,7 +48,7 @@ def summarise_effects(posterior: Posterior, kinds: Sequence[str], probabilities:
 
     def prepare(nodes: IntArray) -> ItemMoments:
         points = posterior.hyper.points.select(nodes)
-        conditional = posterior.marginal.coefficients_given(points)
+        conditional = posterior.conditional.select(nodes)
 
         def moments(part: slice) -> ConditionalMoments:
             return effects_given_nodes(
@@ -83,7 +83,7 @@ def _coefficient_lines(posterior: Posterior, probabilities: FloatArray) -> dict[
         return {}
 
     def prepare(nodes: IntArray) -> ItemMoments:
-        conditional = posterior.marginal.coefficients_given(posterior.hyper.points.select(nodes))
+        conditional = posterior.conditional.select(nodes)
         means = conditional.coefficient_mean.T
         variances = np.einsum("iin->ni", conditional.coefficient_covariance)
         return lambda part: ConditionalMoments(means[:, part], variances[:, part])
