@@ -38,6 +38,8 @@ _CHEAP_WORK = 9e5
 _MAX_PARETO_K = 0.7
 _GOOD_PARETO_K = 0.5
 _LEAST_EFFECTIVE = 400.0
+# Share of the posterior below which a node carries nothing: no moment that is finite notices.
+_WEIGHTLESS = 1e-24
 # Half the difference of the two half lattices' means, in sds, that goes without a warning.
 _MAX_HALF_DIFFERENCE = 0.02
 
@@ -206,7 +208,9 @@ def _from_grid(space: HyperSpace, grid: Grid, n_before: int) -> HyperPosterior:
     plural = "s" if space.dimension > 1 else ""
     reason = f"{space.dimension} hyperparameter{plural}, effects integrated out in closed form"
     engine = Engine("adaptive grid", reason, evidence, "converged", float("inf"))
-    return HyperPosterior(space, grid.nodes, grid.weights, grid.log_integral, grid, engine)
+    return HyperPosterior(
+        space, _gather_weightless(grid.nodes, grid.weights), grid.weights, grid.log_integral, grid, engine
+    )
 
 
 def _from_textbook(space: HyperSpace, grid: NaturalGrid) -> HyperPosterior:
@@ -251,7 +255,20 @@ def _from_importance(space: HyperSpace, sample: WeightedNodes, n_before: int) ->
     }
     reason = f"{space.dimension} hyperparameters, effects integrated out in closed form"
     engine = Engine("importance sampling on a lattice", reason, evidence, "converged", sample.effective_size)
-    return HyperPosterior(space, sample.nodes, sample.weights, sample.log_integral, None, engine)
+    nodes = _gather_weightless(sample.nodes, sample.weights)
+    return HyperPosterior(space, nodes, sample.weights, sample.log_integral, None, engine)
+
+
+def _gather_weightless(nodes: FloatArray, weights: FloatArray) -> FloatArray:
+    """Put nodes (node, dimension) that carry nothing on the heaviest one.
+
+    Far out the conditional moments may not exist in floating numbers, and NaN times a weight of 0 is NaN. Positions
+    keep their meaning, which thinning a lattice relies on.
+    """
+    weightless = weights < _WEIGHTLESS
+    if not weightless.any():
+        return nodes
+    return np.where(weightless[:, None], nodes[int(np.argmax(weights))], nodes)
 
 
 def _half_difference(sample: WeightedNodes) -> float:

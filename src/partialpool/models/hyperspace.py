@@ -217,7 +217,7 @@ class HyperSpace:
         rows = []
         for fraction in (0.02, 0.1, 0.3, 0.7, 1.5):
             effect = [
-                float(np.log(fraction * hyper.guess))
+                float(np.log(_move_inside(hyper.support, fraction * hyper.guess)))
                 if k in self._in_blocks
                 else hyper.unconstrain(fraction * hyper.guess)
                 for k, hyper in enumerate(self.effect_sds)
@@ -226,3 +226,10 @@ class HyperSpace:
             location = [hyper.unconstrain(hyper.guess) for hyper in self.coefficients]
             rows.append([*effect, *([0.0] * self.n_correlations), *residual, *location])
         return np.array(rows)
+
+
+def _move_inside(support: tuple[float, float], value: float) -> float:
+    """Return the value, moved off the ends of its support where it lies outside."""
+    lower, upper = support
+    edge = 0.05 * (upper - lower) if np.isfinite(upper) else 0.05 * lower
+    return min(max(value, lower + edge), upper - edge)

@@ -14,6 +14,7 @@ from partialpool.numerics.transport import Transport, fit_to_curvature, fit_to_p
 
 _PILOT = 1024
 _MAX_ROUNDS = 16
+_POOLED_ROUNDS = 2
 _MAX_NODES = 2**17
 # The final lattices are shifted away from the pilots': a map is not judged on the points that it was fitted to.
 _FRESH = 0.381966
@@ -66,10 +67,11 @@ def _top_up(
 
 
 def _adapt(log_density: BatchLogDensity, mode: Mode, pilots: int) -> tuple[Transport, float, int]:
-    """Refit the map to its own weighted points until the weights are even; return the best map seen.
+    """Refit the map to weighted points until the weights are even; return the best map seen.
 
-    While the weights are so uneven that few points would decide the fit, they are tempered: raised to the power at
-    which a quarter of the points count.
+    Every round weighs a lattice of its own shift, so that a map is judged on fresh points, and is fitted to the last
+    rounds' points together. While the weights are so uneven that few points would decide the fit, they are
+    tempered: raised to the power at which a quarter of the points count.
     """
     transport = fit_to_curvature(log_density, mode)
     dimension = len(mode.location)
@@ -77,8 +79,9 @@ def _adapt(log_density: BatchLogDensity, mode: Mode, pilots: int) -> tuple[Trans
     # a map has about d^2 / 2 coefficients a coordinate to fit from the points that count
     n_pilot = pilots * _PILOT << min(max(dimension - 3, 0) // 2, 3)
     best, best_efficiency, stalled = transport, 0.0, 0
-    for _ in range(_MAX_ROUNDS):
-        sample = _weigh(log_density, transport, n_pilot)
+    rounds: list[tuple[FloatArray, FloatArray]] = []
+    for k in range(_MAX_ROUNDS):
+        sample = _weigh(log_density, transport, n_pilot, shift=0.618034 * k)
         n_evaluations += n_pilot
         efficiency = sample.effective_size / n_pilot
         stalled = 0 if efficiency > 1.05 * best_efficiency else stalled + 1
@@ -86,8 +89,15 @@ def _adapt(log_density: BatchLogDensity, mode: Mode, pilots: int) -> tuple[Trans
             best, best_efficiency = transport, efficiency
         if best_efficiency > 0.9 or stalled > (1 if best_efficiency > 0.5 else 4):
             break
-        transport = fit_to_points(sample.nodes, _temper(sample.weights))
+        rounds.append((sample.nodes, sample.effective_size * _temper(sample.weights)))
+        transport = fit_to_points(*_pool(rounds[-_POOLED_ROUNDS:]))
     return best, best_efficiency, n_evaluations
+
+
+def _pool(rounds: list[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+    """Join the points of several rounds; their weights sum to each round's effective size, here to one."""
+    weights = np.concatenate([weights for _, weights in rounds])
+    return np.concatenate([nodes for nodes, _ in rounds]), weights / weights.sum()
 
 
 def _temper(weights: FloatArray) -> FloatArray:

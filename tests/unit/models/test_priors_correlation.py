@@ -84,9 +84,7 @@ def test_four_columns_match_the_determinant_up_to_the_jacobian() -> None:
     upper = np.triu_indices(4, 1)
     for partial in rng.uniform(-0.8, 0.8, size=(10, 6)):
         step = 1e-6 * np.eye(6)
-        jacobian = [
-            (correlations(partial + d)[upper] - correlations(partial - d)[upper]) / 2e-6 for d in step
-        ]
+        jacobian = [(correlations(partial + d)[upper] - correlations(partial - d)[upper]) / 2e-6 for d in step]
         expected = (
             log_normaliser(eta, 4)
             + (eta - 1) * math.log(np.linalg.det(correlations(partial)))
@@ -134,9 +132,7 @@ def test_tiny_eta_still_integrates_to_one() -> None:
 
 @pytest.mark.parametrize("pairs", [2, 4, 5, 7])
 def test_a_number_of_pairs_that_fits_no_matrix_is_refused(pairs: int) -> None:
-    with pytest.raises(
-        PriorError, match=rf"LKJ: {pairs} partial correlations fit no matrix: give q \(q - 1\) / 2"
-    ):
+    with pytest.raises(PriorError, match=rf"LKJ: {pairs} partial correlations fit no matrix: give q \(q - 1\) / 2"):
         LKJ(2).log_density_partial(np.zeros((pairs, 3)))
 
 

@@ -77,9 +77,7 @@ def test_density_and_quantiles_agree_with_scipy(prior: ScalarPrior, reference: s
     # scipy's own log densities carry errors near 1e-13 of their largest term
     np.testing.assert_allclose(prior.log_density(values)[inside], expected[inside], rtol=1e-12, atol=4e-13)
     probabilities = np.array([1e-6, 0.025, 0.3, 0.5, 0.9, 0.999])
-    np.testing.assert_allclose(
-        prior.quantile(probabilities), reference.ppf(probabilities), rtol=2e-11, atol=1e-14
-    )
+    np.testing.assert_allclose(prior.quantile(probabilities), reference.ppf(probabilities), rtol=2e-11, atol=1e-14)
 
 
 @pytest.mark.parametrize("nu", [0.7, 3.0, 30.0])
@@ -104,9 +102,7 @@ def test_inverse_gamma_on_the_variance_carries_the_jacobian() -> None:
     expected = stats.invgamma(2, scale=3).logpdf(sds**2) + np.log(2 * sds)
     prior = InverseGamma(2, 3, on="variance")
     np.testing.assert_allclose(prior.log_density(sds), expected, rtol=1e-12)
-    np.testing.assert_allclose(
-        prior.quantile(0.3), math.sqrt(stats.invgamma(2, scale=3).ppf(0.3)), rtol=1e-12
-    )
+    np.testing.assert_allclose(prior.quantile(0.3), math.sqrt(stats.invgamma(2, scale=3).ppf(0.3)), rtol=1e-12)
 
 
 def test_variance_powers_by_name() -> None:
@@ -123,9 +119,7 @@ def test_proper_densities_integrate_to_one(prior: ScalarPrior) -> None:
     breaks = [float(prior.quantile(p)) for p in (0.01, 0.25, 0.5, 0.75, 0.99)]
     edges = [lower, *breaks, upper]
     pieces = [
-        integrate.quad(lambda x: math.exp(prior.log_density(x)), a, b, epsabs=1e-12, epsrel=1e-10, limit=200)[
-            0
-        ]
+        integrate.quad(lambda x: math.exp(prior.log_density(x)), a, b, epsabs=1e-12, epsrel=1e-10, limit=200)[0]
         for a, b in itertools.pairwise(edges)
     ]
     assert sum(pieces) == pytest.approx(1, abs=2e-7)
@@ -154,9 +148,7 @@ def test_quantiles_at_the_ends_are_the_support(prior: ScalarPrior) -> None:
 def test_quantiles_of_tiny_probabilities_keep_their_digits(nu: float) -> None:
     height = math.exp(HalfStudentT(nu, 2).log_density(0.0))
     for probability in (1e-300, 1e-12, 1e-9):
-        assert float(HalfStudentT(nu, 2).quantile(probability)) == pytest.approx(
-            probability / height, rel=1e-7
-        )
+        assert float(HalfStudentT(nu, 2).quantile(probability)) == pytest.approx(probability / height, rel=1e-7)
     assert float(StudentT(nu, 0, 1).quantile(0.5)) == 0
 
 

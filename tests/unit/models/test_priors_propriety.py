@@ -185,9 +185,7 @@ def test_residual_scale() -> None:
 def test_a_flat_group_scale_grows_along_with_sigma() -> None:
     both: dict[str, Prior] = {"sd(g)": Flat(), "sigma": Flat()}
     check_propriety(both, {"sd(g)": 3}, residual_degrees=3)
-    with pytest.raises(
-        PriorError, match=re.escape("as sigma grows while the group-level sds grow along the")
-    ):
+    with pytest.raises(PriorError, match=re.escape("as sigma grows while the group-level sds grow along the")):
         check_propriety(both, {"sd(g)": 3}, residual_degrees=2)
 
 
@@ -200,7 +198,5 @@ def test_the_reference_prior_of_sigma_needs_repeated_rows() -> None:
 
 
 def test_a_prior_of_the_wrong_kind_is_refused() -> None:
-    with pytest.raises(
-        PriorError, match=re.escape("prior for sd(g): LKJ(1) does not suit a standard deviation")
-    ):
+    with pytest.raises(PriorError, match=re.escape("prior for sd(g): LKJ(1) does not suit a standard deviation")):
         check_propriety({"sd(g)": LKJ(1)}, {"sd(g)": 5})

@@ -48,9 +48,7 @@ def test_defaults_in_order_when_nothing_is_given() -> None:
 
 
 def test_names_texts_and_spaces() -> None:
-    resolved = resolve_priors(
-        {"sd(g,x)": "HalfCauchy(5)", " sd( h ) ": Exponential(1), "Intercept": "Flat"}, SLOPES
-    )
+    resolved = resolve_priors({"sd(g,x)": "HalfCauchy(5)", " sd( h ) ": Exponential(1), "Intercept": "Flat"}, SLOPES)
     assert resolved["sd(g, x)"] == HalfCauchy(5)
     assert resolved["sd(h)"] == Exponential(1)
     assert resolved["Intercept"] == Flat()
@@ -164,8 +162,7 @@ def test_wrong_keys_are_refused(given: object, slots: tuple[ParameterSlot, ...],
         (
             "sd(h)",
             Uniform(-1, 5),
-            "prior for sd(h): Uniform(-1, 5) reaches below 0, a standard deviation does not: "
-            "give Uniform(0, 5)",
+            "prior for sd(h): Uniform(-1, 5) reaches below 0, a standard deviation does not: give Uniform(0, 5)",
         ),
         ("sd(h)", Uniform(-3, -1), "give Uniform(0, upper)"),
         ("sigma", Uniform(float("-inf"), None), "give Uniform(0, inf)"),

@@ -240,9 +240,7 @@ def test_what_is_neither_prior_nor_text_is_refused(given: object, message: str) 
         (lambda: LKJ(0), "LKJ: eta is 0: give a positive"),
     ],
 )
-def test_wrong_arguments_name_prior_argument_value_and_remedy(
-    make: Callable[[], Prior], message: str
-) -> None:
+def test_wrong_arguments_name_prior_argument_value_and_remedy(make: Callable[[], Prior], message: str) -> None:
     with pytest.raises(PriorError, match=re.escape(message)):
         make()
 
