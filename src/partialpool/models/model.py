@@ -203,8 +203,11 @@ def _sampled_coefficients(
     response = design.measurements.response
     if design.measurements.offset is not None:
         response = response - design.measurements.offset
-    estimate = np.linalg.lstsq(values, response, rcond=None)[0]
-    sds = scales.response_sd * np.sqrt(np.diag(np.linalg.pinv(values.T @ values)))
+    # never the cross-product: columns that lie together far from 0 would lose their difference
+    size = np.sqrt(np.mean(values * values, axis=0))
+    inverse = np.linalg.pinv(values / size)
+    estimate = inverse @ response / size
+    sds = scales.response_sd * np.linalg.norm(inverse, axis=1) / size
     return tuple(
         ScalarHyperparameter(
             name := design.population.names[k],

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from partialpool.inference.cross_products import build_cross_products
-from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
+from partialpool.errors import PriorWarning
+from partialpool.inference.choose import run_engine
+from partialpool.inference.gaussian_marginal import CoefficientConditional
 from partialpool.inference.group_posterior import pooling_weights_given_nodes, raw_estimates
-from partialpool.inference.hyper_posterior import integrate_hyperparameters
 from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
-from partialpool.models.model import build_model
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.parameters import check_quantiles, quantile_columns
-from partialpool.results.summary import summarise_effects
+from partialpool.results.summary import summarise, summarise_effects
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
@@ -133,24 +134,15 @@ def average_weights(posterior: Posterior) -> FloatArray:
 def _complete_pooling(posterior: Posterior, group: GroupDesign) -> tuple[FloatArray, FloatArray]:
     """Fit the same rows without groups, under the same priors; return mean and sd of each effect's coefficient."""
     model = posterior.model
-    priors = {name: prior for name, prior in model.priors.items() if not name.startswith(("sd(", "cor("))}
-    complete = build_model(model.design, priors, "complete")
-    cross = build_cross_products(model.design.measurements, model.design.population, None)
-    marginal = GaussianMarginal(cross, complete.coefficient_prior)
-    hyper = integrate_hyperparameters(complete.space, marginal, complete.moments)
-    conditional = marginal.coefficients_given(hyper.points)
-    means = np.empty((len(model.design.population.names), len(hyper.weights)))
-    variances = np.zeros_like(means)
-    integrated, sampled = (
-        list(complete.coefficient_prior.integrated),
-        list(complete.coefficient_prior.sampled),
-    )
-    means[integrated] = conditional.coefficient_mean
-    variances[integrated] = np.einsum("iin->in", conditional.coefficient_covariance)
-    means[sampled] = hyper.points.coefficients
-    mean = means @ hyper.weights
-    sd = np.sqrt((variances + (means - mean[:, None]) ** 2) @ hyper.weights)
-    return mean @ posterior.theta_columns, sd @ posterior.theta_columns
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PriorWarning)  # said when the fit itself was made
+        outcome = run_engine(model.design, model.priors, pooling="complete", method="auto", estimator=None)
+    complete = replace(posterior, model=outcome.model, marginal=outcome.marginal, hyper=outcome.hyper)
+    table = summarise(complete, effects=False, quantiles=(0.5,))
+    # an effect of no population column deviates from 0
+    lines = {name: (table.columns["mean"][k], table.columns["sd"][k]) for k, name in enumerate(table.index[0])}
+    values = np.array([lines.get(name, (0.0, 0.0)) for name in group.names])
+    return values[:, 0], values[:, 1]
 
 
 def _group(posterior: Posterior) -> GroupDesign:
