@@ -8,6 +8,8 @@ from partialpool.numerics.arrays import FloatArray
 
 # Second-order terms of the Cornish-Fisher expansion, in sds, below which its quantiles stand as they are.
 _NEGLIGIBLE = 1e-5
+# Error of probability within which a short step of Newton's method ends the search.
+_SETTLED = 1e-6
 
 
 def mixture_moments(weights: FloatArray, means: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -59,6 +61,7 @@ def mixture_quantiles(
         at = np.where(np.abs(starts[:, k] - normal) < 1.0, starts[:, k], normal)
         low = np.full(len(mean), -1.0 / np.sqrt(max(probability, 1e-300)))
         high = np.full(len(mean), 1.0 / np.sqrt(max(1.0 - probability, 1e-300)))
+        last = np.full(len(mean), np.inf)
         active = np.flatnonzero(~(second_order[:, k] < _NEGLIGIBLE))
         for _ in range(200):
             if not len(active):
@@ -70,12 +73,18 @@ def mixture_quantiles(
             high[active[above]] = at[active[above]]
             low[active[~above]] = at[active[~above]]
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                proposal = at[active] - excess / density
-            inside = (proposal > low[active]) & (proposal < high[active])
-            proposal = np.where(inside, proposal, 0.5 * (low[active] + high[active]))
+                newton = excess / density
+            size, settled = np.abs(newton), np.abs(excess) < _SETTLED
+            proposal = at[active] - newton
+            # Newton's steps may go to and fro without shrinking, and beside a spike of narrow components they are
+            # short however far the quantile is: both are caught here
+            trusted = (proposal > low[active]) & (proposal < high[active])
+            trusted &= (size < 0.5 * last[active]) & (settled | (size > precision[active]))
+            proposal = np.where(trusted, proposal, 0.5 * (low[active] + high[active]))
             moved = np.abs(proposal - at[active])
-            at[active] = proposal
-            active = active[moved > precision[active]]
+            at[active], last[active] = proposal, moved
+            narrow = high[active] - low[active] <= precision[active]
+            active = active[~(narrow | (settled & (moved <= precision[active])))]
         result[:, k] = at
     return mean[:, None] + sd[:, None] * result
 

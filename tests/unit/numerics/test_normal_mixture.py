@@ -96,3 +96,19 @@ def test_cdf() -> None:
     weights, means, sds = np.array([0.4, 0.6]), np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[1.0, 2.0], [0.5, 1.0]])
     expected = 0.4 * ndtr((1.0 - means[0]) / sds[0]) + 0.6 * ndtr((1.0 - means[1]) / sds[1])
     assert np.allclose(mixture_cdf(weights, means, sds, np.ones(2)), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_spikes_beside_wide_components(seed: int) -> None:
+    """Widths over ten decades: Newton's steps are tiny beside a spike, or go to and fro for ever (seed 29)."""
+    rng = np.random.default_rng(seed)
+    n_nodes, n_quantities = int(rng.integers(2, 200)), 50
+    weights = rng.dirichlet(np.full(n_nodes, 0.3))
+    sds = 10.0 ** rng.uniform(-9, 1, (n_nodes, n_quantities))
+    means = sds * rng.normal(size=sds.shape) + 1e-3 * rng.normal(size=sds.shape) * (rng.random(sds.shape) < 0.3)
+    probabilities = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.975])
+    found = mixture_quantiles(weights, means, sds, probabilities)
+    step = 5e-6 * mixture_moments(weights, means, sds * sds)[1]
+    for k, probability in enumerate(probabilities):
+        assert np.all(mixture_cdf(weights, means, sds, found[:, k] - step) <= probability + 2e-6)
+        assert np.all(mixture_cdf(weights, means, sds, found[:, k] + step) >= probability - 2e-6)
