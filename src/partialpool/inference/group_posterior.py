@@ -57,7 +57,8 @@ def factor_effects(cross: CrossProducts, points: HyperPoints, classes: IntArray 
     """Factor the effects' conditional distribution once for a set of nodes and design classes."""
     outer = scaled_relative_root(cross, points)
     factor = factor_ldl(_identity_plus_congruence(outer, cross.class_gram[:, classes]))
-    inner = invert_unit_lower(factor.lower).swapaxes(0, 1) / np.sqrt(factor.pivots)
+    # pivots of I plus a positive matrix are 1 or more, but may round to less where the effects' sds are huge
+    inner = invert_unit_lower(factor.lower).swapaxes(0, 1) / np.sqrt(np.maximum(factor.pivots, 1.0))
     return EffectFactors(inner, outer, points.effect_root / points.residual_sd)
 
 

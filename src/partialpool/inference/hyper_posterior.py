@@ -7,8 +7,7 @@
 | 3 and more, or with a coefficient | importance sampling on a lattice pushed through a fitted map |
 
 A coefficient (whose prior is neither normal nor flat) is as narrow as its group's sd is small, which a rectangular grid
-does not follow; and effects about a coefficient on the lines of a grid have a comb for a distribution. A grid
-steps in only where importance sampling is refused.
+does not follow; and effects about a coefficient on the lines of a grid have a comb for a distribution.
 """
 
 from __future__ import annotations
@@ -87,12 +86,7 @@ def integrate_hyperparameters(
             return _from_textbook(space, integrate_on_natural_grid(space, _log_posterior(space, marginal)))
         if space.dimension <= 2 and method == "auto" and not space.coefficients:
             return _by_grid(space, marginal, moments)
-        try:
-            return _by_importance(space, marginal)
-        except ComputationError:
-            if space.dimension > 2 or method != "auto":
-                raise
-            return _by_grid(space, marginal, moments)
+        return _by_importance(space, marginal)
 
 
 def _by_grid(space: HyperSpace, marginal: GaussianMarginal, moments: tuple[int, ...]) -> HyperPosterior:
