@@ -73,9 +73,10 @@ def fit(
     from partialpool.results.separate import fit_separately
 
     check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, family=family, seed=seed)
+    parsed = parse_formula(formula)
     observations = read_observations(
         data,
-        parse_formula(formula),
+        parsed,
         standard_error=standard_error,
         size=size,
         sd=sd,
@@ -84,7 +85,7 @@ def fit(
         offset=offset,
         missing=missing,
     )
-    design = build_design(parse_formula(formula), observations)
+    design = build_design(parsed, observations)
     if sigma == "by group":
         return fit_separately(observations, design, priors, seed)
     outcome = run_engine(design, priors, pooling=pooling, method=method, estimator=estimator)

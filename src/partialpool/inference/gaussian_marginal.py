@@ -20,7 +20,7 @@ from partialpool.inference.design_classes import class_moments
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant, lower_pairs
+from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant, lower_pairs, multiply
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Elements of a (node, design_class) block: small enough to stay in a core's cache through a dozen passes.
@@ -219,5 +219,4 @@ class GaussianMarginal:
 
 def scaled_relative_root(cross: CrossProducts, points: HyperPoints) -> FloatArray:
     """Return the effects' covariance root for scaled columns relative to the residual sd, (effect, effect, node)."""
-    root = np.einsum("ik,kjn->ijn", cross.scaling.effects, points.effect_root)
-    return np.asarray(root / points.residual_sd)
+    return multiply(cross.scaling.effects[:, :, None], points.effect_root) / points.residual_sd

@@ -246,7 +246,7 @@ class JointDraws(NamedTuple):
 
 
 # Draw-group products worked on at a time, so that the dozen arrays of a block stay in a core's cache.
-_DRAW_BLOCK = 2**15
+_DRAW_BLOCK = 2**16
 
 
 def draw_jointly(
@@ -262,10 +262,7 @@ def draw_jointly(
     """
     cross = marginal.cross
     conditional = marginal.coefficients_given(points)
-    basis = conditional.mean
-    if len(basis):
-        root = np.linalg.cholesky(np.moveaxis(conditional.covariance, -1, 0))
-        basis = basis + np.einsum("nij,jn->in", root, rng.standard_normal(basis.shape))
+    basis = conditional.mean + _draw_normal(conditional.covariance, rng)
     coefficients = _all_coefficients(marginal, conditional, basis, points)
     centre = conditional.mean if coefficients_known else basis
     shifted = conditional.basis @ centre - conditional.shift
@@ -276,6 +273,15 @@ def draw_jointly(
         block = slice(start, start + length)
         _draw_effects(cross, points, shifted, groups[block], rng, effects[:, :, block])
     return JointDraws(coefficients, effects)
+
+
+def _draw_normal(covariance: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draw one vector (order, draw) from each centred normal with covariance (order, order, draw)."""
+    if not len(covariance):
+        return np.empty(covariance.shape[1:])
+    factor = factor_ldl(covariance)
+    scaled = np.sqrt(factor.pivots) * rng.standard_normal(factor.pivots.shape)
+    return multiply(factor.lower, scaled[:, None], left_is="lower")[:, 0]
 
 
 def _draw_effects(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
@@ -34,6 +36,7 @@ def lattice_points(n_points: int, dimension: int, shift: float = 0.0) -> FloatAr
     return np.asarray(np.clip(points % 1.0, 1e-15, 1.0 - 1e-15))
 
 
+@cache
 def _irrational_shift(dimension: int) -> FloatArray:
     """Return the fractional parts of the square roots of the first primes."""
     primes = [n for n in range(2, 180) if all(n % k for k in range(2, int(n**0.5) + 1))]
