@@ -76,17 +76,19 @@ class GaussianMarginal:
             log_determinants, factor = self._factor(points)
             prior = self.coefficient_prior
             cross, n_integrated = self.cross, len(prior.integrated)
-            proper = prior.precision[prior.precision > 0.0]
+            precision = prior.precision_at(points.coefficient_sds)
+            proper = precision[(precision > 0.0).any(axis=1)]
             _, log_volume = np.linalg.slogdet(self._back)
             log_constant = (
                 0.5 * cross.log_precision
                 - 0.5 * cross.n_rows * _LOG_2PI
                 + 0.5 * n_integrated * _LOG_2PI
-                + 0.5 * float(np.sum(np.log(proper) - _LOG_2PI))
+                - 0.5 * len(proper) * _LOG_2PI
                 + log_volume
             )
             value = (
                 log_constant
+                + 0.5 * np.log(proper).sum(axis=0)
                 - cross.n_rows * np.log(points.residual_sd)
                 - 0.5 * log_determinants
                 - 0.5 * np.log(factor.pivots[:-1]).sum(axis=0)
@@ -204,8 +206,9 @@ class GaussianMarginal:
             augmented = self._change_basis(augmented, points)
         offset = prior.mean - self._constant
         rows = np.concatenate([self._back, offset[:, None]], axis=1)
-        pseudo = (rows * prior.precision[:, None]).T @ rows
-        return log_determinants, factor_ldl(augmented + pseudo[:, :, None])
+        precision = prior.precision_at(points.coefficient_sds)
+        pseudo = np.einsum("ia,in,ib->abn", rows, precision, rows, optimize=True)
+        return log_determinants, factor_ldl(augmented + pseudo)
 
     def _change_basis(self, augmented: FloatArray, points: HyperPoints) -> FloatArray:
         """Replace the scaled columns by the basis and the response by what sampled coefficients leave of it."""

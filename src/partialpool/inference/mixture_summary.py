@@ -121,9 +121,9 @@ def _thin_lattice(weights: FloatArray, at_most: int) -> NodeSubset:
     """Keep every node of more than four times the mean weight, and of the others those of a smaller lattice.
 
     A power of two of a lattice is again a lattice (measured on two real data sets: 2,048 of 8,192 nodes move no mean
-    by more than 0.003 sds), but a single heavy node among those kept would be taken for as many as are left out: of 24,576
-    nodes with Pareto-k 0.44, 3,072 moved a 97.5 % quantile by one sd. Uneven weights make nodes count less: as many more of
-    them are kept.
+    by more than 0.003 sds), but a single heavy node among those kept would be taken for as many as are left out: of
+    24,576 nodes with Pareto-k 0.44, 3,072 moved a 97.5 % quantile by one sd. Uneven weights make nodes count less: as
+    many more of them are kept.
     """
     enough = at_most * len(weights) * float(np.sum(weights**2))
     stride = 1

@@ -67,12 +67,14 @@ class HyperPoints:
     """Hyperparameters on their natural scale, the node axis last.
 
     ``effect_root`` (effect, effect, node) is a root of the effects' covariance matrix, not always triangular;
-    ``residual_sd`` (node,); ``coefficients`` (sampled coefficient, node).
+    ``residual_sd`` (node,); ``coefficients`` (sampled coefficient, node); ``coefficient_sds`` (mixed coefficient, node)
+    the sds of normal priors that are mixed over, None where there are none.
     """
 
     effect_root: FloatArray
     residual_sd: FloatArray
     coefficients: FloatArray
+    coefficient_sds: FloatArray | None = None
 
     @property
     def n_nodes(self) -> int:
@@ -85,13 +87,15 @@ class HyperPoints:
             self.effect_root[..., nodes],
             self.residual_sd[nodes],
             self.coefficients[..., nodes],
+            None if self.coefficient_sds is None else self.coefficient_sds[..., nodes],
         )
 
 
 @dataclass(frozen=True)
 class HyperSpace:
     """Every hyperparameter of a model in coordinate order: effect sds, correlations, residual sd, sampled
-    coefficients. Effects of a ``CovarianceBlock`` have coordinates of its own making.
+    coefficients, and the prior sds that Student-t coefficients are mixtures over (which are not reported). Effects of
+    a ``CovarianceBlock`` have coordinates of its own making.
 
     Where the population is known (no pooling), ``fixed_effect_sds`` (effect,) replaces the effect sds and
     ``fixed_coefficients`` are the population's values; ``fixed_residual_sd`` is the residual sd where that is known.
@@ -105,6 +109,7 @@ class HyperSpace:
     fixed_effect_sds: FloatArray | None = None
     fixed_coefficients: tuple[float, ...] = ()
     fixed_residual_sd: float = 1.0
+    coefficient_sds: tuple[ScalarHyperparameter, ...] = ()
 
     @property
     def chart(self) -> Chart:
@@ -134,7 +139,9 @@ class HyperSpace:
     def dimension(self) -> int:
         """The number of coordinates."""
         residual = self.residual_sd is not None
-        return len(self.effect_sds) + self.n_correlations + residual + len(self.coefficients)
+        return (
+            len(self.effect_sds) + self.n_correlations + residual + len(self.coefficients) + len(self.coefficient_sds)
+        )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -153,7 +160,7 @@ class HyperSpace:
         """The scalar hyperparameter that each coordinate alone determines; None within covariance blocks."""
         residual = (self.residual_sd,) if self.residual_sd else ()
         sds = [None if k in self._in_blocks else hyper for k, hyper in enumerate(self.effect_sds)]
-        return (*sds, *([None] * self.n_correlations), *residual, *self.coefficients)
+        return (*sds, *([None] * self.n_correlations), *residual, *self.coefficients, *self.coefficient_sds)
 
     @cached_property
     def _in_blocks(self) -> frozenset[int]:
@@ -192,10 +199,13 @@ class HyperSpace:
             residual = scalar(self.residual_sd, column)
             column += 1
         sampled = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficients)]
+        column += len(self.coefficients)
+        mixed = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficient_sds)]
         sampled += [np.full(n_nodes, value) for value in self.fixed_coefficients]
         # a prior unbounded at 0 where the sd has underflowed to it: no mass is there
         log_prior = np.where(np.isposinf(log_prior), -np.inf, log_prior)
-        return HyperPoints(root, residual, np.array(sampled).reshape(len(sampled), n_nodes)), log_prior
+        coefficients = np.array(sampled).reshape(len(sampled), n_nodes)
+        return HyperPoints(root, residual, coefficients, np.array(mixed) if mixed else None), log_prior
 
     def natural_values(self, points: HyperPoints) -> FloatArray:
         """Return the reported parameters (node, parameter), in the order of ``names``."""
@@ -223,7 +233,7 @@ class HyperSpace:
                 for k, hyper in enumerate(self.effect_sds)
             ]
             residual = [self.residual_sd.unconstrain(0.8 * self.residual_sd.guess)] if self.residual_sd else []
-            location = [hyper.unconstrain(hyper.guess) for hyper in self.coefficients]
+            location = [hyper.unconstrain(hyper.guess) for hyper in (*self.coefficients, *self.coefficient_sds)]
             rows.append([*effect, *([0.0] * self.n_correlations), *residual, *location])
         return np.array(rows)
 

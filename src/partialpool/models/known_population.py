@@ -14,9 +14,9 @@ from partialpool.models.priors import Flat, Normal, Prior
 from partialpool.models.scales import DataScales
 from partialpool.numerics.arrays import FloatArray
 
-# A flat prior on a group's own coefficient, as a normal prior this many times wider than the data could show:
-# its square is the reciprocal of the rounding error.
-_FLAT_WIDTH = 1e8
+# A flat prior on a group's own coefficient, as a normal prior this many times wider than the data could show: its
+# influence is 1e-12, and enough digits are left to tell it from a normal prior on another coefficient.
+_FLAT_WIDTH = 1e6
 
 
 def normal_or_flat(priors: Mapping[str, Prior], name: str) -> Normal | Flat:

@@ -96,12 +96,13 @@ def build_model(
     if pooling == "complete":
         group = None
     known = pooling == "none" and group is not None
-    coefficient_prior, coefficients = _split_coefficients(design, group if known else None, used, scales)
+    coefficients = _split_coefficients(design, group if known else None, used, scales)
     space = HyperSpace(
         effect_sds=() if group is None or known else _effect_sds(group, used, scales),
         blocks=() if group is None or known else _covariance_blocks(group, used, scales),
         residual_sd=_residual_sd(design, used, scales),
-        coefficients=coefficients,
+        coefficients=coefficients.sampled,
+        coefficient_sds=coefficients.sds,
         n_effects=0 if group is None else len(group.names),
         fixed_effect_sds=fix_effect_sds(group, used, scales) if known and group is not None else None,
         fixed_coefficients=fix_coefficients(design, group, used) if known and group is not None else (),
@@ -111,7 +112,7 @@ def build_model(
     if known and group is not None:
         check_each_group_identifies(group, used)
     moments = (2,) * len(space.names) if estimated else _moments(design, space, group, used, pooling)
-    return Model(design, pooling, group, used, space, coefficient_prior, scales, moments)
+    return Model(design, pooling, group, used, space, coefficients.prior, scales, moments)
 
 
 def _effect_sds(
@@ -173,32 +174,58 @@ def _residual_sd(design: Design, priors: Mapping[str, Prior], scales: DataScales
     )
 
 
+class _Coefficients(NamedTuple):
+    """What becomes of the population's coefficients: the ``sampled`` ones and the prior ``sds`` mixed over are
+    hyperparameters."""
+
+    prior: CoefficientPrior
+    sampled: tuple[ScalarHyperparameter, ...]
+    sds: tuple[ScalarHyperparameter, ...]
+
+
 def _split_coefficients(
     design: Design, known_group: GroupDesign | None, priors: Mapping[str, Prior], scales: DataScales
-) -> tuple[CoefficientPrior, tuple[ScalarHyperparameter, ...]]:
+) -> _Coefficients:
     """Separate the coefficients that integrate out in closed form from those that join the hyperparameters.
 
-    Without pooling (``known_group``) the coefficients that vary by group have a known population.
+    A Student-t (or Cauchy) prior is a mixture of normals over its sd, whose square is inverse gamma (nu/2, nu/2
+    scale^2): the sd joins the hyperparameters and the coefficient leaves them (Andrews and Mallows 1974, J. Royal
+    Statistical Society B 36:99-102). Without pooling (``known_group``) the coefficients that vary by group have a
+    known population.
     """
     names = design.population.names
     known = [k for k, name in enumerate(names) if known_group is not None and name in known_group.names]
-    integrated = [k for k, name in enumerate(names) if isinstance(priors[name], Normal | Flat) and k not in known]
-    sampled = [k for k in range(len(names)) if k not in integrated and k not in known]
+    free = [k for k in range(len(names)) if k not in known]
+    integrated = [k for k in free if isinstance(priors[names[k]], Normal | Flat | StudentT | Cauchy)]
+    sampled = [k for k in free if k not in integrated]
     mean, precision = np.zeros(len(integrated)), np.zeros(len(integrated))
+    mixed, sds = [], []
+    placed = _place_coefficients(design, scales) if any(not isinstance(priors[names[k]], Normal | Flat) for k in free) else ()
     for i, k in enumerate(integrated):
         prior = priors[names[k]]
         if isinstance(prior, Normal):
             mean[i], precision[i] = prior.mu, prior.sigma**-2.0
-    hyper = _sampled_coefficients(design, sampled, priors, scales)
-    return CoefficientPrior(tuple(integrated), (*sampled, *known), mean, precision), hyper
+        elif isinstance(prior, StudentT | Cauchy):
+            mixed.append(i)
+            mean[i], precision[i] = prior.mu, 1.0
+            sds.append(_prior_sd(names[k], prior, placed[k][0]))
+    hyper = tuple(
+        ScalarHyperparameter(names[k], "coefficient", get_scalar_prior(priors, names[k]), *placed[k]) for k in sampled
+    )
+    split = CoefficientPrior(tuple(integrated), (*sampled, *known), mean, precision, tuple(mixed))
+    return _Coefficients(split, hyper, tuple(sds))
 
 
-def _sampled_coefficients(
-    design: Design, sampled: list[int], priors: Mapping[str, Prior], scales: DataScales
-) -> tuple[ScalarHyperparameter, ...]:
-    """Place each sampled coefficient near its least-squares estimate, in units of that estimate's sd."""
-    if not sampled:
-        return ()
+def _prior_sd(name: str, prior: StudentT | Cauchy, estimate: float) -> ScalarHyperparameter:
+    """Return the sd that a Student-t prior is a mixture of normals over."""
+    nu, scale = (1.0, prior.scale) if isinstance(prior, Cauchy) else (prior.nu, prior.sigma)
+    mixing = InverseGamma(0.5 * nu, 0.5 * nu * scale**2, on="variance")
+    guess = float(np.hypot(scale, estimate - prior.mu))
+    return ScalarHyperparameter(f"prior sd of {name}", "coefficient", mixing, guess=guess, spread=1.0)
+
+
+def _place_coefficients(design: Design, scales: DataScales) -> tuple[tuple[float, float], ...]:
+    """Return each coefficient's least-squares estimate and that estimate's sd."""
     values = design.population.values
     response = design.measurements.response
     if design.measurements.offset is not None:
@@ -208,16 +235,7 @@ def _sampled_coefficients(
     inverse = np.linalg.pinv(values / size)
     estimate = inverse @ response / size
     sds = scales.response_sd * np.linalg.norm(inverse, axis=1) / size
-    return tuple(
-        ScalarHyperparameter(
-            name := design.population.names[k],
-            "coefficient",
-            get_scalar_prior(priors, name),
-            guess=float(estimate[k]),
-            spread=float(sds[k]),
-        )
-        for k in sampled
-    )
+    return tuple(zip(estimate.tolist(), sds.tolist(), strict=True))
 
 
 def _check_propriety(design: Design, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling) -> None:
