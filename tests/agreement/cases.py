@@ -15,7 +15,7 @@ from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.model import Model, build_model
-from partialpool.models.priors import Normal, ScalarPrior
+from partialpool.models.priors import Cauchy, Normal, ScalarPrior, StudentT
 
 from .dense import DenseRows
 
@@ -44,7 +44,10 @@ class Case:
 
 
 def coefficient_priors(model: Model, points: HyperPoints, node: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return mean, precision (NaN: known at the node) and known value of every coefficient."""
+    """Return mean, precision (NaN: known at the node) and known value of every coefficient.
+
+    A Student-t prior is at each node a normal one with the node's sd.
+    """
     names = model.design.population.names
     mean, precision, known = np.zeros(len(names)), np.zeros(len(names)), np.full(len(names), np.nan)
     for k, name in enumerate(names):
@@ -52,6 +55,12 @@ def coefficient_priors(model: Model, points: HyperPoints, node: int) -> tuple[Fl
         assert isinstance(prior, ScalarPrior)
         if isinstance(prior, Normal):
             mean[k], precision[k] = prior.mu, prior.sigma**-2.0
+    for i, place in enumerate(model.coefficient_prior.mixed):
+        k = model.coefficient_prior.integrated[place]
+        prior = model.priors[names[k]]
+        assert isinstance(prior, StudentT | Cauchy)
+        assert points.coefficient_sds is not None
+        mean[k], precision[k] = prior.mu, points.coefficient_sds[i, node] ** -2.0
     for i, k in enumerate(model.coefficient_prior.sampled):
         precision[k], known[k] = np.nan, points.coefficients[i, node]
     return mean, precision, known

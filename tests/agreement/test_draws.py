@@ -17,11 +17,11 @@ N = 20_000
 PROBLEMS = [
     "one sd, half-Cauchy",
     "one sd, density infinite at 0",
-    "sd and sampled mean",
+    "sd and bounded mean",
     "sd and sigma",
     "two sds",
     "two sds and a correlation",
-    "sd, sigma and sampled mean",
+    "sd, sigma and Student-t mean",
 ]
 
 
@@ -133,7 +133,7 @@ def test_hyperparameters_follow_their_exact_distribution(method: str) -> None:
 
 def test_predictions_agree_with_draws() -> None:
     """Means, sds and quantiles of every labelled quantity, from the mixture and from draws put together by hand."""
-    described, _ = solved("sd, sigma and sampled mean")
+    described, _ = solved("sd, sigma and Student-t mean")
     fit = described.fit()
     draws = fit.draws(N, seed=3)
     rng = np.random.default_rng(9)

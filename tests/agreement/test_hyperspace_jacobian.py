@@ -80,7 +80,7 @@ SPACES: dict[str, tuple[str, str, dict[str, str]]] = {
     "sampled coefficients": (
         "x + z",
         " + (1 | g)",
-        {**SCALES, "Intercept": "Cauchy(0, 3)", "x": "Uniform(-8, 9)", "z": "Uniform(-3, inf)"},
+        {**SCALES, "Intercept": "Uniform(-9, 7)", "x": "Uniform(-8, 9)", "z": "Uniform(-3, inf)"},
     ),
     "independent slopes": ("x", " + (x || g)", SCALES),
     "correlated slopes": ("x", " + (1 + x | g)", {**SCALES, "cor": "LKJ(1)"}),

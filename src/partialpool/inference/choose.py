@@ -3,8 +3,8 @@
 | asked for | model | engine |
 | --- | --- | --- |
 | ``auto`` | no unknown hyperparameter | closed form |
-| ``auto`` | one or two hyperparameters, none a coefficient | adaptive grid |
-| ``auto`` | three or more, or a coefficient | importance sampling on a lattice |
+| ``auto`` | one or two hyperparameters, none a bounded coefficient | adaptive grid |
+| ``auto`` | three or more, or a bounded coefficient | importance sampling on a lattice |
 | ``importance`` | one or more hyperparameters | importance sampling on a lattice |
 | ``grid`` | one hyperparameter | textbook grid: equal spacing on the natural scale, then draws in turn |
 | ``empirical_bayes`` | groups | an estimate in place of the population's posterior |

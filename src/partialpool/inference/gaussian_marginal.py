@@ -207,8 +207,10 @@ class GaussianMarginal:
         offset = prior.mean - self._constant
         rows = np.concatenate([self._back, offset[:, None]], axis=1)
         precision = prior.precision_at(points.coefficient_sds)
-        pseudo = np.einsum("ia,in,ib->abn", rows, precision, rows, optimize=True)
-        return log_determinants, factor_ldl(augmented + pseudo)
+        if prior.mixed:
+            return log_determinants, factor_ldl(augmented + np.einsum("ia,in,ib->abn", rows, precision, rows))
+        pseudo = (rows * precision).T @ rows
+        return log_determinants, factor_ldl(augmented + pseudo[:, :, None])
 
     def _change_basis(self, augmented: FloatArray, points: HyperPoints) -> FloatArray:
         """Replace the scaled columns by the basis and the response by what sampled coefficients leave of it."""

@@ -4,10 +4,11 @@
 | --- | --- |
 | 0 | closed form: nothing to integrate |
 | 1, 2 | adaptive trapezoid grid |
-| 3 and more, or with a coefficient | importance sampling on a lattice pushed through a fitted map |
+| 3 and more, or with a bounded coefficient | importance sampling on a lattice pushed through a fitted map |
 
-A coefficient (whose prior is neither normal nor flat) is as narrow as its group's sd is small, which a rectangular grid
-does not follow; and effects about a coefficient on the lines of a grid have a comb for a distribution.
+A coefficient with a bounded prior is as narrow as its group's sd is small, which a rectangular grid does not follow;
+and effects about a coefficient on the lines of a grid have a comb for a distribution. (Student-t coefficients are
+integrated out: ``models.model``.)
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Chart = Literal["natural", "centred"]
 @dataclass(frozen=True)
 class ScalarHyperparameter:
     """A hyperparameter that lives on an interval: a population sd, the residual sd, or a coefficient whose prior
-    is neither normal nor flat and so cannot be integrated out in closed form.
+    is bounded and so cannot be integrated out in closed form, or the prior sd of a Student-t coefficient that can.
 
     ``guess`` is a natural value near which, within an order of magnitude, the data put it.
     """

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,9 +21,12 @@ from partialpool.models.identification import count_identifying_groups, find_com
 from partialpool.models.known_population import check_each_group_identifies, fix_coefficients, fix_effect_sds
 from partialpool.models.priors import (
     LKJ,
+    Cauchy,
     Flat,
+    InverseGamma,
     Normal,
     Prior,
+    StudentT,
     check_propriety,
     finite_moments,
     finite_residual_moments,
@@ -200,7 +204,8 @@ def _split_coefficients(
     sampled = [k for k in free if k not in integrated]
     mean, precision = np.zeros(len(integrated)), np.zeros(len(integrated))
     mixed, sds = [], []
-    placed = _place_coefficients(design, scales) if any(not isinstance(priors[names[k]], Normal | Flat) for k in free) else ()
+    simple = all(isinstance(priors[names[k]], Normal | Flat) for k in free)
+    placed = () if simple else _place_coefficients(design, scales)
     for i, k in enumerate(integrated):
         prior = priors[names[k]]
         if isinstance(prior, Normal):
@@ -220,7 +225,7 @@ def _prior_sd(name: str, prior: StudentT | Cauchy, estimate: float) -> ScalarHyp
     """Return the sd that a Student-t prior is a mixture of normals over."""
     nu, scale = (1.0, prior.scale) if isinstance(prior, Cauchy) else (prior.nu, prior.sigma)
     mixing = InverseGamma(0.5 * nu, 0.5 * nu * scale**2, on="variance")
-    guess = float(np.hypot(scale, estimate - prior.mu))
+    guess = math.sqrt((nu * scale**2 + (estimate - prior.mu) ** 2) / (nu + 1.0))
     return ScalarHyperparameter(f"prior sd of {name}", "coefficient", mixing, guess=guess, spread=1.0)
 
 

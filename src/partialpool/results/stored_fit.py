@@ -134,7 +134,9 @@ def _store_hyper(hyper: HyperPosterior) -> tuple[Arrays, dict[str, Any]]:
     engine = hyper.engine
     arrays: Arrays = {"nodes_weights": hyper.weights}
     if hyper.space.dimension:
-        arrays |= {"nodes_coordinates": hyper.coordinates, "nodes_values": hyper.values}
+        arrays["nodes_coordinates"] = hyper.coordinates
+    if hyper.space.names:
+        arrays["nodes_values"] = hyper.values
     metadata: dict[str, Any] = {
         "names": list(hyper.space.names),
         "chart": hyper.space.chart,
@@ -184,6 +186,6 @@ def _restore_hyper(space: HyperSpace, arrays: Arrays, metadata: Mapping[str, Any
             n_evaluations=stored["n_evaluations"],
         )
     hyper = HyperPosterior(space, coordinates, weights, float(metadata["log_marginal_likelihood"]), grid, engine)
-    if space.dimension and not np.allclose(hyper.values, arrays["nodes_values"], rtol=1e-9, atol=0.0, equal_nan=True):
+    if space.names and not np.allclose(hyper.values, arrays["nodes_values"], rtol=1e-9, atol=0.0, equal_nan=True):
         raise ValueError("the rebuilt model gives its nodes other values than they had")
     return hyper
