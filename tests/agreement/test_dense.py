@@ -8,13 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.group_posterior import draw_jointly, effects_given_nodes, predictor_given_nodes
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.model import Model
 
 from . import dense
 from .cases import COEFFICIENT_PRIORS, FORMS, GROUPS, POPULATIONS, Case, coefficient_priors, random_case
+from .points import covariance_of, random_points
 
 N_NODES = 4
 FAST = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
@@ -30,17 +29,6 @@ def cases(draw: st.DrawFn, groups: tuple[str, ...] = tuple(GROUPS)) -> Case:
     return random_case(
         population, term, form, draw(st.sampled_from(COEFFICIENT_PRIORS)), sizes, draw(st.integers(0, 2**32 - 1))
     )
-
-
-def random_points(model: Model, seed: int) -> HyperPoints:
-    rng = np.random.default_rng(seed)
-    start = model.space.starts()[3]
-    return model.space.constrain(start + rng.normal(size=(N_NODES, model.space.dimension)))[0]
-
-
-def covariance_of(points: HyperPoints, node: int) -> NDArray[np.float64]:
-    root = points.effect_root[:, :, node]
-    return np.asarray(root @ root.T)
 
 
 @FAST
@@ -160,33 +148,3 @@ def test_some_groups_alone_are_drawn_as_among_all() -> None:
     shape = (N_NODES, 2, -1)
     assert np.allclose(part.mean.reshape(shape), whole.mean.reshape(shape)[:, :, 2:4], rtol=1e-13)
     assert np.allclose(part.variance.reshape(shape), whole.variance.reshape(shape)[:, :, 2:4], rtol=1e-13)
-
-
-def test_design_classes_change_nothing() -> None:
-    """Groups of one design share a factorisation; the likelihood is that of the rows all the same."""
-    rng = np.random.default_rng(3)
-    sizes = rng.integers(1, 4, 40).tolist()
-    case = random_case("1", " + (1 | g)", "rows", "Normal(0.5, 2)", sizes, seed=4)
-    model, marginal = case.build()
-    assert marginal.cross.n_classes == 3
-    points = random_points(model, 2)
-    for node, value in enumerate(marginal.log_likelihood(points)):
-        covariance = covariance_of(points, node)
-        priors = coefficient_priors(model, points, node)
-        expected = dense.log_likelihood(case.rows, covariance, points.residual_sd[node], *priors)
-        assert value == pytest.approx(expected, rel=1e-9)
-
-
-def test_blocks_of_classes_and_nodes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    import partialpool.inference.design_classes as classes
-    import partialpool.inference.gaussian_marginal as gaussian
-
-    case = random_case("x", " + (1 + x | g)", "counts", "Normal(0.5, 2)", [3, 4, 2, 5, 1, 2, 6], seed=8)
-    model, marginal = case.build()
-    points = random_points(model, 1)
-    whole = marginal.log_likelihood(points)
-    monkeypatch.setattr(gaussian, "_BLOCK", 3)
-    monkeypatch.setattr(classes, "_MOMENTS_BYTES", 700)
-    pieces = GaussianMarginal(marginal.cross, marginal.coefficient_prior)
-    assert pieces._moments is None
-    assert np.allclose(pieces.log_likelihood(points), whole, rtol=1e-13)
