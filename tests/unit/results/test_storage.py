@@ -144,9 +144,9 @@ def new_rows(data: Any, factor: tuple[str, ...]) -> Any:
     frame = pd.DataFrame({name: list(values[:6]) for name, values in dict(data).items()})
     for name in factor:
         column = frame[name].tolist()
-        unseen = {str: "never seen", int: 10_000, float: 10_000.5, bool: column[0]}[
-            type(getattr(column[0], "item", lambda: column[0])())
-        ]
+        # older pandas keeps numpy's own text type
+        kind = str if isinstance(column[0], str) else type(column[0])
+        unseen = {str: "never seen", int: 10_000, float: 10_000.5, bool: column[0]}[kind]
         frame[name] = [*column[:-2], unseen, unseen]
     return frame
 
