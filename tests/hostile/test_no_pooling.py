@@ -38,8 +38,8 @@ class TestRanks:
         data["z"][4:8] = 2.0 - 3.0 * data["x"][4:8]
         with pytest.raises(errors.IdentificationError, match=r"1 of 6 groups of g \(such as 'b'\)"):
             pp.fit("y ~ x + z + (x + z | g)", data, pooling="none", priors=FLAT)
-        fit = pp.fit("y ~ x + z + (x + z | g)", data, pooling="none", priors={"Intercept": "Flat", "x": "Flat"})
-        assert np.isfinite(fit.groups()["mean"]).all()
+        with pytest.raises(errors.IdentificationError, match="stand beside Normal ones"):
+            pp.fit("y ~ x + z + (x + z | g)", data, pooling="none", priors={"Intercept": "Flat", "x": "Flat"})
 
     def test_without_intercept(self) -> None:
         data = make_rows()
@@ -112,3 +112,17 @@ class TestEmpiricalBayes:
 def spread_rows() -> dict[str, Any]:
     data = make_rows()
     return data | {"y": data["y"] + 5.0 * np.repeat(np.arange(6.0), 4)}
+
+
+def test_a_flat_coefficient_that_only_another_prior_determines() -> None:
+    """The answer was silently wrong: an sd of 457 where the slope's prior says 723."""
+    rng = np.random.default_rng(1)
+    data = {"y": rng.normal(size=6), "x": 1000 + rng.normal(size=6), "g": list("abcdef"), "se": [0.01] * 6}
+    with pytest.raises(pp.errors.IdentificationError, match="fewer independent rows"):
+        pp.fit(
+            "y ~ x + (x | g)",
+            data,
+            standard_error="se",
+            pooling="none",
+            priors={"Intercept": "Flat", "x": "Normal(0, 723)"},
+        )

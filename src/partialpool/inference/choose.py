@@ -23,7 +23,7 @@ from partialpool.inference.cross_products import CrossProducts, build_cross_prod
 from partialpool.inference.empirical_bayes import estimate_hyperparameters
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior, integrate_hyperparameters
-from partialpool.inputs.design import Design
+from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.observations import Measurements
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Flat, Prior
@@ -91,6 +91,7 @@ def check_own_designs(model: Model, cross: CrossProducts) -> None:
     lost = sizes < _DEPENDENT
     groups = np.flatnonzero(np.any(lost, axis=1)[cross.class_of])
     if not len(groups):
+        _check_mixed_priors(group, cross, flat)
         return
     mixed = np.abs(combinations[lost]).max(axis=0) > 1e-6
     names = [group.names[k] for k, taken in zip(flat, mixed, strict=True) if taken]
@@ -99,6 +100,24 @@ def check_own_designs(model: Model, cross: CrossProducts) -> None:
         f"pooling='none': {len(groups)} of {group.n_levels} groups of {group.name} (such as {shown}) have rows that "
         f"cannot tell {', '.join(names)} apart, whose priors are flat: give some of them Normal priors, drop columns, "
         "or pool partially"
+    )
+
+
+def _check_mixed_priors(group: GroupDesign, cross: CrossProducts, flat: list[int]) -> None:
+    """Refuse groups that only a Normal prior on one coefficient lets determine another, flat one: beside the width that
+    stands for flat, the Normal prior's digits may be lost, and the answer would be wrong without a sign of it."""
+    if len(flat) == len(group.names):
+        return
+    short = np.any(np.einsum("iic->ic", cross.class_root) == 0.0, axis=0)
+    groups = np.flatnonzero(short[cross.class_of])
+    if not len(groups):
+        return
+    names = ", ".join(group.names[k] for k in flat)
+    shown = ", ".join(repr(group.labels[j]) for j in groups[:5])
+    raise IdentificationError(
+        f"pooling='none': {len(groups)} of {group.n_levels} groups of {group.name} (such as {shown}) have fewer "
+        f"independent rows than coefficients, while flat priors (on {names}) stand beside Normal ones: give all "
+        "of them Normal priors, or pool partially"
     )
 
 
