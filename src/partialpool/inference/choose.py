@@ -19,10 +19,11 @@ from typing import NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError, IdentificationError, NotYetError, PriorWarning
-from partialpool.inference.cross_products import CrossProducts, build_cross_products
+from partialpool.inference.cross_products import CrossProducts
 from partialpool.inference.empirical_bayes import estimate_hyperparameters
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior, integrate_hyperparameters
+from partialpool.inference.statistics import Statistics, build_statistics
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.observations import Measurements
 from partialpool.models.model import Model, build_model
@@ -59,10 +60,10 @@ def run_engine(
         )
     if not plug_in:
         check_dimension(model)
-    cross = build_cross_products(design.measurements, design.population, model.group)
-    check_own_designs(model, cross)
-    check_residual(model, cross)
-    marginal = GaussianMarginal(cross, model.coefficient_prior)
+    statistics = build_statistics(design.measurements, design.population, model.groups)
+    check_own_designs(model, statistics.cross)
+    check_residual(model, statistics)
+    marginal = GaussianMarginal(statistics, model.coefficient_prior)
     if plug_in:
         hyper = estimate_hyperparameters(model, marginal, estimator or "reml")
     else:
@@ -76,9 +77,9 @@ _DEPENDENT = 1e-9
 
 def check_own_designs(model: Model, cross: CrossProducts) -> None:
     """Raise ``IdentificationError`` where, without pooling, a group's rows do not determine what has flat priors."""
-    group = model.group
-    if model.pooling != "none" or group is None:
+    if model.pooling != "none" or not model.groups:
         return
+    group = model.groups[0]
     flat = [k for k, name in enumerate(group.names) if isinstance(model.priors[name], Flat)]
     if not flat:
         return
@@ -126,24 +127,26 @@ def check_dimension(model: Model) -> None:
     dimension = model.space.dimension
     if dimension <= MAX_DIMENSION:
         return
-    within = f" for the {model.space.n_effects} effects of {model.group.name}" if model.group else ""
+    factors = " and ".join(group.name for group in model.groups)
+    within = f" for the {model.space.n_effects} effects of {factors}" if factors else ""
     remedy = "priors for the coefficients that are Normal or Flat"
     if model.space.blocks:
         remedy = "no correlations ((f || g) instead of (f | g)), or a factor of fewer levels"
-    elif model.group:
+    elif model.groups:
         remedy = "fewer effects that vary by group, such as a factor of fewer levels"
     raise NotYetError(
         f"the model has {dimension} hyperparameters{within}: up to {MAX_DIMENSION} are computed; use {remedy}"
     )
 
 
-def check_residual(model: Model, cross: CrossProducts) -> None:
+def check_residual(model: Model, statistics: Statistics) -> None:
     """Raise ``IdentificationError`` where the columns fit every row exactly, so that sigma = 0 has infinite density.
 
     Raises ``DataError`` where the response is so small that this cannot be told.
     """
     if model.space.residual_sd is None:
         return
+    cross = statistics.cross
     left, total = cross.residual[-1, -1], _total_squares(model.design.measurements)
     if total < 1e-280:
         raise DataError("the response is too small for its squares to be told from 0: change its units")
@@ -151,13 +154,13 @@ def check_residual(model: Model, cross: CrossProducts) -> None:
     between = float((cross.projection[:, -1] ** 2).sum())
     if left > 1e-20 * (left + between) and left > 1e-28 * total:
         return
-    if model.group is None:
+    if not model.groups:
         raise IdentificationError(
             "the population columns fit the response exactly in every row: sigma would be 0; check that none of them "
             "is computed from the response, or give standard_error= if the noise is known"
         )
     raise IdentificationError(
-        f"the response is the same in every row of each group of {model.group.name} (or fitted exactly there): "
+        f"the response is the same in every row of each group of {model.groups[statistics.leading].name} (or fitted exactly there): "
         "sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
     )
 

@@ -43,7 +43,7 @@ def estimate_hyperparameters(model: Model, marginal: GaussianMarginal, estimator
     if estimator in ("moments", "dersimonian_laird"):
         root, residual_sd = _by_moments(model, marginal.cross, estimator)
     else:
-        root, residual_sd = _by_likelihood(model, marginal.cross, restricted=estimator == "reml")
+        root, residual_sd = _by_likelihood(model, marginal, restricted=estimator == "reml")
     coordinates = _coordinates(model.space, root, residual_sd)
     point = _single_point(root, residual_sd)
     likelihood = float(marginal.log_likelihood(point)[0])
@@ -67,8 +67,7 @@ def estimate_hyperparameters(model: Model, marginal: GaussianMarginal, estimator
 
 def _by_moments(model: Model, cross: CrossProducts, estimator: str) -> tuple[FloatArray, float]:
     """Estimate the variance of group means from their spread."""
-    group = model.group
-    if group is None or group.names != ("Intercept",) or model.design.population.names != ("Intercept",):
+    if [group.names for group in model.groups] != [("Intercept",)] or model.design.population.names != ("Intercept",):
         raise DataError(
             f"estimator='{estimator}' is for an intercept that varies by group and nothing else (y ~ 1 + (1 | g)): use "
             "'reml' or 'ml'"
@@ -89,20 +88,26 @@ def _by_moments(model: Model, cross: CrossProducts, estimator: str) -> tuple[Flo
     return np.array([[np.sqrt(max(between, 0.0))]]), float(np.sqrt(residual_variance))
 
 
-def _by_likelihood(model: Model, cross: CrossProducts, *, restricted: bool) -> tuple[FloatArray, float]:
+def _by_likelihood(model: Model, marginal: GaussianMarginal, *, restricted: bool) -> tuple[FloatArray, float]:
     """Maximise the profiled (restricted) likelihood over the relative covariance root."""
     from scipy.optimize import Bounds, minimize
 
-    if model.group is None:
+    if not model.groups:
         raise DataError("empirical Bayes estimates a population: the formula has no group term")
     known = model.space.residual_sd is None
-    places = [(i, j) for block in model.group.blocks for i in block for j in block if j <= i]
+    places = [
+        (part.start + i, part.start + j)
+        for group, part in zip(model.groups, model.effect_slices, strict=True)
+        for block in group.blocks
+        for i in block
+        for j in block
+        if j <= i
+    ]
     spread = np.array([hyper.guess for hyper in model.space.effect_sds])
     unit = spread / (1.0 if known else model.scales.response_sd)
-    marginal = GaussianMarginal(cross, model.coefficient_prior)
 
     def root_of(theta: FloatArray) -> FloatArray:
-        root = np.zeros((cross.n_effects, cross.n_effects))
+        root = np.zeros((model.n_effects, model.n_effects))
         for value, (i, j) in zip(theta, places, strict=True):
             root[i, j] = value * unit[i]
         return root
@@ -144,7 +149,7 @@ def _deviance(marginal: GaussianMarginal, root: FloatArray, known: bool, restric
     """Return minus twice the profiled log likelihood, up to a constant, and the profiled sigma."""
     cross = marginal.cross
     with np.errstate(all="ignore"):
-        log_determinants, augmented = marginal.reduce_effects(_single_point(root, 1.0))
+        log_determinants, augmented, _ = marginal.reduce_effects(_single_point(root, 1.0))
         factor = factor_ldl(augmented)
         residual = float(factor.pivots[-1, 0])
         log_precision = float(np.log(factor.pivots[:-1, 0]).sum()) if restricted else 0.0

@@ -1,6 +1,7 @@
-"""The marginal likelihood of a Gaussian model with one grouping factor, in batches of hyperparameter points.
+"""The marginal likelihood of a Gaussian model, in batches of hyperparameter points.
 
-Effects leave by the algebra of ``cross_products``; population coefficients with normal or flat priors leave
+The leading factor's effects leave by the algebra of ``cross_products``, those of other factors by that of
+``block_factor``; population coefficients with normal or flat priors leave
 with them, by completing the square on the small matrix [X, y]' V^-1 [X, y].
 
 Source: Gelman, Carlin, Stern, Dunson, Vehtari and Rubin (2013), Bayesian Data Analysis (3rd ed.), section 15.3;
@@ -9,22 +10,28 @@ Bates, Maechler, Bolker and Walker (2015), J. Statistical Software 67(1), sectio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from partialpool.inference.block_factor import BlockFactor, factor_remaining
 from partialpool.inference.cross_products import CrossProducts
 from partialpool.inference.design_classes import class_moments
+from partialpool.inference.effect_factors import scaled_relative_root
+from partialpool.inference.statistics import Statistics
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant, lower_pairs, multiply
+from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant, lower_pairs
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Elements of a (node, design_class) block: small enough to stay in a core's cache through a dozen passes.
 _BLOCK = 2**15
+# Numbers that the arrays of a run of nodes may hold where there are several factors (0.3 GB).
+_NODE_NUMBERS = 2**25
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,36 @@ class CoefficientConditional:
         return np.asarray(np.einsum("ia,abn,jb->ijn", self.back, self.covariance, self.back))
 
 
+class Reduction(NamedTuple):
+    """What is left once all effects are integrated out: ``log_determinants`` (node,) of V in units of the residual
+    variance, ``augmented`` [X, y]' V^-1 [X, y] times it (p+1, p+1, node), and the factored remaining ``blocks``."""
+
+    log_determinants: FloatArray
+    augmented: FloatArray
+    blocks: BlockFactor | None
+
+
+def join_conditionals(parts: Sequence[CoefficientConditional]) -> CoefficientConditional:
+    """Join conditionals at successive runs of nodes."""
+    return replace(
+        parts[0],
+        mean=np.concatenate([part.mean for part in parts], axis=1),
+        covariance=np.concatenate([part.covariance for part in parts], axis=2),
+        shift=np.concatenate([part.shift for part in parts], axis=1),
+    )
+
+
 @dataclass(frozen=True)
 class GaussianMarginal:
     """p(y | hyperparameters) and p(coefficients | y, hyperparameters), from sufficient statistics alone."""
 
-    cross: CrossProducts
+    statistics: Statistics
     coefficient_prior: CoefficientPrior
+
+    @property
+    def cross(self) -> CrossProducts:
+        """The leading factor's cross-products."""
+        return self.statistics.cross
 
     def log_likelihood(self, points: HyperPoints) -> FloatArray:
         """Return log p(y | hyperparameters) for each node, effects and integrated coefficients integrated out.
@@ -73,32 +104,41 @@ class GaussianMarginal:
         Flat priors contribute the constant density 1.
         """
         with np.errstate(all="ignore"):  # a node outside the floating range gets density zero
-            log_determinants, factor = self._factor(points)
-            prior = self.coefficient_prior
-            cross, n_integrated = self.cross, len(prior.integrated)
-            precision = prior.precision_at(points.coefficient_sds)
-            proper = precision[(precision > 0.0).any(axis=1)]
-            _, log_volume = np.linalg.slogdet(self._back)
-            log_constant = (
-                0.5 * cross.log_precision
-                - 0.5 * cross.n_rows * _LOG_2PI
-                + 0.5 * n_integrated * _LOG_2PI
-                - 0.5 * len(proper) * _LOG_2PI
-                + log_volume
-            )
-            value = (
-                log_constant
-                + 0.5 * np.log(proper).sum(axis=0)
-                - cross.n_rows * np.log(points.residual_sd)
-                - 0.5 * log_determinants
-                - 0.5 * np.log(factor.pivots[:-1]).sum(axis=0)
-                - 0.5 * factor.pivots[-1]
-            )
+            parts = [self.likelihood_of(part, self.reduce_effects(part)) for part in self.split(points)]
+        return np.concatenate(parts)
+
+    def likelihood_of(self, points: HyperPoints, reduction: Reduction) -> FloatArray:
+        """Return the log likelihood (node,) from the reduction at the same points."""
+        factor = self._complete_square(points, reduction)
+        prior, cross = self.coefficient_prior, self.cross
+        precision = prior.precision_at(points.coefficient_sds)
+        proper = precision[(precision > 0.0).any(axis=1)]
+        _, log_volume = np.linalg.slogdet(self._back)
+        log_constant = (
+            0.5 * cross.log_precision
+            - 0.5 * cross.n_rows * _LOG_2PI
+            + 0.5 * len(prior.integrated) * _LOG_2PI
+            - 0.5 * len(proper) * _LOG_2PI
+            + log_volume
+        )
+        value = (
+            log_constant
+            + 0.5 * np.log(proper).sum(axis=0)
+            - cross.n_rows * np.log(points.residual_sd)
+            - 0.5 * reduction.log_determinants
+            - 0.5 * np.log(factor.pivots[:-1]).sum(axis=0)
+            - 0.5 * factor.pivots[-1]
+        )
         return np.where(np.isfinite(value), value, -np.inf)
 
     def coefficients_given(self, points: HyperPoints) -> CoefficientConditional:
         """Return the conditional distribution of the integrated coefficients at each node."""
-        _, factor = self._factor(points)
+        parts = [self.condition_on(part, self.reduce_effects(part)) for part in self.split(points)]
+        return parts[0] if len(parts) == 1 else join_conditionals(parts)
+
+    def condition_on(self, points: HyperPoints, reduction: Reduction) -> CoefficientConditional:
+        """Return the conditional distribution of the integrated coefficients from the reduction at the same points."""
+        factor = self._complete_square(points, reduction)
         n_basis = len(self.coefficient_prior.integrated)
         mean = np.empty((n_basis, points.n_nodes))
         for i in reversed(range(n_basis)):  # back substitution in L' d = (last row of L)
@@ -107,10 +147,28 @@ class GaussianMarginal:
             covariance = invert_ldl(LDL(factor.lower[:n_basis, :n_basis], factor.pivots[:n_basis]))
         else:
             covariance = np.empty((0, 0, points.n_nodes))
-        return CoefficientConditional(mean, covariance, self._basis, self._shift(points), self._back, self._constant)
+        return CoefficientConditional(mean, covariance, self._basis, self.shift_at(points), self._back, self._constant)
 
-    def reduce_effects(self, points: HyperPoints) -> tuple[FloatArray, FloatArray]:
-        """Return sum_j log|B_j| (node,) and [X, y]' V^-1 [X, y] times the residual variance, (p+1, p+1, node)."""
+    def split(self, points: HyperPoints) -> list[HyperPoints]:
+        """Return the points in runs whose arrays fit a few hundred megabytes (several factors; one needs none)."""
+        remaining = self.statistics.remaining
+        length = points.n_nodes if remaining is None else max(1, _NODE_NUMBERS // remaining.numbers_a_node)
+        if length >= points.n_nodes:
+            return [points]
+        every = np.arange(points.n_nodes, dtype=np.intp)
+        return [points.select(every[start : start + length]) for start in range(0, points.n_nodes, length)]
+
+    def reduce_effects(self, points: HyperPoints) -> Reduction:
+        """Take all effects out of the products of the population's columns and the response."""
+        log_determinants, augmented = self._reduce_leading(self.statistics.leading_points(points))
+        if self.statistics.remaining is None:
+            return Reduction(log_determinants, augmented, None)
+        blocks = factor_remaining(self.statistics, points)
+        return Reduction(log_determinants + blocks.log_determinant, augmented - blocks.explained, blocks)
+
+    def _reduce_leading(self, points: HyperPoints) -> tuple[FloatArray, FloatArray]:
+        """Return sum_j log|B_j| (node,) and [X, y]' V^-1 [X, y] times the residual variance, (p+1, p+1, node), V with
+        the leading factor's effects alone."""
         cross, n_nodes = self.cross, points.n_nodes
         size = cross.n_coefficients + 1
         triangle = np.zeros((n_nodes, size * (size + 1) // 2))
@@ -135,6 +193,15 @@ class GaussianMarginal:
             augmented[i, j] = augmented[j, i] = triangle[:, pair] + cross.residual[i, j]
         return log_determinants, augmented
 
+    def moments_by_class(self) -> Iterable[tuple[slice, FloatArray]]:
+        """Return runs of design classes with their summed products, as ``class_moments`` makes them."""
+        return self._moments if self._moments is not None else class_moments(self.cross)
+
+    @cached_property
+    def held(self) -> list[tuple[HyperPoints, object]]:
+        """The last results computed at whole sets of nodes: tables ask for them slice by slice."""
+        return []
+
     @cached_property
     def _moments(self) -> list[tuple[slice, FloatArray]] | None:
         """The class moments, kept when they fit in memory at once."""
@@ -158,7 +225,7 @@ class GaussianMarginal:
 
     def _blocks(self, n_nodes: int) -> Iterator[tuple[slice, slice, FloatArray]]:
         """Yield runs of classes and nodes, and the classes' moments, in cache-sized blocks."""
-        for run, moments in self._moments if self._moments is not None else class_moments(self.cross):
+        for run, moments in self.moments_by_class():
             width = min(run.stop - run.start, _BLOCK)
             height = max(1, _BLOCK // width)
             for start in range(run.start, run.stop, width):
@@ -189,7 +256,7 @@ class GaussianMarginal:
             return np.zeros(len(self.coefficient_prior.integrated))
         return self._back @ self.cross.scaling.reference
 
-    def _shift(self, points: HyperPoints) -> FloatArray:
+    def shift_at(self, points: HyperPoints) -> FloatArray:
         """The part of the reference fit that sampled coefficients do not take up, (coefficient, node)."""
         prior, scaling = self.coefficient_prior, self.cross.scaling
         if not prior.sampled:
@@ -197,10 +264,9 @@ class GaussianMarginal:
         taken = scaling.population[:, list(prior.sampled)] @ points.coefficients
         return scaling.reference[:, None] - taken
 
-    def _factor(self, points: HyperPoints) -> tuple[FloatArray, LDL]:
-        """Return the log determinants and the factored cross-product of (basis columns, response), prior included."""
-        log_determinants, augmented = self.reduce_effects(points)
-        augmented = augmented / points.residual_sd**2
+    def _complete_square(self, points: HyperPoints, reduction: Reduction) -> LDL:
+        """Return the factored cross-product of (basis columns, response), prior included."""
+        augmented = reduction.augmented / points.residual_sd**2
         prior = self.coefficient_prior
         if prior.sampled:
             augmented = self._change_basis(augmented, points)
@@ -208,20 +274,15 @@ class GaussianMarginal:
         rows = np.concatenate([self._back, offset[:, None]], axis=1)
         precision = prior.precision_at(points.coefficient_sds)
         if prior.mixed:
-            return log_determinants, factor_ldl(augmented + np.einsum("ia,in,ib->abn", rows, precision, rows))
+            return factor_ldl(augmented + np.einsum("ia,in,ib->abn", rows, precision, rows))
         pseudo = (rows * precision).T @ rows
-        return log_determinants, factor_ldl(augmented + pseudo[:, :, None])
+        return factor_ldl(augmented + pseudo[:, :, None])
 
     def _change_basis(self, augmented: FloatArray, points: HyperPoints) -> FloatArray:
         """Replace the scaled columns by the basis and the response by what sampled coefficients leave of it."""
         n_basis = self._basis.shape[1]
         change = np.zeros((len(augmented), n_basis + 1, points.n_nodes))
         change[:-1, :n_basis] = self._basis[:, :, None]
-        change[:-1, n_basis] = self._shift(points)
+        change[:-1, n_basis] = self.shift_at(points)
         change[-1, n_basis] = 1.0
         return np.asarray(np.einsum("ian,ijn,jbn->abn", change, augmented, change, optimize=True))
-
-
-def scaled_relative_root(cross: CrossProducts, points: HyperPoints) -> FloatArray:
-    """Return the effects' covariance root for scaled columns relative to the residual sd, (effect, effect, node)."""
-    return multiply(cross.scaling.effects[:, :, None], points.effect_root) / points.residual_sd

@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,13 +45,21 @@ _WEIGHTLESS = 1e-24
 _MAX_HALF_DIFFERENCE = 0.02
 
 
+class FineNodes(NamedTuple):
+    """Nodes of a surrogate: ``coordinates`` (node, dimension) and ``weights`` (node,) that sum to one."""
+
+    coordinates: FloatArray
+    weights: FloatArray
+
+
 @dataclass(frozen=True)
 class HyperPosterior:
     """p(hyperparameters | y) as nodes and weights that sum to one.
 
-    ``coordinates`` (node, dimension) are unbounded; ``grid`` is kept where the nodes form one, and carries
-    continuous draws and quantiles. ``log_marginal_likelihood`` is log p(y), up to the constants of improper
-    priors.
+    ``coordinates`` (node, dimension) are unbounded, the nodes at which coefficients and effects are conditioned;
+    ``grid`` is kept where the nodes form one, and carries continuous draws and quantiles. Where a factorisation is dear
+    those nodes are few, and ``fine`` nodes of a surrogate carry all that depends on hyperparameters alone.
+    ``log_marginal_likelihood`` is log p(y), up to the constants of improper priors.
     """
 
     space: HyperSpace
@@ -59,6 +68,7 @@ class HyperPosterior:
     log_marginal_likelihood: float
     grid: Grid | None
     engine: Engine
+    fine: FineNodes | None = None
 
     @cached_property
     def points(self) -> HyperPoints:
@@ -66,9 +76,19 @@ class HyperPosterior:
         return self.space.constrain(self.coordinates)[0]
 
     @cached_property
+    def value_points(self) -> HyperPoints:
+        """The nodes of ``values`` on their natural scale."""
+        return self.points if self.fine is None else self.space.constrain(self.fine.coordinates)[0]
+
+    @property
+    def value_weights(self) -> FloatArray:
+        """The weights of ``values``, (node,)."""
+        return self.weights if self.fine is None else self.fine.weights
+
+    @cached_property
     def values(self) -> FloatArray:
-        """The reported hyperparameters at the nodes, (node, parameter)."""
-        return self.space.natural_values(self.points)
+        """The reported hyperparameters (node, parameter) at the fine nodes where there are such, else at the nodes."""
+        return self.space.natural_values(self.value_points)
 
 
 def integrate_hyperparameters(
@@ -138,11 +158,17 @@ def _sample_in_chart(space: HyperSpace, marginal: GaussianMarginal, target: floa
     return _from_importance(space, sample, mode.n_evaluations)
 
 
-def draw_hyperparameters(posterior: HyperPosterior, n_draws: int, rng: np.random.Generator) -> HyperPoints:
-    """Return independent draws of the hyperparameters, continuous on a grid, else nodes resampled by weight."""
+def draw_hyperparameters(
+    posterior: HyperPosterior, n_draws: int, rng: np.random.Generator
+) -> tuple[FloatArray, HyperPoints]:
+    """Return independent draws of the hyperparameters, continuous on a grid, else nodes resampled by weight: their
+    coordinates (draw, dimension) and natural values."""
     if posterior.grid is not None:
-        return posterior.space.constrain(draw_from_grid(posterior.grid, n_draws, rng))[0]
-    return posterior.points.select(resample_nodes(posterior.weights, n_draws, rng))
+        drawn = draw_from_grid(posterior.grid, n_draws, rng)
+        return drawn, posterior.space.constrain(drawn)[0]
+    index = resample_nodes(posterior.value_weights, n_draws, rng)
+    coordinates = posterior.coordinates if posterior.fine is None else posterior.fine.coordinates
+    return coordinates[index], posterior.value_points.select(index)
 
 
 def resample_nodes(weights: FloatArray, n_draws: int, rng: np.random.Generator) -> IntArray:
@@ -162,7 +188,7 @@ def hyper_quantiles(posterior: HyperPosterior, parameter: int, probabilities: Fl
     if grid is not None and space.scalars[parameter] is not None:
         coordinates = grid_quantiles(grid, parameter, probabilities)
         return np.asarray(space.scalars[parameter].constrain(coordinates)[0])  # type: ignore[union-attr]
-    return weighted_quantiles(posterior.values[:, parameter], posterior.weights, probabilities)
+    return weighted_quantiles(posterior.values[:, parameter], posterior.value_weights, probabilities)
 
 
 def weighted_quantiles(values: FloatArray, weights: FloatArray, probabilities: FloatArray) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from partialpool.inference.columns import Column, dot, sum_by_group, weigh
@@ -11,6 +13,21 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 _DEPENDENT = 1e-9
 
 
+class Orthogonal(NamedTuple):
+    """W^(1/2) Z_j = Q_j R_j within each group j, and targets projected on Q_j.
+
+    ``root`` is R (q, q, group), ``projection`` (q, target, group); ``left`` is what the projections leave of the
+    targets, None for a target that is wholly in the span of the effects. ``directions`` are orthogonal columns
+    (row,) which times ``per_length`` (q, group) are the unit columns Q before weighting.
+    """
+
+    root: FloatArray
+    projection: FloatArray
+    left: list[Column]
+    directions: list[Column]
+    per_length: FloatArray
+
+
 def orthogonalise(
     effects: list[Column],
     targets: list[Column],
@@ -18,18 +35,18 @@ def orthogonalise(
     codes: IntArray,
     n_groups: int,
     weights: FloatArray | None,
-) -> tuple[FloatArray, FloatArray, list[Column]]:
+) -> Orthogonal:
     """Orthogonalise the effect columns within groups (modified Gram-Schmidt) and project the targets on them.
 
-    Returns R (q, q, group), the projections (q, target, group) and what the projections leave of the targets,
-    None for a target that is wholly in the span of the effects. A column dependent on earlier ones within a
-    group gives a zero row of R there.
+    ``same`` says which target equals which effect. A column dependent on earlier ones within a group gives a zero row
+    of R there.
 
     Source: Golub and Van Loan (2013), Matrix Computations, section 5.2.8.
     """
     n_effects, n_targets = len(effects), len(targets)
     root = np.zeros((n_effects, n_effects, n_groups))
     projection = np.zeros((n_effects, n_targets, n_groups))
+    per_lengths = np.zeros((n_effects, n_groups))
     current, left = list(effects), list(targets)
     norms = [sum_by_group(_square(column, weights), codes, n_groups) for column in effects]
     for k in range(n_effects):
@@ -38,7 +55,7 @@ def orthogonalise(
         independent = squares > _DEPENDENT**2 * norms[k]
         length = np.sqrt(np.where(independent, squares, 0.0))
         per_length = np.where(independent, 1.0 / np.where(independent, length, 1.0), 0.0)
-        root[k, k] = length
+        root[k, k], per_lengths[k] = length, per_length
         for m in range(k + 1, n_effects):
             root[k, m], current[m] = _project(column, current[m], per_length, codes, n_groups, weights)
         for t in range(n_targets):
@@ -51,7 +68,7 @@ def orthogonalise(
         # without groups a column of ones is still a column; with them None says that nothing is left of it
         if left[t] is None and t not in same:
             left[t] = np.ones(len(codes) if n_groups else _n_rows(targets))
-    return root, projection, left
+    return Orthogonal(root, projection, left, current, per_lengths)
 
 
 def _n_rows(targets: list[Column]) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.errors import NotYetError, PriorError, PriorWarning
+from partialpool.errors import FormulaError, PriorError, PriorWarning
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.covariance_block import CovarianceBlock
@@ -48,20 +48,44 @@ from partialpool.numerics.arrays import FloatArray
 
 @dataclass(frozen=True)
 class Model:
-    """A Gaussian model with at most one grouping factor.
+    """A Gaussian model.
 
-    ``group`` is None under complete pooling. ``priors`` are those in use, by parameter name, in printing order.
+    ``groups`` are the grouping factors whose effects vary, none under complete pooling; effects are numbered over all
+    factors, factor after factor. ``priors`` are those in use, by parameter name, in printing order.
     ``moments`` says for each hyperparameter how many posterior moments are finite (0, 1 or 2).
     """
 
     design: Design
     pooling: Pooling
-    group: GroupDesign | None
+    groups: tuple[GroupDesign, ...]
     priors: Mapping[str, Prior]
     space: HyperSpace
     coefficient_prior: CoefficientPrior
     scales: DataScales
     moments: tuple[int, ...]
+
+    @property
+    def effect_slices(self) -> tuple[slice, ...]:
+        """Where each factor's effects are among all."""
+        return slice_effects(self.groups)
+
+    @property
+    def n_effects(self) -> int:
+        """How many effects the factors have in all."""
+        return sum(len(group.names) for group in self.groups)
+
+    def factor(self, name: str) -> int:
+        """Return the position of a factor. Raises ``KeyError`` where there is none of that name."""
+        for k, group in enumerate(self.groups):
+            if group.name == name:
+                return k
+        raise KeyError(name)
+
+
+def slice_effects(groups: Sequence[GroupDesign]) -> tuple[slice, ...]:
+    """Return where each factor's effects are among those of all."""
+    ends = [0, *accumulate(len(group.names) for group in groups)]
+    return tuple(slice(a, b) for a, b in pairwise(ends))
 
 
 def build_model(
@@ -73,24 +97,20 @@ def build_model(
     then replaced by flat ones, whose propriety does not matter.
 
     Raises:
-        NotYetError: the formula has several grouping factors.
+        FormulaError: no pooling with several grouping factors.
         PriorError: a prior is unknown, does not suit, or leaves the posterior improper.
         IdentificationError: no pooling under flat priors where a group cannot identify a coefficient.
     """
-    if len(design.groups) > 1:
-        names = " and ".join(group.name for group in design.groups)
-        raise NotYetError(
-            f"the formula has {len(design.groups)} grouping factors ({names}): models with several factors are "
-            "understood but not computed yet; keep one, or combine them as (1 | a:b)"
-        )
-    group = design.groups[0] if design.groups else None
+    groups = design.groups
+    if pooling == "none":
+        check_one_factor(design, "pooling='none'")
     scales = measure_scales(design)
     if design.measurements.known_scale and "sigma" in (priors or {}):
         raise PriorError(
             "priors: 'sigma' is given a prior, but standard_error says that the noise is known: drop one of them "
             "(weights= keeps sigma unknown, with variance sigma^2 / weight)"
         )
-    slots, resolved = resolve_block_priors(priors, design, group, scales)
+    slots, resolved = resolve_block_priors(priors, design, groups, scales)
     used = {slot.name: resolved[slot.name] for slot in slots if is_in_use(slot, design, pooling)}
     if estimated:
         used = {name: LKJ(1.0) if isinstance(prior, LKJ) else Flat() for name, prior in used.items()}
@@ -98,25 +118,40 @@ def build_model(
         if caution := prior_caution(prior):
             warnings.warn(f"prior for {name}: {caution}", PriorWarning, stacklevel=3)
     if pooling == "complete":
-        group = None
-    known = pooling == "none" and group is not None
-    coefficients = _split_coefficients(design, group if known else None, used, scales)
+        groups = ()
+    known = groups[0] if pooling == "none" and groups else None
+    coefficients = _split_coefficients(design, known, used, scales)
+    pooled = () if known else groups
     space = HyperSpace(
-        effect_sds=() if group is None or known else _effect_sds(group, used, scales),
-        blocks=() if group is None or known else _covariance_blocks(group, used, scales),
+        effect_sds=tuple(hyper for group in pooled for hyper in _effect_sds(group, used, scales)),
+        blocks=tuple(
+            block
+            for group, part in zip(pooled, slice_effects(pooled), strict=True)
+            for block in _covariance_blocks(group, part.start, used, scales)
+        ),
         residual_sd=_residual_sd(design, used, scales),
         coefficients=coefficients.sampled,
         coefficient_sds=coefficients.sds,
-        n_effects=0 if group is None else len(group.names),
-        fixed_effect_sds=fix_effect_sds(group, used, scales) if known and group is not None else None,
-        fixed_coefficients=fix_coefficients(design, group, used) if known and group is not None else (),
+        n_effects=sum(len(group.names) for group in groups),
+        fixed_effect_sds=fix_effect_sds(known, used, scales) if known else None,
+        fixed_coefficients=fix_coefficients(design, known, used) if known else (),
     )
     if not estimated:
-        _check_propriety(design, group, used, pooling)
-    if known and group is not None:
-        check_each_group_identifies(group, used)
-    moments = (2,) * len(space.names) if estimated else _moments(design, space, group, used, pooling)
-    return Model(design, pooling, group, used, space, coefficients.prior, scales, moments)
+        _check_propriety(design, groups, used, pooling)
+    if known:
+        check_each_group_identifies(known, used)
+    moments = (2,) * len(space.names) if estimated else _moments(design, space, groups, used, pooling)
+    return Model(design, pooling, groups, used, space, coefficients.prior, scales, moments)
+
+
+def check_one_factor(design: Design, argument: str) -> None:
+    """Raise ``FormulaError`` where an ``argument`` that is for one factor meets several."""
+    if len(design.groups) > 1:
+        names = " and ".join(group.name for group in design.groups)
+        raise FormulaError(
+            f"{argument} gives every group its own coefficients, and those of {names} cannot be told apart without "
+            "populations that they come from: keep one factor, combine them as (1 | a:b), or pool partially"
+        )
 
 
 def _effect_sds(
@@ -143,8 +178,9 @@ def _effect_guess(group: GroupDesign, k: int, scales: DataScales) -> float:
 
 
 def _covariance_blocks(
-    group: GroupDesign, priors: Mapping[str, Prior], scales: DataScales
+    group: GroupDesign, start: int, priors: Mapping[str, Prior], scales: DataScales
 ) -> tuple[CovarianceBlock, ...]:
+    """Return the blocks of one factor, whose effects begin at ``start`` among all."""
     blocks = []
     for block in group.blocks:
         if len(block) == 1:
@@ -157,7 +193,7 @@ def _covariance_blocks(
         beside = [intercept is not None and name != "Intercept" for name in columns]
         blocks.append(
             CovarianceBlock(
-                positions=block,
+                positions=tuple(start + k for k in block),
                 names=tuple(correlation_name(group, i, j) for i, j in combinations(block, 2)),
                 sd_priors=tuple(get_scalar_prior(priors, effect_sd_name(group, k)) for k in block),
                 correlation_prior=prior,
@@ -243,33 +279,36 @@ def _place_coefficients(design: Design, scales: DataScales) -> tuple[tuple[float
     return tuple(zip(estimate.tolist(), sds.tolist(), strict=True))
 
 
-def _check_propriety(design: Design, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling) -> None:
-    groups, competing = _identify_effect_sds(design, group, priors, pooling)
+def _check_propriety(
+    design: Design, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
+) -> None:
+    identifying, competing = _identify_effect_sds(design, groups, priors, pooling)
     residual = within = None
     if not design.measurements.known_scale:
-        residual = _residual_degrees(design, group, priors, pooling)
+        residual = _residual_degrees(design, groups, priors, pooling)
         if get_scalar_prior(priors, "sigma").zero_exponent <= -1:
-            within = _within_degrees(design, group)
-    check_propriety(priors, groups, competing=competing, residual_degrees=residual, within_degrees=within)
+            within = _within_degrees(design, groups)
+    check_propriety(priors, identifying, competing=competing, residual_degrees=residual, within_degrees=within)
 
 
 def _identify_effect_sds(
-    design: Design, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling
+    design: Design, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Count for each group-level sd the groups that tell of it and the flat columns that compete with its effects."""
-    groups: dict[str, int] = {}
+    identifying: dict[str, int] = {}
     competing: dict[str, int] = {}
-    if group is None or pooling != "partial":
-        return groups, competing
+    if pooling != "partial":
+        return identifying, competing
     flat = _flat_columns(design, priors)
-    for k in range(len(group.names)):
-        name = effect_sd_name(group, k)
-        if get_scalar_prior(priors, name).tail_exponent > 3:  # proper, with two moments, whatever the data
-            groups[name], competing[name] = group.n_levels, 0
-            continue
-        groups[name] = count_identifying_groups(group, k)
-        competing[name] = find_competing_columns(flat, group, k)[0]
-    return groups, competing
+    for group in groups:
+        for k in range(len(group.names)):
+            name = effect_sd_name(group, k)
+            if get_scalar_prior(priors, name).tail_exponent > 3:  # proper, with two moments, whatever the data
+                identifying[name], competing[name] = group.n_levels, 0
+                continue
+            identifying[name] = count_identifying_groups(group, k)
+            competing[name] = find_competing_columns(flat, group, k)[0]
+    return identifying, competing
 
 
 def _flat_columns(design: Design, priors: Mapping[str, Prior], without: tuple[str, ...] = ()) -> FloatArray:
@@ -278,18 +317,27 @@ def _flat_columns(design: Design, priors: Mapping[str, Prior], without: tuple[st
     return design.population.values[:, [not priors[name].proper and name not in without for name in names]]
 
 
-def _residual_degrees(design: Design, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling) -> int:
+def _residual_degrees(
+    design: Design, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
+) -> int:
     """The raw rows less the rank of the columns whose coefficients have improper priors."""
-    if group is None or pooling != "none":
+    if not groups or pooling != "none":
         return _count_raw_rows(design) - int(_flat_columns(design, priors).shape[1])
+    group = groups[0]
     effects = [k for k, name in enumerate(group.names) if not priors[name].proper]
     return _count_raw_rows(design) - rank_with_groups(_flat_columns(design, priors, group.names), group, effects)
 
 
-def _within_degrees(design: Design, group: GroupDesign | None) -> int:
-    """The raw rows less the rank of all columns, the groups' own included."""
+def _within_degrees(design: Design, groups: Sequence[GroupDesign]) -> int:
+    """The raw rows less the rank of all columns, the groups' own included; with several factors the rank is taken as
+    the sum of each one's own, which it is at most."""
     columns = design.population.values
-    rank = columns.shape[1] if group is None else rank_with_groups(columns, group, range(len(group.names)))
+    rank = columns.shape[1]
+    if len(groups) == 1:
+        rank = rank_with_groups(columns, groups[0], range(len(groups[0].names)))
+    elif groups:
+        for group in groups:
+            rank += rank_with_groups(columns[:, :0], group, range(len(group.names)))
     return _count_raw_rows(design) - rank
 
 
@@ -299,13 +347,13 @@ def _count_raw_rows(design: Design) -> int:
 
 
 def _moments(
-    design: Design, space: HyperSpace, group: GroupDesign | None, priors: Mapping[str, Prior], pooling: Pooling
+    design: Design, space: HyperSpace, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
 ) -> tuple[int, ...]:
     """Count the finite posterior moments (up to 2) of every hyperparameter."""
-    groups, competing = _identify_effect_sds(design, group, priors, pooling)
-    effect_sds = {name: get_scalar_prior(priors, name) for name in groups}
+    identifying, competing = _identify_effect_sds(design, groups, priors, pooling)
+    effect_sds = {name: get_scalar_prior(priors, name) for name in identifying}
     sigma = None if design.measurements.known_scale else get_scalar_prior(priors, "sigma")
-    degrees = 0 if sigma is None else _residual_degrees(design, group, priors, pooling)
+    degrees = 0 if sigma is None else _residual_degrees(design, groups, priors, pooling)
     counts = []
     for name in space.names:
         finite = [True, True]
@@ -313,7 +361,7 @@ def _moments(
             others = [prior for other, prior in effect_sds.items() if other != name]
             along = math.inf if sigma is None else degrees + sigma.tail_exponent - growth_along(others)
             finite = [
-                finite_moments(effect_sds[name], groups[name], order, competing=competing[name], residual_degrees=along)
+                finite_moments(effect_sds[name], identifying[name], order, competing=competing[name], residual_degrees=along)
                 for order in (1.0, 2.0)
             ]
         elif name == "sigma" and sigma is not None:

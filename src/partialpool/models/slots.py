@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from partialpool.errors import PriorError
@@ -29,8 +29,12 @@ def correlation_name(group: GroupDesign, i: int, j: int) -> str:
     return f"cor({group.name}, {group.names[i]}, {group.names[j]})"
 
 
+#: A block of correlated effects: its factor's name and the positions of its effects there.
+Block = tuple[str, tuple[int, ...]]
+
+
 def list_parameter_slots(
-    design: Design, group: GroupDesign | None, scales: DataScales, at_means: Collection[tuple[int, ...]] = ()
+    design: Design, groups: Sequence[GroupDesign], scales: DataScales, at_means: Collection[Block] = ()
 ) -> list[ParameterSlot]:
     """List every parameter that can carry a prior: coefficients, effect sds, correlations, sigma.
 
@@ -41,47 +45,53 @@ def list_parameter_slots(
         ParameterSlot(name, "coefficient", "coefficients", default_coefficient_prior(name, names, scales))
         for name in names
     ]
-    if group is not None:
-        for name in group.names:
+    if len(groups) == 1:
+        for name in groups[0].names:
             if name not in names:  # has a prior of its own only without pooling
-                default = default_coefficient_prior(name, group.names, scales)
+                default = default_coefficient_prior(name, groups[0].names, scales)
                 slots.append(ParameterSlot(name, "coefficient", "coefficients", default))
+    for group in groups:
+        own = [block for factor, block in at_means if factor == group.name]
         for k, name in enumerate(group.names):
-            beside = (name,) if any(k in block for block in at_means) and name == "Intercept" else group.names
+            beside = (name,) if any(k in block for block in own) and name == "Intercept" else group.names
             sd_default = default_effect_sd_prior(name, beside, scales)
             slots.append(ParameterSlot(effect_sd_name(group, k), "scale", "sd", sd_default))
+    for group in groups:
+        own = [block for factor, block in at_means if factor == group.name]
         for block in group.blocks:
             if len(block) > 1:
-                slots.append(describe_correlation_slot(group, block, block in at_means))
+                slots.append(describe_correlation_slot(group, block, block in own))
     if not design.measurements.known_scale:
         slots.append(ParameterSlot("sigma", "scale", "sigma", default_residual_sd_prior(scales)))
     return slots
 
 
 def resolve_block_priors(
-    given: Mapping[str, Prior | str] | None, design: Design, group: GroupDesign | None, scales: DataScales
+    given: Mapping[str, Prior | str] | None, design: Design, groups: Sequence[GroupDesign], scales: DataScales
 ) -> tuple[list[ParameterSlot], dict[str, Prior]]:
     """Resolve every prior.
 
     A block's defaults hold at the columns' means unless its intercept's sd was given a prior, or its correlations one
     at the formula's zero.
     """
-    blocks = [block for block in (group.blocks if group else ()) if len(block) > 1]
-    at_means = [block for block in blocks if group is not None and "Intercept" in [group.names[k] for k in block]]
-    slots = list_parameter_slots(design, group, scales, at_means)
+    at_means: dict[Block, GroupDesign] = {
+        (group.name, block): group
+        for group in groups
+        for block in group.blocks
+        if len(block) > 1 and "Intercept" in [group.names[k] for k in block]
+    }
+    slots = list_parameter_slots(design, groups, scales, at_means)
     resolved = resolve_priors(given, slots)
     default = {slot.name for slot in slots if resolved[slot.name] is slot.default}
     kept = []
-    for block in at_means:
-        if group is None:
-            continue
+    for (name, block), group in at_means.items():
         sds = {effect_sd_name(group, k) for k in block if group.names[k] == "Intercept"}
         correlation = resolved[describe_correlation_slot(group, block).name]
         if sds <= default and isinstance(correlation, LKJ) and correlation.at == "means":
-            kept.append(block)
-    if kept == at_means:
+            kept.append((name, block))
+    if len(kept) == len(at_means):
         return slots, resolved
-    slots = list_parameter_slots(design, group, scales, kept)
+    slots = list_parameter_slots(design, groups, scales, kept)
     return slots, resolve_priors(given, slots)
 
 

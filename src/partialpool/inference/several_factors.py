@@ -1,0 +1,246 @@
+"""Levels of several factors given the hyperparameters: conditional moments and joint draws at every node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from partialpool.inference.block_conditional import (
+    LeadingConditional,
+    condition_leading,
+    invert_on_pattern,
+    project_covariances,
+    solve_leading_means,
+    solve_means,
+    subtract_effects,
+)
+from partialpool.inference.block_factor import BlockFactor
+from partialpool.inference.chain_layout import from_chain_order
+from partialpool.inference.conditional_moments import ConditionalMoments, quadratic_form
+from partialpool.inference.contrast_variance import contrast_variances
+from partialpool.inference.effect_factors import factor_effects
+from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
+from partialpool.inference.scatter import sum_into
+from partialpool.inference.statistics import Statistics
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.block_chain import solve_backward
+from partialpool.numerics.progress import track
+from partialpool.numerics.small_matrices import multiply
+
+
+def effects_of_levels(
+    marginal: GaussianMarginal,
+    points: HyperPoints,
+    conditional: CoefficientConditional,
+    populations: Sequence[FloatArray],
+    levels: slice,
+    coefficients_known: bool,
+    factor: int,
+) -> ConditionalMoments:
+    """Return the moments of one factor's effects, as ``group_posterior.effects_given_nodes`` says."""
+    statistics = marginal.statistics
+    means, variances = (part[..., levels, :] for part in level_moments(marginal, points)[factor])
+    xs = [np.linalg.solve(statistics.scaling.population.T, population) for population in populations]
+    shifted = conditional.basis @ conditional.mean - conditional.shift
+    # u_y - u_X beta, and u_X on the basis: (effect, level, node) and (basis, effect, level, node)
+    deviation = means[:, -1] - np.einsum("qtln,tn->qln", means[:, :-1], shifted, optimize=True)
+    pulled = np.einsum("tb,qtln->bqln", conditional.basis, means[:, :-1], optimize=True)
+    noise = variances * points.residual_sd**2
+    mean = np.empty((points.n_nodes, len(xs), *deviation.shape[:2]))
+    variance = np.empty_like(mean)
+    for kind, x in enumerate(xs):
+        centre = (statistics.scaling.reference[:, None] + shifted).T @ x
+        on_basis = conditional.basis.T @ x
+        for k in range(len(deviation)):
+            mean[:, kind, k] = centre[:, k, None] + deviation[k].T
+            variance[:, kind, k] = noise[k].T
+            if not coefficients_known:
+                vectors = np.moveaxis(on_basis[:, k, None, None] - pulled[:, k], 1, 2)
+                variance[:, kind, k] += quadratic_form(vectors, conditional.covariance)
+    return ConditionalMoments(mean.reshape(points.n_nodes, -1), variance.reshape(points.n_nodes, -1))
+
+
+def contrast_of_levels(
+    marginal: GaussianMarginal,
+    points: HyperPoints,
+    conditional: CoefficientConditional,
+    population: FloatArray,
+    terms: Sequence[tuple[int, IntArray, FloatArray]],
+    coefficients_known: bool,
+) -> ConditionalMoments:
+    """Return the moments of contrasts, as ``group_posterior.contrast_given_nodes`` says."""
+    statistics = marginal.statistics
+    x = np.linalg.solve(statistics.scaling.population.T, population) if len(population) else population
+    shifted = conditional.basis @ conditional.mean - conditional.shift
+    means = level_moments(marginal, points)
+    n_nodes, n_quantities = points.n_nodes, population.shape[1]
+    mean = (statistics.scaling.reference[:, None] + shifted).T @ x
+    on_basis = np.repeat((conditional.basis.T @ x)[:, None], n_nodes, axis=1)
+    variance = np.zeros((n_nodes, n_quantities))
+    known = []
+    for factor, codes, effects in terms:
+        new = codes < 0
+        part = statistics.effect_slices[factor]
+        spread = np.einsum("ikn,iq->knq", points.effect_root[part, part], np.where(new, effects, 0.0))
+        variance += np.sum(spread * spread, axis=0)
+        if new.all():
+            continue
+        level, own = np.where(new, 0, codes), np.where(new, 0.0, effects)
+        known.append((factor, level, own))
+        toward = np.einsum("kq,ktqn->tnq", own, means[factor][0][:, :, level], optimize=True)
+        mean = mean + toward[-1] - np.einsum("tnq,tn->nq", toward[:-1], shifted, optimize=True)
+        on_basis -= np.einsum("tb,tnq->bnq", conditional.basis, toward[:-1], optimize=True)
+    if known:
+        variance += contrast_variances(statistics, points, known, n_quantities) * points.residual_sd[:, None] ** 2
+    if not coefficients_known:
+        variance = variance + quadratic_form(on_basis, conditional.covariance)
+    return ConditionalMoments(mean, variance)
+
+
+#: Means for each target (effect, target, level, node) and variances over sigma^2 (effect, level, node) by factor.
+LevelMoments = list[tuple[FloatArray, FloatArray]]
+
+# Sets of nodes whose moments are held: a summary goes back and forth between two.
+_HELD = 3
+
+
+def level_moments(marginal: GaussianMarginal, points: HyperPoints) -> LevelMoments:
+    """Return ``find_level_moments`` at the points, held from the last call with the same object."""
+    for known, result in marginal.held:
+        if known is points:
+            return result  # type: ignore[return-value]
+    runs: list[LevelMoments] = []
+    for part in track(marginal.split(points), "conditioning effects"):
+        blocks = marginal.reduce_effects(part).blocks
+        if blocks is None:
+            raise ValueError("there is no factor beside the leading one")
+        runs.append(find_level_moments(marginal.statistics, part, blocks))
+    joined = [
+        (np.concatenate([run[k][0] for run in runs], axis=-1), np.concatenate([run[k][1] for run in runs], axis=-1))
+        for k in range(len(runs[0]))
+    ]
+    marginal.held.append((points, joined))
+    del marginal.held[:-_HELD]
+    return joined
+
+
+def find_level_moments(statistics: Statistics, points: HyperPoints, blocks: BlockFactor) -> LevelMoments:
+    """Return for each factor, in the design's order, the means for each target (effect, target, level, node) and the
+    variances over sigma^2 (effect, level, node) of its effects on the formula's scale, the coefficients given."""
+    remaining = statistics.remaining
+    if remaining is None:
+        raise ValueError("there is no factor beside the leading one")
+    leading = condition_leading(statistics, points)
+    spherical = solve_means(remaining, blocks)
+    covariances = invert_on_pattern(remaining, blocks)
+    result: list[tuple[FloatArray, FloatArray]] = [(np.empty(0), np.empty(0))] * len(statistics.effect_slices)
+    for k, (position, part) in enumerate(zip(remaining.positions, spherical, strict=True)):
+        coupling = remaining.coupling(k, k)
+        own = covariances[k, k][:, :, coupling.row == coupling.column]
+        result[position] = _to_formula(statistics, points, position, part, own)
+    seen = project_covariances(statistics, blocks.roots, covariances, by_group=True)
+    pull = leading.pull[:, :, statistics.cross.class_of]
+    own = leading.covariance[:, :, statistics.cross.class_of] + multiply(multiply(pull, seen), pull.swapaxes(0, 1))
+    means = solve_leading_means(statistics, leading, blocks, spherical)
+    result[statistics.leading] = _to_formula(statistics, points, statistics.leading, means, own)
+    return result
+
+
+def _to_formula(
+    statistics: Statistics, points: HyperPoints, factor: int, means: FloatArray, covariance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return means and variances on the formula's scale from spherical means and covariances."""
+    part = statistics.effect_slices[factor]
+    root = (points.effect_root[part, part] / points.residual_sd)[:, :, None]
+    half = multiply(root, covariance)
+    return multiply(root, means), np.sum(half * root, axis=1)
+
+
+def draw_levels(
+    statistics: Statistics,
+    points: HyperPoints,
+    blocks: BlockFactor,
+    shifted: FloatArray,
+    levels: Sequence[IntArray],
+    rng: np.random.Generator,
+) -> list[FloatArray]:
+    """Draw the effects (effect, draw, level) of some levels of each factor, one node and ``shifted`` a draw."""
+    means = _means_at(statistics, points, blocks, shifted)
+    noise = draw_noise(statistics, points, blocks, rng)
+    drawn = []
+    for position, part in enumerate(statistics.effect_slices):
+        spherical = means[position] + noise[position]
+        own = multiply(points.effect_root[part, part][:, :, None], spherical[:, None, levels[position]])[:, 0]
+        drawn.append(own.swapaxes(1, 2))
+    return drawn
+
+
+def _means_at(
+    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, shifted: FloatArray
+) -> list[FloatArray]:
+    """Return the spherical effects' means (effect, level, node) given the coefficients."""
+    remaining = statistics.remaining
+    if remaining is None:
+        raise ValueError("there is no factor beside the leading one")
+    target = np.concatenate([-shifted, np.ones((1, points.n_nodes))]) / points.residual_sd
+    spherical = solve_means(remaining, blocks)
+    leading = solve_leading_means(statistics, condition_leading(statistics, points), blocks, spherical)
+    by_target = dict(zip(remaining.positions, spherical, strict=True)) | {statistics.leading: leading}
+    return [
+        np.einsum("qtln,tn->qln", by_target[k], target, optimize=True) for k in range(len(statistics.effect_slices))
+    ]
+
+
+def draw_noise(
+    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, rng: np.random.Generator, n_copies: int = 1
+) -> list[FloatArray]:
+    """Draw spherical effects about their means, (effect, level, node * copy) of each factor in the design's order.
+
+    With ``n_copies`` above 1 there is one node, of which that many independent draws are made.
+    """
+    remaining = statistics.remaining
+    if remaining is None:
+        raise ValueError("there is no factor beside the leading one")
+    n_nodes = points.n_nodes
+    drawn: list[FloatArray] = [np.empty(0)] * len(remaining.positions)
+    layout = remaining.plan.chain
+    if layout is not None and blocks.chain is not None:
+        normal = rng.standard_normal((n_nodes, layout.n_columns, n_copies))
+        solved = from_chain_order(remaining, layout, solve_backward(blocks.chain, normal))
+        for k, part in zip(layout.places, solved, strict=True):
+            drawn[k] = part
+    for step, factored in zip(reversed(remaining.plan.steps), reversed(blocks.steps), strict=True):
+        q, n_levels = remaining.n_effects[step.place], remaining.n_levels[step.place]
+        right = rng.standard_normal((q, n_copies, n_levels, n_nodes))
+        for m in step.neighbours:
+            coupling = remaining.coupling(step.place, m)
+            product = multiply(factored.outward[m], drawn[m][:, :, coupling.column])
+            right -= sum_into(coupling.row, product, n_levels)
+        drawn[step.place] = multiply(factored.root.swapaxes(0, 1), right, left_is="upper")
+    by_position = dict(zip(remaining.positions, drawn, strict=True))
+    by_position[statistics.leading] = _draw_leading_noise(statistics, points, blocks, drawn, rng, n_copies)
+    return [
+        part.transpose(0, 2, 3, 1).reshape(part.shape[0], part.shape[2], -1)
+        for part in (by_position[k] for k in range(len(by_position)))
+    ]
+
+
+def _draw_leading_noise(
+    statistics: Statistics,
+    points: HyperPoints,
+    blocks: BlockFactor,
+    drawn: list[FloatArray],
+    rng: np.random.Generator,
+    n_copies: int,
+) -> FloatArray:
+    """Draw the leading factor's spherical effects (effect, copy, group, node) given the others' noise."""
+    cross = statistics.cross
+    inner = factor_effects(cross, statistics.leading_points(points), slice(None)).inner.swapaxes(2, 3)
+    leading: LeadingConditional = condition_leading(statistics, points)
+    nothing = np.zeros((cross.n_effects, n_copies, cross.n_groups, 1))
+    left = subtract_effects(statistics, blocks.roots, nothing, drawn)
+    pulled = multiply(leading.pull[:, :, cross.class_of], left)
+    normal = rng.standard_normal(pulled.shape)
+    return pulled + multiply(inner[:, :, cross.class_of], normal, left_is="upper")

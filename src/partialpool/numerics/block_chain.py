@@ -1,0 +1,150 @@
+"""Symmetric positive definite matrices that are chains of dense blocks: each couples to the next and to no other.
+
+A dense matrix is a chain of one block. Many nodes are worked on at once, the node axis first; from a few hundred rows on
+LAPACK is called on one matrix at a time, without the copies that a stack takes.
+
+Source: Golub and Van Loan (2013), Matrix Computations, section 4.5.1; Takahashi, Fagan and Chin (1973) for the blocks of
+the inverse.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from partialpool.numerics.arrays import FloatArray
+
+# Order from which one LAPACK call a matrix beats numpy's stacks.
+_LARGE = 150
+
+
+class Chain(NamedTuple):
+    """Blocks on the diagonal, (node, order, order) each, and those below it, (node, next order, order)."""
+
+    diagonal: list[FloatArray]
+    below: list[FloatArray]
+
+
+def factor_chain(chain: Chain) -> Chain:
+    """Return the lower Cholesky factor as a chain; its node is NaN where the matrix is not positive definite."""
+    diagonal: list[FloatArray] = []
+    below: list[FloatArray] = []
+    for k, block in enumerate(chain.diagonal):
+        if k:
+            coupling = np.swapaxes(solve_lower(diagonal[-1], np.swapaxes(chain.below[k - 1], 1, 2)), 1, 2)
+            below.append(coupling)
+            block = block - coupling @ np.swapaxes(coupling, 1, 2)
+        diagonal.append(cholesky(block))
+    return Chain(diagonal, below)
+
+
+def chain_log_determinant(factor: Chain) -> FloatArray:
+    """Return the log determinant (node,) of the factored matrices."""
+    total = np.zeros(len(factor.diagonal[0]))
+    for block in factor.diagonal:
+        total += 2.0 * np.log(np.einsum("nii->ni", block)).sum(axis=1)
+    return total
+
+
+def solve_forward(factor: Chain, right: FloatArray) -> FloatArray:
+    """Return L^-1 times right-hand sides (node, row, side)."""
+    parts: list[FloatArray] = []
+    start = 0
+    for k, block in enumerate(factor.diagonal):
+        side = right[:, start : start + block.shape[1]]
+        if k:
+            side = side - factor.below[k - 1] @ parts[-1]
+        parts.append(solve_lower(block, side))
+        start += block.shape[1]
+    return np.concatenate(parts, axis=1)
+
+
+def solve_backward(factor: Chain, right: FloatArray) -> FloatArray:
+    """Return L'^-1 times right-hand sides (node, row, side)."""
+    parts: list[FloatArray] = []
+    stop = right.shape[1]
+    for k in reversed(range(len(factor.diagonal))):
+        block = factor.diagonal[k]
+        side = right[:, stop - block.shape[1] : stop]
+        if parts:
+            side = side - np.swapaxes(factor.below[k], 1, 2) @ parts[-1]
+        parts.append(solve_lower(block, side, transposed=True))
+        stop -= block.shape[1]
+    return np.concatenate(parts[::-1], axis=1)
+
+
+def invert_chain(factor: Chain) -> Chain:
+    """Return the blocks of the inverse on the diagonal and next below it."""
+    last = len(factor.diagonal) - 1
+    diagonal = [invert_from_cholesky(factor.diagonal[last])]
+    below: list[FloatArray] = []
+    for k in reversed(range(last)):
+        step = np.swapaxes(
+            solve_lower(factor.diagonal[k], np.swapaxes(factor.below[k], 1, 2), transposed=True), 1, 2
+        )
+        beyond = diagonal[-1] @ step
+        below.append(-beyond)
+        diagonal.append(invert_from_cholesky(factor.diagonal[k]) + np.swapaxes(step, 1, 2) @ beyond)
+    return Chain(diagonal[::-1], below[::-1])
+
+
+def cholesky(matrices: FloatArray) -> FloatArray:
+    """Return lower Cholesky factors (node, order, order), NaN where a matrix has none."""
+    if matrices.shape[1] < _LARGE:
+        try:
+            return np.asarray(np.linalg.cholesky(matrices))
+        except np.linalg.LinAlgError:
+            return np.stack([_cholesky_or_nan(matrix) for matrix in matrices])
+    return np.stack([_large_cholesky(matrix) for matrix in matrices])
+
+
+def invert_from_cholesky(factors: FloatArray) -> FloatArray:
+    """Return the inverses (node, order, order) of the matrices with these lower Cholesky factors."""
+    if factors.shape[1] < _LARGE:
+        identity = np.broadcast_to(np.eye(factors.shape[1]), factors.shape)
+        root = np.linalg.solve(factors, identity)
+        return np.asarray(np.swapaxes(root, 1, 2) @ root)
+    return np.stack([_large_inverse(factor) for factor in factors])
+
+
+def solve_lower(factors: FloatArray, right: FloatArray, transposed: bool = False) -> FloatArray:
+    """Solve with lower triangles (node, order, order), or their transposes, for sides (node, order, side)."""
+    if factors.shape[1] < _LARGE:
+        return np.asarray(np.linalg.solve(np.swapaxes(factors, 1, 2) if transposed else factors, right))
+    from scipy.linalg import solve_triangular
+
+    return np.stack(
+        [
+            solve_triangular(factor, side, lower=True, trans="T" if transposed else "N", check_finite=False)
+            for factor, side in zip(factors, right, strict=True)
+        ]
+    )
+
+
+def _cholesky_or_nan(matrix: FloatArray) -> FloatArray:
+    try:
+        return np.asarray(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return np.full_like(matrix, np.nan)
+
+
+def _large_cholesky(matrix: FloatArray) -> FloatArray:
+    from scipy.linalg.lapack import dpotrf
+
+    # LAPACK reads columns: the upper triangle of the transpose is the lower one of the rows
+    factor, failed = dpotrf(matrix.T, lower=0, clean=1, overwrite_a=0)
+    if failed:
+        return np.full_like(matrix, np.nan)
+    return np.asarray(factor.T)
+
+
+def _large_inverse(factor: FloatArray) -> FloatArray:
+    from scipy.linalg.lapack import dpotri
+
+    inverse, failed = dpotri(factor.T, lower=0, overwrite_c=0)
+    if failed:
+        return np.full_like(factor, np.nan)
+    lower = np.asarray(inverse.T)
+    full = np.tril(lower)
+    return np.asarray(full + np.tril(lower, -1).T)
