@@ -2,134 +2,135 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inference.group_posterior import draw_jointly
-from partialpool.inference.hyper_posterior import draw_hyperparameters
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.results.parameters import effect_names
+from partialpool.results.selection import Selection, every_level, population_names, select_parameters
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
 
 # Numbers that one call may return (3.2 GB): more must be asked for by selection.
 _MOST_NUMBERS = 4 * 10**8
+# Numbers in a batch whose size is not given (128 MB).
+_BATCH_NUMBERS = 2**24
 
 
 class PosteriorDraws(NamedTuple):
     """Joint draws: ``hyperparameters`` (parameter, draw) in the hyperspace's order, ``coefficients``
     (coefficient, draw) of the formula, ``centres`` (coefficient, draw) those that the groups' own values are about
-    (the estimates, where coefficients are plugged in), ``residual_sd`` (draw,), and ``effects`` (effect, draw, group)
-    as deviations."""
+    (the estimates, where coefficients are plugged in), ``residual_sd`` (draw,), and ``effects``, for each factor
+    (effect, draw, group), as deviations."""
 
     hyperparameters: FloatArray
     coefficients: FloatArray
     centres: FloatArray
     residual_sd: FloatArray
-    effects: FloatArray
+    effects: tuple[FloatArray, ...]
 
 
 def draw_posterior(
-    posterior: Posterior, n: int, seed: int | None = None, groups: IntArray | None = None
+    posterior: Posterior, n: int, seed: int | None = None, levels: Sequence[IntArray] | None = None
 ) -> PosteriorDraws:
-    """Draw hyperparameters, coefficients and the effects of ``groups`` (None: all) jointly, ``n`` times."""
-    group = posterior.model.group
-    if groups is None:
-        groups = np.arange(group.n_levels if group else 0, dtype=np.intp)
-    n_effects = len(group.names) if group else 0
-    if n < 1:
-        raise DataError(f"draws: n is {n}: give a positive number of draws")
-    if n * n_effects * len(groups) > _MOST_NUMBERS:
-        raise DataError(
-            f"draws: {n} draws of {n_effects * len(groups)} effects are {8e-9 * n * n_effects * len(groups):.0f} GB: "
-            "select some with parameters=, or use groups() and summary(), which need no draws"
-        )
-    rng = np.random.default_rng(posterior.seed if seed is None else seed)
-    points = draw_hyperparameters(posterior.hyper, n, rng)
-    joint = draw_jointly(posterior.marginal, points, groups, rng, coefficients_known=posterior.plug_in)
-    values = posterior.hyper.space.natural_values(points).T
-    centres = _centres(posterior, points, joint.coefficients)
-    return PosteriorDraws(values, joint.coefficients, centres, points.residual_sd, joint.effects)
+    """Draw hyperparameters, coefficients and the effects of each factor's ``levels`` (None: all) jointly, ``n``
+    times."""
+    _check_count(n)
+    levels = every_level(posterior) if levels is None else levels
+    _check_fits(n, count_effects(posterior, levels))
+    return _draw(posterior, n, levels, _generator(posterior, seed))
 
 
-def _centres(posterior: Posterior, points: HyperPoints, coefficients: FloatArray) -> FloatArray:
-    """Return the coefficients that effects were drawn about: plugged-in ones do not vary."""
-    if not posterior.plug_in:
-        return coefficients
-    centres = coefficients.copy()
-    centres[list(posterior.model.coefficient_prior.integrated)] = posterior.marginal.coefficients_given(
-        points
-    ).coefficient_mean
-    return centres
-
-
-def own_coefficients(posterior: Posterior, drawn: PosteriorDraws) -> FloatArray:
-    """Return what is added to the deviations to give the groups' own values, (effect, draw)."""
-    return np.asarray(np.einsum("ck,cn->kn", posterior.theta_columns, drawn.centres))
+def own_coefficients(posterior: Posterior, drawn: PosteriorDraws, factor: int) -> FloatArray:
+    """Return what is added to a factor's deviations to give the groups' own values, (effect, draw)."""
+    return np.asarray(np.einsum("ck,cn->kn", posterior.theta_columns(factor), drawn.centres))
 
 
 def name_draws(
     posterior: Posterior, n: int, *, parameters: Sequence[str] | None, seed: int | None
 ) -> dict[str, FloatArray]:
     """Return draws by parameter name, all or the selected ones."""
-    group = posterior.model.group
-    wanted = None if parameters is None else list(dict.fromkeys(parameters))
-    places = _effect_places(posterior) if group is not None else {}
-    population = _population_names(posterior)
-    if wanted is not None:
-        _check_known(wanted, [*population, *places])
-    selected = places if wanted is None else {name: places[name] for name in wanted if name in places}
-    groups = np.unique([place[2] for place in selected.values()]).astype(np.intp)
-    position = {int(level): k for k, level in enumerate(groups)}
-    drawn = draw_posterior(posterior, n, seed, groups)
-    values = population_draws(posterior, drawn)
-    result = {name: values[name] for name in population if wanted is None or name in wanted}
-    own = own_coefficients(posterior, drawn)
-    for name, (kind, effect, level) in selected.items():
-        deviation = drawn.effects[effect, :, position[level]]
-        result[name] = deviation if kind == "u" else deviation + own[effect]
-    return result if wanted is None else {name: result[name] for name in wanted}
+    _check_count(n)
+    n_all = count_effects(posterior, every_level(posterior))
+    if parameters is None:
+        _check_fits(n, n_all)  # before their names are written out
+    selection = select_parameters(posterior, parameters)
+    _check_fits(n, count_effects(posterior, selection.levels))
+    return _name(posterior, _draw(posterior, n, selection.levels, _generator(posterior, seed)), selection)
+
+
+def name_draw_batches(
+    posterior: Posterior, n: int, *, size: int | None, parameters: Sequence[str] | None, seed: int | None
+) -> Iterator[dict[str, FloatArray]]:
+    """Yield draws by parameter name in batches of ``size``, together ``n``: one stream of random numbers."""
+    _check_count(n)
+    selection = select_parameters(posterior, parameters)
+    if size is None:
+        size = max(1, _BATCH_NUMBERS // max(len(selection.names), 1))
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise DataError(f"draw_batches: size is {size!r}: give a positive number of draws a batch")
+    size = min(int(size), n)
+    _check_fits(size, count_effects(posterior, selection.levels))
+    return _generate(posterior, n, size, selection, _generator(posterior, seed))
 
 
 def population_draws(posterior: Posterior, drawn: PosteriorDraws) -> dict[str, FloatArray]:
     """Return draws of coefficients that the population has, then of hyperparameters, by name, each (draw,)."""
     values = dict(zip(posterior.hyper.space.names, drawn.hyperparameters, strict=True))
     values |= dict(zip(posterior.model.design.population.names, drawn.coefficients, strict=True))
-    return {name: values[name] for name in _population_names(posterior)}
+    return {name: values[name] for name in population_names(posterior)}
 
 
-def _population_names(posterior: Posterior) -> list[str]:
-    """Coefficients that the population has, then hyperparameters."""
-    prior, names = posterior.model.coefficient_prior, posterior.model.design.population.names
-    known = prior.sampled[len(posterior.hyper.space.coefficients) :]
-    coefficients = [name for k, name in enumerate(names) if k not in known]
-    return coefficients + [name for name in posterior.hyper.space.names if name not in coefficients]
+def count_effects(posterior: Posterior, levels: Sequence[IntArray]) -> int:
+    """Return how many effects one draw of these levels of each factor has."""
+    return sum(len(group.names) * len(codes) for group, codes in zip(posterior.model.groups, levels, strict=True))
 
 
-def _effect_places(posterior: Posterior) -> dict[str, tuple[str, int, int]]:
-    """Return kind, effect and level of every effect's name."""
-    group = posterior.model.group
-    if group is None:
-        return {}
-    kinds = ("theta",) if posterior.model.pooling == "none" else ("u", "theta")
-    return {
-        name: (kind, effect, level)
-        for kind in kinds
-        for effect, names in enumerate(effect_names(kind, group))
-        for level, name in enumerate(names)
-    }
+def _generate(
+    posterior: Posterior, n: int, size: int, selection: Selection, rng: np.random.Generator
+) -> Iterator[dict[str, FloatArray]]:
+    for start in range(0, n, size):
+        yield _name(posterior, _draw(posterior, min(size, n - start), selection.levels, rng), selection)
 
 
-def _check_known(wanted: Sequence[str], names: Sequence[str]) -> None:
-    known = set(names)
-    for name in wanted:
-        if name not in known:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f": did you mean '{close[0]}'?" if close else ""
-            raise DataError(f"'{name}' is not a parameter of this fit{hint}")
+def _draw(posterior: Posterior, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> PosteriorDraws:
+    joint = draw_jointly(posterior.marginal, posterior.hyper, n, levels, rng, coefficients_known=posterior.plug_in)
+    values = posterior.hyper.space.natural_values(joint.points).T
+    return PosteriorDraws(values, joint.coefficients, joint.centres, joint.points.residual_sd, joint.effects)
+
+
+def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> dict[str, FloatArray]:
+    """Return the selected parameters' draws by name."""
+    values = population_draws(posterior, drawn)
+    factors = {place.factor for place in selection.effects.values()}
+    own = {factor: own_coefficients(posterior, drawn, factor) for factor in factors}
+    result = {}
+    for name in selection.names:
+        if name not in selection.effects:
+            result[name] = values[name]
+            continue
+        kind, factor, effect, level = selection.effects[name]
+        deviation = drawn.effects[factor][effect, :, level]
+        result[name] = deviation if kind == "u" else deviation + own[factor][effect]
+    return result
+
+
+def _generator(posterior: Posterior, seed: int | None) -> np.random.Generator:
+    return np.random.default_rng(posterior.seed if seed is None else seed)
+
+
+def _check_count(n: int) -> None:
+    if n < 1:
+        raise DataError(f"draws: n is {n}: give a positive number of draws")
+
+
+def _check_fits(n: int, n_effects: int) -> None:
+    if n * n_effects > _MOST_NUMBERS:
+        raise DataError(
+            f"draws: {n} draws of {n_effects} effects are {8e-9 * n * n_effects:.0f} GB: "
+            "select some with parameters=, or use groups() and summary(), which need no draws"
+        )

@@ -8,7 +8,13 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inputs.design import GroupDesign
+from partialpool.models.model import Model
 from partialpool.numerics.arrays import FloatArray
+
+
+def effect_kinds(model: Model) -> tuple[str, ...]:
+    """Return what is reported of each group: deviations 'u' and own values 'theta'; without a population the last."""
+    return ("theta",) if model.pooling == "none" else ("u", "theta")
 
 
 def effect_names(kind: str, group: GroupDesign) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,10 @@ from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.inputs.observations import Observations
+from partialpool.inputs.places import suggest_nearest
+from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.model import Model
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from partialpool.outputs.plots import Plots
 
 _QUANTILES = (0.05, 0.5, 0.95)
+# Sets of nodes whose points are held: a summary goes back and forth between two.
+_HELD = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,7 @@ class Posterior:
     def summary(self, *, effects: bool = False, quantiles: Sequence[float] = _QUANTILES) -> pd.DataFrame:
         """Return population-level parameters, one line each: mean, sd and quantiles, indexed by name.
 
-        ``effects`` adds every group's deviation u[...] and own value theta[...].
+        ``effects`` adds every group's deviation u[...] and own value theta[...], factor after factor.
         """
         from partialpool.results.summary import summarise
 
@@ -87,18 +91,73 @@ class Posterior:
     def groups(self, factor: str | None = None, *, quantiles: Sequence[float] = (0.05, 0.95)) -> pd.DataFrame:
         """Return one line a group (and effect): n, raw estimate and its sd, posterior mean, sd and interval, weight.
 
-        ``weight`` is the posterior mean of the weight that the group's own estimate has in its partially
-        pooled one: 0 is complete pooling, 1 none.
+        ``factor`` is needed where there are several. ``raw`` is the group's own least-squares estimate, everything
+        that is common to groups, and the effects of other factors, at their posterior means. ``weight`` is the
+        posterior mean of the weight that the group's own estimate has in its partially pooled one: 0 is complete
+        pooling, 1 none.
         """
         from partialpool.results.groups import tabulate_groups
 
         return tabulate_groups(self, factor, quantiles=quantiles).to_frame()
 
     def pooling(self, factor: str | None = None) -> pd.DataFrame:
-        """Return, for each group, no pooling, complete pooling and partial pooling side by side, with the weight."""
-        from partialpool.results.groups import compare_pooling
+        """Return, for each group, no pooling, complete pooling and partial pooling side by side, with the weight.
+
+        Complete pooling is a fit without this factor; other factors stay.
+        """
+        from partialpool.results.pooling import compare_pooling
 
         return compare_pooling(self, factor).to_frame()
+
+    def variances(self, *, quantiles: Sequence[float] = _QUANTILES) -> pd.DataFrame:
+        """Return the variance of each factor's effects, the residual's and their total, and each one's proportion.
+
+        A factor with slopes has the variance of its part of the expected value, averaged over the rows, and a line
+        for each coefficient. The proportion of an intercept-only factor is the intraclass correlation. With known
+        standard errors the typical sampling variance stands for the residual's, and proportions are I^2.
+        """
+        from partialpool.results.variances import tabulate_variances
+
+        return tabulate_variances(self, quantiles=quantiles).to_frame()
+
+    def covariance(self, factor: str | None = None, *, quantiles: Sequence[float] = _QUANTILES) -> pd.DataFrame:
+        """Return sds, correlations and covariances of a factor's effects in the population: mean, sd and quantiles.
+
+        The index holds the kind ('sd', 'cor', 'cov') and the two coefficients.
+        """
+        from partialpool.results.covariances import tabulate_covariance
+
+        return tabulate_covariance(self, factor, quantiles=quantiles).to_frame()
+
+    def contrast(
+        self,
+        factor: str | None,
+        levels: Any,
+        minus: Any = None,
+        *,
+        quantiles: Sequence[float] = _QUANTILES,
+    ) -> pd.DataFrame:
+        """Return a contrast between groups of one factor: mean, sd, quantiles and P(>0), a line a coefficient.
+
+        ``contrast("school", "A", "B")`` is theta[A] - theta[B]; ``contrast("school", {"A": 1, "B": -0.5, "C": -0.5})``
+        any weighted sum of the groups' own values theta. Where weights do not sum to 0 the population's coefficient
+        takes part, times their sum. A level is its label or the data's own value, or a tuple of values where a factor
+        is made of several columns.
+        """
+        from partialpool.results.contrasts import tabulate_contrast
+
+        return tabulate_contrast(self, factor, levels, minus, quantiles=quantiles).to_frame()
+
+    def differences(
+        self, factor: str | None = None, *, to: Any = None, quantiles: Sequence[float] = _QUANTILES
+    ) -> pd.DataFrame:
+        """Return the differences between all pairs of groups, or of each group from the one named by ``to``.
+
+        Each line has mean, sd, quantiles and P(>0), the probability that the difference is positive.
+        """
+        from partialpool.results.contrasts import tabulate_differences
+
+        return tabulate_differences(self, factor, to=to, quantiles=quantiles).to_frame()
 
     def predict(
         self,
@@ -112,10 +171,12 @@ class Posterior:
 
         A row of a known group gets 'group mean' (the group's expected value), 'new observation' (one from that group)
         and 'new group, new observation'; a row of an unseen group gets 'new group mean' and 'new group, new
-        observation'. Observations need the noise: with known standard errors, give ``standard_error`` (a column
-        of ``new_data`` or one value a row); without it only the means are returned. In a fit with ``weights`` a new
-        observation has weight 1, variance sigma^2. Without pooling there are no lines for new groups, and a row of an
-        unseen group raises ``DataError``.
+        observation'. With several factors, known and new levels mix freely: a row with some new levels draws those from
+        their populations and keeps the known ones, and ``new_levels`` names the factors whose level is drawn in a
+        line ('new group, new observation' of a row whose levels are all known draws all of them). Observations need the
+        noise: with known standard errors, give ``standard_error`` (a column of ``new_data`` or one value a row);
+        without it only the means are returned. In a fit with ``weights`` a new observation has weight 1, variance
+        sigma^2. Without pooling there are no lines for new groups, and a row of an unseen group raises ``DataError``.
         """
         from partialpool.results.prediction import predict_rows
 
@@ -128,12 +189,30 @@ class Posterior:
     ) -> dict[str, FloatArray]:
         """Return ``n`` independent joint posterior draws of every parameter, by name, each array (draw,).
 
-        ``parameters`` selects some by name; the same seed gives the same draws. After importance sampling,
-        hyperparameter values are drawn from the weighted nodes: more draws than ``engine.effective_draws`` repeat some.
+        ``parameters`` selects some by name, and only those are drawn; the same seed gives the same draws. After
+        importance sampling, hyperparameter values are drawn from the weighted nodes: more draws than
+        ``engine.effective_draws`` repeat some.
         """
         from partialpool.results.draws import name_draws
 
         return name_draws(self, n, parameters=parameters, seed=seed)
+
+    def draw_batches(
+        self,
+        n: int,
+        *,
+        size: int | None = None,
+        parameters: Sequence[str] | None = None,
+        seed: int | None = None,
+    ) -> Iterator[dict[str, FloatArray]]:
+        """Yield ``n`` independent joint draws in batches of ``size``, each a dict as ``draws`` returns.
+
+        All batches together are one joint sample, the same for the same seed and size; without ``size`` a batch has
+        about 128 MB.
+        """
+        from partialpool.results.draws import name_draw_batches
+
+        return name_draw_batches(self, n, size=size, parameters=parameters, seed=seed)
 
     def to_arviz(self, n: int = 4000, *, seed: int | None = None) -> xr.DataTree:
         """Return draws as an ``xarray.DataTree`` with ArviZ's groups and named coordinates."""
@@ -164,22 +243,40 @@ class Posterior:
         """The coefficients given each node, computed once: every table needs them."""
         return self.marginal.coefficients_given(self.hyper.points)
 
-    @cached_property
-    def theta_columns(self) -> FloatArray:
-        """Which population coefficient each effect deviates from, (coefficient, effect) of zeros and ones."""
-        group, names = self.model.group, self.model.design.population.names
-        columns = np.zeros((len(names), len(group.names) if group else 0))
-        for k, name in enumerate(group.names if group else ()):
-            if name in names:
-                columns[names.index(name), k] = 1.0
-        return columns
+    def condition_at(self, nodes: IntArray) -> tuple[HyperPoints, CoefficientConditional]:
+        """Return some nodes' points and the coefficients given them.
 
-    def check_factor(self, factor: str | None) -> None:
-        """Raise ``DataError`` unless ``factor`` is the fit's grouping factor (None: the only one)."""
-        group = self.model.group
-        if group is None:
+        Equal nodes give the same objects as before: where factorising is dear, effects' conditional moments are held by
+        the object that they were computed at.
+        """
+        key = nodes.tobytes()
+        found = self._held.pop(key, None) or (self.hyper.points.select(nodes), self.conditional.select(nodes))
+        self._held[key] = found  # the latest last
+        while len(self._held) > _HELD:
+            del self._held[next(iter(self._held))]
+        return found
+
+    @cached_property
+    def _held(self) -> dict[bytes, tuple[HyperPoints, CoefficientConditional]]:
+        return {}
+
+    def theta_columns(self, factor: int) -> FloatArray:
+        """Return which population coefficient each effect of a factor deviates from, (coefficient, effect)."""
+        names, effects = self.model.design.population.names, self.model.groups[factor].names
+        return np.array([[float(name == effect) for effect in effects] for name in names]).reshape(-1, len(effects))
+
+    def check_factor(self, factor: str | None) -> int:
+        """Return the position of a grouping factor of the fit (None: the only one); raise ``DataError`` if it has
+        none of that name, or several where none is named."""
+        names = [group.name for group in self.model.groups]
+        if not names:
             raise DataError(
                 "this fit has no groups of its own (complete pooling): fit with pooling='partial', or use summary()"
             )
-        if factor is not None and factor != group.name:
-            raise DataError(f"'{factor}' is not a grouping factor of this fit: the factor is '{group.name}'")
+        if factor is None and len(names) > 1:
+            known = ", ".join(f"'{name}'" for name in names)
+            raise DataError(f"this fit has {len(names)} grouping factors ({known}): name the one that is meant")
+        if factor is None or factor in names:
+            return names.index(factor) if factor is not None else 0
+        only = f": the factor is '{names[0]}'" if len(names) == 1 else suggest_nearest(str(factor), names)
+        raise DataError(f"'{factor}' is not a grouping factor of this fit{only}")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inference.group_posterior import ConditionalMoments, predictor_given_nodes
-from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
+from partialpool.inference.mixture_summary import MixtureSummary
 from partialpool.inputs.new_rows import NewRows, read_new_rows
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.parameters import check_quantiles, quantile_columns
+from partialpool.results.predictors import Predictors, summarise_predictors
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
@@ -24,121 +24,149 @@ NEW_GROUP_MEAN = "new group mean"
 NEW_GROUP_OBSERVATION = "new group, new observation"
 
 
+class _CodedRows(NamedTuple):
+    """Rows as numbers: ``population`` (row, coefficient), ``effects`` (row, effect of all factors), ``codes``
+    (row, factor) of levels with -1 for a new one, and ``noise`` (row,), the noise variance over sigma^2 (None: not
+    known)."""
+
+    population: FloatArray
+    effects: FloatArray
+    codes: IntArray
+    noise: FloatArray | None
+
+    def take(self, rows: IntArray) -> _CodedRows:
+        """Return some of the rows."""
+        noise = None if self.noise is None else self.noise[rows]
+        return _CodedRows(self.population[rows], self.effects[rows], self.codes[rows], noise)
+
+    def in_new_groups(self) -> _CodedRows:
+        """Return the rows as they would be in groups that are all new."""
+        return self._replace(codes=np.full_like(self.codes, -1))
+
+
+class _Lines(NamedTuple):
+    """Lines of one kind: the rows that have one, the codes (row, factor) that they are for, and their summary."""
+
+    quantity: str
+    rows: IntArray
+    codes: IntArray
+    summary: MixtureSummary
+
+
 def predict_rows(
     posterior: Posterior, new_data: Any, *, quantiles: Sequence[float], standard_error: Any, offset: Any
 ) -> Table:
     """Return the predictions of ``Posterior.predict`` as a table."""
-    probabilities = check_quantiles(quantiles)
     rows = read_new_rows(posterior.model.design, new_data, standard_error=standard_error, offset=offset)
-    noise = _noise_variance(posterior, rows)
-    codes = _group_codes(posterior, rows)
-    known, every = np.flatnonzero(codes >= 0), np.arange(rows.n_rows)
-    parts: list[tuple[str, IntArray, MixtureSummary]] = []
-    if posterior.model.group is None:
-        return predict_coded_rows(posterior, rows, every, quantiles)
-    unseen = np.flatnonzero(codes < 0)
-    pooled = posterior.model.pooling != "none"
-    if not pooled and len(unseen):
-        raise DataError(
-            f"row {unseen[0] + 1} is of the unseen group '{rows.groups[0].labels[unseen[0]]}': without pooling nothing "
-            "is known of a new group; fit with pooling='partial'"
-        )
-    parts.append((GROUP_MEAN, known, _summarise(posterior, rows, known, None, False, probabilities)))
-    if noise is not None:
-        parts.append((NEW_OBSERVATION, known, _summarise(posterior, rows, known, noise, False, probabilities)))
-    if pooled:
-        parts.append((NEW_GROUP_MEAN, unseen, _summarise(posterior, rows, unseen, None, True, probabilities)))
-    if pooled and noise is not None:
-        new = _summarise(posterior, rows, every, noise, True, probabilities)
-        parts.append((NEW_GROUP_OBSERVATION, every, new))
-    return _arrange(posterior, rows, codes, parts, quantiles)
+    if posterior.model.pooling == "none":
+        _refuse_unseen(rows)
+    return _predict(posterior, rows, quantiles)
 
 
 def predict_coded_rows(posterior: Posterior, rows: NewRows, which: IntArray, quantiles: Sequence[float]) -> Table:
     """Predict for some rows already coded, by a posterior that has no groups; the index counts within ``which``."""
     offset = None if rows.offset is None else rows.offset[which]
     precision = None if rows.precision is None else rows.precision[which]
-    part = NewRows(rows.population[which], (), offset, precision)
+    return _predict(posterior, NewRows(rows.population[which], (), offset, precision), quantiles)
+
+
+def _predict(posterior: Posterior, rows: NewRows, quantiles: Sequence[float]) -> Table:
+    """Compute every kind of line that the rows have, equal rows once."""
     probabilities = check_quantiles(quantiles)
-    noise, every = _noise_variance(posterior, part), np.arange(part.n_rows)
-    parts = [(GROUP_MEAN, every, _summarise(posterior, part, every, None, False, probabilities))]
-    if noise is not None:
-        parts.append((NEW_OBSERVATION, every, _summarise(posterior, part, every, noise, False, probabilities)))
-    return _arrange(posterior, part, np.full(part.n_rows, -1, dtype=np.intp), parts, quantiles)
+    coded = _code_rows(posterior, rows)
+    first, place = _find_distinct(coded)
+    known = np.all(coded.codes >= 0, axis=1)
+    all_known, some_new = np.flatnonzero(known), np.flatnonzero(~known)
+
+    def lines(quantity: str, which: IntArray, noisy: bool, new: bool = False) -> _Lines:
+        needed, where = np.unique(place[which], return_inverse=True)
+        wanted = coded.take(first[needed])
+        summary = summarise_predictors(
+            posterior, _as_predictors(wanted.in_new_groups() if new else wanted, noisy), probabilities
+        )
+        own = coded.take(which)
+        return _Lines(quantity, which, (own.in_new_groups() if new else own).codes, _spread(summary, where))
+
+    parts = [lines(GROUP_MEAN, all_known, noisy=False), lines(NEW_GROUP_MEAN, some_new, noisy=False)]
+    if coded.noise is not None:
+        parts += [lines(NEW_OBSERVATION, all_known, noisy=True), lines(NEW_GROUP_OBSERVATION, some_new, noisy=True)]
+        if posterior.model.groups and posterior.model.pooling != "none":
+            parts.append(lines(NEW_GROUP_OBSERVATION, all_known, noisy=True, new=True))
+    return _arrange(posterior, rows, coded.codes, parts, quantiles)
 
 
-def _group_codes(posterior: Posterior, rows: NewRows) -> IntArray:
-    if posterior.model.group is None:
-        return np.full(rows.n_rows, -1, dtype=np.intp)
-    return rows.groups[0].codes
+def _refuse_unseen(rows: NewRows) -> None:
+    unseen = np.flatnonzero(rows.groups[0].codes < 0)
+    if len(unseen):
+        raise DataError(
+            f"row {unseen[0] + 1} is of the unseen group '{rows.groups[0].labels[unseen[0]]}': without pooling nothing "
+            "is known of a new group; fit with pooling='partial'"
+        )
 
 
-def _noise_variance(posterior: Posterior, rows: NewRows) -> FloatArray | None:
-    """Return each row's noise variance over sigma^2; None when it is not known."""
-    if rows.precision is not None:
-        return 1.0 / rows.precision
-    return None if posterior.model.design.measurements.known_scale else np.ones(rows.n_rows)
+def _code_rows(posterior: Posterior, rows: NewRows) -> _CodedRows:
+    groups = rows.groups if posterior.model.groups else ()
+    effects = [group.values for group in groups]
+    noise = None if posterior.model.design.measurements.known_scale else np.ones(rows.n_rows)
+    return _CodedRows(
+        rows.population,
+        np.concatenate([np.empty((rows.n_rows, 0)), *effects], axis=1),
+        np.stack([group.codes for group in groups], axis=1) if groups else np.empty((rows.n_rows, 0), dtype=np.intp),
+        noise if rows.precision is None else 1.0 / rows.precision,
+    )
 
 
-def _summarise(
-    posterior: Posterior,
-    rows: NewRows,
-    which: IntArray,
-    noise: FloatArray | None,
-    new_group: bool,
-    probabilities: FloatArray,
-) -> MixtureSummary:
-    """Summarise the expected values of some rows, or observations when ``noise`` is given."""
-    has_groups = posterior.model.group is not None
-    codes = _group_codes(posterior, rows)
+def _find_distinct(coded: _CodedRows) -> tuple[IntArray, IntArray]:
+    """Return the positions of one of each set of equal rows, and for each row which of these it equals."""
+    parts = [coded.population, coded.effects, coded.codes.astype(float)]
+    if coded.noise is not None:
+        parts.append(coded.noise[:, None])
+    rows = np.ascontiguousarray(np.concatenate(parts, axis=1))
+    if not rows.shape[1]:
+        return np.zeros(1, dtype=np.intp), np.zeros(len(rows), dtype=np.intp)
+    # as bytes, which are compared at once; rows that differ in the sign of a zero are merely computed twice
+    _, first, place = np.unique(rows.view(f"V{8 * rows.shape[1]}").ravel(), return_index=True, return_inverse=True)
+    return first.astype(np.intp), place.astype(np.intp)
 
-    def prepare(nodes: IntArray) -> ItemMoments:
-        points = posterior.hyper.points.select(nodes)
-        conditional = posterior.conditional.select(nodes)
 
-        def moments(part: slice) -> ConditionalMoments:
-            index = which[part]
-            given = predictor_given_nodes(
-                posterior.marginal,
-                points,
-                conditional,
-                rows.population[index].T,
-                rows.groups[0].values[index].T if has_groups else np.empty((0, len(index))),
-                None if new_group else codes[index],
-                coefficients_known=posterior.plug_in,
-            )
-            mean = given.mean if rows.offset is None else given.mean + rows.offset[index]
-            variance = given.variance
-            if noise is not None:
-                variance = variance + points.residual_sd[:, None] ** 2 * noise[index]
-            return ConditionalMoments(mean, variance)
+def _as_predictors(rows: _CodedRows, noisy: bool) -> Predictors:
+    levels = [None if np.all(codes < 0) else codes for codes in rows.codes.T]
+    return Predictors(rows.population.T, rows.effects.T, levels, rows.noise if noisy else None)
 
-        return moments
 
-    return summarise_mixture(posterior.hyper, prepare, 1, len(which), probabilities)
+def _spread(summary: MixtureSummary, place: IntArray) -> MixtureSummary:
+    """Give every row the numbers of the distinct one it equals."""
+    return MixtureSummary(summary.mean[:, place], summary.sd[:, place], summary.quantiles[:, place])
 
 
 def _arrange(
-    posterior: Posterior,
-    rows: NewRows,
-    codes: IntArray,
-    parts: list[tuple[str, IntArray, MixtureSummary]],
-    quantiles: Sequence[float],
+    posterior: Posterior, rows: NewRows, codes: IntArray, parts: Sequence[_Lines], quantiles: Sequence[float]
 ) -> Table:
     """Put the parts together, lines of one row next to each other."""
-    where = np.concatenate([index for _, index, _ in parts])
+    where = np.concatenate([part.rows for part in parts])
     order = np.argsort(where, kind="stable")
-    quantity = np.concatenate([np.full(len(index), label, dtype=object) for label, index, _ in parts])[order]
     where = where[order]
     columns: dict[str, Any] = {}
-    if posterior.model.group is not None:
-        labels = rows.groups[0].labels
-        columns[posterior.model.group.name] = [labels[i] for i in where]
-        columns["group_is"] = ["known" if codes[i] >= 0 else "new" for i in where]
-    columns["quantity"] = list(quantity)
-    columns["mean"] = np.concatenate([summary.mean[0] for _, _, summary in parts])[order]
-    columns["sd"] = np.concatenate([summary.sd[0] for _, _, summary in parts])[order]
-    values = np.concatenate([summary.quantiles[0] for _, _, summary in parts])[order]
+    for group in rows.groups if posterior.model.groups else ():
+        columns[group.name] = [group.labels[i] for i in where]
+    if len(posterior.model.groups) == 1:
+        columns["group_is"] = ["known" if codes[i, 0] >= 0 else "new" for i in where]
+    elif posterior.model.groups:
+        columns["new_levels"] = _name_new_levels(posterior, np.concatenate([part.codes for part in parts])[order])
+    quantity = np.concatenate([np.full(len(part.rows), part.quantity, dtype=object) for part in parts])
+    columns["quantity"] = list(quantity[order])
+    shift = np.zeros(len(where)) if rows.offset is None else rows.offset[where]
+    columns["mean"] = np.concatenate([part.summary.mean[0] for part in parts])[order] + shift
+    columns["sd"] = np.concatenate([part.summary.sd[0] for part in parts])[order]
+    values = np.concatenate([part.summary.quantiles[0] for part in parts])[order]
     for k, name in enumerate(quantile_columns(quantiles)):
-        columns[name] = values[:, k]
+        columns[name] = values[:, k] + shift
     return Table(("row",), (where.tolist(),), columns)
+
+
+def _name_new_levels(posterior: Posterior, codes: IntArray) -> list[str]:
+    """Name for each line the factors whose level is drawn from the population, from codes (line, factor)."""
+    names = [group.name for group in posterior.model.groups]
+    patterns, place = np.unique(codes < 0, axis=0, return_inverse=True)
+    texts = [", ".join(name for name, new in zip(names, pattern, strict=True) if new) for pattern in patterns]
+    return [texts[k] for k in place.ravel()]

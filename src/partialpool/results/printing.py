@@ -50,13 +50,16 @@ def _heading(posterior: Posterior) -> list[str]:
     used = f"{n_rows:,} rows" if n_rows != 1 else "1 row"
     if measurements.counts is not None:
         used += f" standing for {measurements.counts.sum():,.0f}"
-    if model.group is not None:
-        used += f", {model.group.n_levels:,} groups of {model.group.name}"
-    lines.append(used)
+    lines += _wrap(", ".join([used, *_count_groups(model)]))
     if model.design.rows_dropped:
         dropped = ", ".join(f"{count:,} for {name}" for name, count in model.design.rows_dropped.items())
         lines += _wrap(f"left out of {model.design.rows_read:,} rows read: {dropped}")
     return lines
+
+
+def _count_groups(model: Model) -> list[str]:
+    """Return '18 groups of Subject', or with several factors '6 of plate' after the first."""
+    return [f"{group.n_levels:,} {'groups ' if k == 0 else ''}of {group.name}" for k, group in enumerate(model.groups)]
 
 
 def _describe_pooling(model: Model) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,28 +25,28 @@ class RowPredictions(NamedTuple):
 
 def predict_own_rows(
     design: Design,
-    group: GroupDesign | None,
+    groups: Sequence[GroupDesign],
     coefficients: FloatArray,
-    effects: FloatArray,
+    effects: Sequence[FloatArray],
     residual_sd: FloatArray,
     rng: np.random.Generator,
 ) -> RowPredictions:
     """Return replicates and log densities of the fit's own rows.
 
-    ``coefficients`` (coefficient, draw), ``effects`` (effect, draw, group), ``residual_sd`` (draw, 1), or
-    (draw, group) where every group has its own.
+    ``coefficients`` (coefficient, draw), ``effects`` (effect, draw, group) of each factor, ``residual_sd`` (draw, 1),
+    or (draw, group) where every group of the only factor has its own.
     """
     measured = design.measurements
     n_draws, n_rows = len(residual_sd), len(measured.response)
     replicated, log_density = np.empty((n_draws, n_rows)), np.empty((n_draws, n_rows))
     for rows in _blocks(n_draws, n_rows):
         expected = coefficients.T @ design.population.values[rows].T
-        if group is not None:
+        for group, own in zip(groups, effects, strict=True):
             for k in range(len(group.names)):
-                expected += effects[k][:, group.codes[rows]] * group.values[rows, k]
+                expected += own[k][:, group.codes[rows]] * group.values[rows, k]
         if measured.offset is not None:
             expected += measured.offset[rows]
-        own_sd = residual_sd if group is None or residual_sd.shape[1] == 1 else residual_sd[:, group.codes[rows]]
+        own_sd = residual_sd if residual_sd.shape[1] == 1 else residual_sd[:, groups[0].codes[rows]]
         log_density[:, rows] = row_log_density(measured, rows, expected, own_sd)
         noise = rng.standard_normal(expected.shape)
         replicated[:, rows] = expected + noise * _replicate_sd(measured, rows, own_sd)

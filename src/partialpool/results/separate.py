@@ -97,7 +97,9 @@ class SeparatePosterior:
         check_quantiles(quantiles)
         names = self.group.names
         tables = [summarise(fit, effects=False, quantiles=quantiles) for fit in self.fits]
-        columns: dict[str, Any] = {"n": np.repeat([int(fit.marginal.cross.n_rows) for fit in self.fits], len(names))}
+        columns: dict[str, Any] = {
+            "n": np.repeat([int(fit.marginal.statistics.n_rows) for fit in self.fits], len(names))
+        }
         for column in tables[0].columns:
             columns[column] = np.array([table.columns[column][k] for table in tables for k in range(len(names))])
         columns["sigma"] = np.repeat([table.columns["mean"][-1] for table in tables], len(names))
@@ -176,9 +178,9 @@ def fit_separately(
     Raises ``NotYetError`` where a coefficient is common to the groups.
     """
     model = build_model(design, priors, "none")
-    group = model.group
-    if group is None:
+    if not model.groups:
         raise DataError("sigma='by group' needs a group term, such as (1 | g)")
+    group = model.groups[0]
     if design.measurements.known_scale:
         raise DataError(
             "sigma='by group' asks for an unknown sigma of each group, but standard_error says that the noise is "

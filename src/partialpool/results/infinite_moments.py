@@ -1,0 +1,96 @@
+"""Which posterior moments are infinite: tables say inf there, whatever finite sum the nodes give."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.models.identification import count_identifying_groups, find_competing_columns
+from partialpool.models.priors import finite_moments, finite_residual_moments, growth_along
+from partialpool.models.slots import effect_sd_name, get_scalar_prior
+from partialpool.numerics.arrays import FloatArray
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+
+
+def coefficient_spread_is_infinite(posterior: Posterior, name: str) -> bool:
+    """Say whether a flat coefficient inherits an infinite variance, from sigma or from an sd it competes with."""
+    model, priors = posterior.model, posterior.model.priors
+    if posterior.plug_in or priors[name].proper:
+        return False
+    moments = dict(zip(model.space.names, model.moments, strict=True))
+    if moments.get("sigma", 2) < 2:
+        return True
+    flat = [i for i, other in enumerate(model.design.population.names) if not priors[other].proper]
+    place = flat.index(model.design.population.names.index(name))
+    factors = range(len(model.groups))
+    return any(bool(part[place]) for factor in factors for part in _find_competing(posterior, factor).values())
+
+
+def deviations_are_infinite(posterior: Posterior, factor: int, effect: str) -> bool:
+    """Say whether the groups' deviations inherit an infinite variance from the flat coefficients they compete with."""
+    return effect in _find_competing(posterior, factor)
+
+
+def count_square_moments(posterior: Posterior) -> tuple[int, ...]:
+    """Count the finite posterior moments (0, 1 or 2) of the square of every hyperparameter, by the rules of
+    ``finite_moments``: a variance's second moment is the fourth of its sd."""
+    model = posterior.model
+    names = model.space.names
+    if posterior.plug_in:
+        return (2,) * len(names)
+    sds = (
+        {effect_sd_name(group, k): (group, k) for group in model.groups for k in range(len(group.names))}
+        if model.pooling == "partial"
+        else {}
+    )
+    priors = {name: get_scalar_prior(model.priors, name) for name in sds}
+    flat = _flat_columns(posterior)
+    sigma = None if model.space.residual_sd is None else get_scalar_prior(model.priors, "sigma")
+    counts = model.design.measurements.counts
+    n_raw = len(model.design.measurements.response) if counts is None else int(counts.sum())
+    degrees = n_raw - flat.shape[1]
+
+    def fourth_is_finite(name: str) -> bool:
+        if name in sds:
+            group, k = sds[name]
+            if priors[name].tail_exponent > 5.0:  # proper, with four moments, whatever the data
+                return True
+            others = [prior for other, prior in priors.items() if other != name]
+            along = math.inf if sigma is None else degrees + sigma.tail_exponent - growth_along(others)
+            identifying, competing = count_identifying_groups(group, k), find_competing_columns(flat, group, k)[0]
+            return finite_moments(priors[name], identifying, 4.0, competing=competing, residual_degrees=along)
+        if name == "sigma" and sigma is not None:
+            return finite_residual_moments(sigma, list(priors.values()), degrees, 4.0)
+        return True
+
+    return tuple(
+        0 if finite < 2 else 1 + fourth_is_finite(name) for name, finite in zip(names, model.moments, strict=True)
+    )
+
+
+def _flat_columns(posterior: Posterior) -> FloatArray:
+    """The population columns whose coefficients have improper priors."""
+    population, priors = posterior.model.design.population, posterior.model.priors
+    return population.values[:, [not priors[name].proper for name in population.names]]
+
+
+def _find_competing(posterior: Posterior, factor: int) -> dict[str, NDArray[np.bool_]]:
+    """For each effect of a factor whose sd has no finite variance and that competes with flat coefficients: with
+    which of them."""
+    model = posterior.model
+    if model.pooling != "partial" or posterior.plug_in or min(model.moments, default=2) >= 2:
+        return {}
+    flat, group = _flat_columns(posterior), model.groups[factor]
+    found = {}
+    moments = model.moments[model.effect_slices[factor]]
+    for k, name in enumerate(group.names):
+        if moments[k] < 2:
+            rank, taking_part = find_competing_columns(flat, group, k)
+            if rank:
+                found[name] = taking_part
+    return found

@@ -1,0 +1,27 @@
+"""How much of each group's partially pooled estimate is its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partialpool.inference.mixture_summary import choose_nodes
+from partialpool.inference.pooling_weights import average_pooling_weights
+from partialpool.numerics.arrays import FloatArray
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+
+# Nodes over which pooling weights are averaged: they vary slowly.
+_WEIGHT_NODES = 512
+
+
+def average_weights(posterior: Posterior, factor: int) -> FloatArray:
+    """Return the posterior mean of the pooling weight of each effect and group of a factor, (effect, group)."""
+    group = posterior.model.groups[factor]
+    if posterior.model.pooling == "none":
+        return np.ones((len(group.names), group.n_levels))
+    subset = choose_nodes(posterior.hyper, _WEIGHT_NODES)
+    points = posterior.hyper.points.select(subset.nodes)
+    return average_pooling_weights(posterior.marginal, points, subset.weights, factor)
