@@ -19,8 +19,9 @@ _SHORTEST_LABEL = 24
 # Digits printed of a line's sd; wider numbers than this are written as 1.23e+08.
 _FIGURES = 3
 _WIDEST_NUMBER = 12
-# Columns without the unit of the others in their line.
-_UNITLESS = ("weight",)
+# Columns without the unit of the others in their line, and how the names of more such begin.
+_UNITLESS = ("weight", "P(>0)")
+_UNITLESS_START = "proportion"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Table:
         together = {
             name: [float(value) for value in column]
             for name, column in values.items()
-            if name not in _UNITLESS and _are_real(column)
+            if not _is_unitless(name) and _are_real(column)
         }
         decimals = self._share_decimals(
             lines, [_line_decimals({name: column[k] for name, column in together.items()}) for k in range(len(lines))]
@@ -104,7 +105,7 @@ class Table:
         for name, column in values.items():
             if name in together:
                 cells[name] = _align([_write(x, d) for x, d in zip(together[name], decimals, strict=True)])
-            elif name in _UNITLESS:
+            elif _is_unitless(name):
                 cells[name] = _align([_write(float(x), _FIGURES) for x in column])
             else:
                 cells[name] = [str(value) for value in column]
@@ -119,6 +120,10 @@ class Table:
             unit: sorted(d for d, other in zip(decimals, units, strict=True) if other == unit) for unit in set(units)
         }
         return [middle[unit][len(middle[unit]) // 2] for unit in units]
+
+
+def _is_unitless(name: str) -> bool:
+    return name in _UNITLESS or name.startswith(_UNITLESS_START)
 
 
 def _are_real(values: Sequence[Any]) -> bool:

@@ -1,0 +1,69 @@
+"""Functions of the hyperparameters, summarised over the nodes of their posterior: exact mixtures, not draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from partialpool.inference.hyper_posterior import HyperPosterior, weighted_quantiles
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.grid import refine
+
+if TYPE_CHECKING:
+    from partialpool.results.posterior import Posterior
+
+# Cells of a refined grid that together weigh less than this are left out of quantiles.
+_WEIGHTLESS = 1e-12
+
+#: Values (quantity, node) at points.
+Derive = Callable[[HyperPoints], FloatArray]
+
+
+class DerivedSummary(NamedTuple):
+    """``mean`` and ``sd`` (quantity,), ``quantiles`` (quantity, probability)."""
+
+    mean: FloatArray
+    sd: FloatArray
+    quantiles: FloatArray
+
+
+def summarise_derived(
+    posterior: Posterior, derive: Derive, finite_moments: Sequence[int], probabilities: FloatArray
+) -> DerivedSummary:
+    """Summarise functions of the hyperparameters; ``finite_moments`` counts those that each has, up to 2: an infinite
+    mean or sd says so.
+
+    Means and sds are sums over the nodes; quantiles are those of the weighted values, on a grid of its interpolation.
+    Plug-in estimates have no spread: NaN.
+    """
+    hyper = posterior.hyper
+    values = derive(hyper.value_points)
+    mean = values @ hyper.value_weights
+    if posterior.plug_in:
+        return DerivedSummary(mean, np.full(len(mean), np.nan), np.full((len(mean), len(probabilities)), np.nan))
+    sd = np.sqrt((values - mean[:, None]) ** 2 @ hyper.value_weights)
+    finite = np.asarray(finite_moments)
+    points, weights = _gather_points(hyper)
+    spread = derive(points)
+    quantiles = np.array([weighted_quantiles(line, weights, probabilities) for line in spread])
+    return DerivedSummary(
+        np.where(finite >= 1, mean, np.inf),
+        np.where(finite >= 2, sd, np.inf),
+        quantiles.reshape(len(mean), len(probabilities)),
+    )
+
+
+def _gather_points(hyper: HyperPosterior) -> tuple[HyperPoints, FloatArray]:
+    """Return the points and weights that quantiles are taken from: close together on a grid, whose nodes are far
+    apart."""
+    if hyper.grid is None:
+        return hyper.value_points, hyper.value_weights
+    axes, cells = refine(hyper.grid)
+    weights = cells.ravel()
+    kept = np.flatnonzero(weights > _WEIGHTLESS / len(weights))
+    index = np.unravel_index(kept, cells.shape)
+    coordinates = np.stack([axis[i] for axis, i in zip(axes, index, strict=True)], axis=1)
+    return hyper.space.constrain(coordinates)[0], weights[kept] / weights[kept].sum()
