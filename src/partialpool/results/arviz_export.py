@@ -20,9 +20,16 @@ from partialpool.inputs.labels import Categorical
 from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.observations import Observations
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.results.draws import PosteriorDraws, draw_posterior, own_coefficients, population_draws
+from partialpool.results.draws import (
+    PosteriorDraws,
+    count_effects,
+    draw_posterior,
+    own_coefficients,
+    population_draws,
+)
 from partialpool.results.row_predictions import RowPredictions, predict_own_rows
 from partialpool.results.safe_names import make_safe_names
+from partialpool.results.selection import every_level
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,10 +50,11 @@ def export_draws(posterior: Posterior, n: int, *, seed: int | None = None) -> xr
     """Return ``n`` independent joint draws, rounded down to a multiple of 4 and dealt into 4 chains.
 
     Groups: ``posterior`` (population parameters by name; ``u`` and ``theta`` by level of the factor and, where several
-    effects vary, coefficient), ``posterior_predictive`` (a replicate of every row), ``log_likelihood`` (of everything
-    a row stands for: several raw rows where it has a size or a count), ``observed_data``, ``constant_data``. Draws are
-    those of ``Posterior.draws`` with the same ``n`` and ``seed``. A name that ArviZ's files cannot hold, or that is
-    taken, is changed; the attribute ``parameter`` or ``column`` keeps it as it was.
+    effects vary, coefficient; with several factors ``u[g]`` and ``theta[g]`` of each), ``posterior_predictive`` (a
+    replicate of every row), ``log_likelihood`` (of everything a row stands for: several raw rows where it has a size or
+    a count), ``observed_data``, ``constant_data``. Draws are those of ``Posterior.draws`` with the same ``n`` and
+    ``seed``. A name that ArviZ's files cannot hold, or that is taken, is changed; the attribute ``parameter`` or
+    ``column`` keeps it as it was.
 
     Beyond 5e7 row-draws ``posterior_predictive`` and ``log_likelihood`` are left out with a ``PartialpoolWarning``.
 
@@ -54,12 +62,12 @@ def export_draws(posterior: Posterior, n: int, *, seed: int | None = None) -> xr
         DataError: ``n`` is below 4, or the groups' effects would not fit in memory.
     """
     n_draws = count_whole_chains(n)
-    design, group = posterior.model.design, posterior.model.group
-    check_effects_fit(0 if group is None else 2 * group.n_levels * len(group.names), n_draws)
+    design, groups = posterior.model.design, posterior.model.groups
+    check_effects_fit(2 * count_effects(posterior, every_level(posterior)), n_draws)
     drawn = draw_posterior(posterior, n_draws, seed)
 
     def predict(rng: np.random.Generator) -> RowPredictions:
-        return predict_own_rows(design, group, drawn.centres, drawn.effects, drawn.residual_sd[:, None], rng)
+        return predict_own_rows(design, groups, drawn.centres, drawn.effects, drawn.residual_sd[:, None], rng)
 
     return assemble_tree(
         posterior.observations,
@@ -104,24 +112,34 @@ def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effec
     """Return draws of the population's parameters, and of the groups' effects, as a data set (chain, draw, ...)."""
     import xarray as xr
 
-    population = population_draws(posterior, drawn)
-    names = make_safe_names(list(population), taken=(*_SAMPLE, "u", "theta", "coefficient"))
+    population, groups = population_draws(posterior, drawn), posterior.model.groups
+    names = make_safe_names(list(population), taken=_taken_names(groups))
     variables: dict[str, Any] = {
         safe: (_SAMPLE, deal(values), {"parameter": name})
         for safe, (name, values) in zip(names, population.items(), strict=True)
     }
     coordinates = sample_coordinates(drawn.hyperparameters.shape[1])
-    group = posterior.model.group
-    if group is not None and with_effects:
-        taken = (*_SAMPLE, "u", "theta", "coefficient", *variables)
-        dimensions, of_effects = effect_coordinates(group, taken)
+    for factor, group in enumerate(groups if with_effects else ()):
+        taken = (*_taken_names(groups), *variables, *coordinates)
+        dimensions, of_effects = effect_coordinates(group, taken, several=len(groups) > 1)
         coordinates |= of_effects
-        single = "coefficient" not in of_effects
-        theta = drawn.effects + own_coefficients(posterior, drawn)[:, :, None]
+        single, u = len(of_effects) == 1, drawn.effects[factor]
+        theta = u + own_coefficients(posterior, drawn, factor)[:, :, None]
         if posterior.model.pooling != "none":
-            variables["u"] = (dimensions, deal_effects(drawn.effects, single))
-        variables["theta"] = (dimensions, deal_effects(theta, single))
+            variables[name_effects("u", group, groups)] = (dimensions, deal_effects(u, single))
+        variables[name_effects("theta", group, groups)] = (dimensions, deal_effects(theta, single))
     return xr.Dataset(variables, coords=coordinates)
+
+
+def name_effects(kind: str, group: GroupDesign, groups: Sequence[GroupDesign]) -> str:
+    """Return the variable of a factor's effects: 'u', or 'u[g]' where there are several factors."""
+    return kind if len(groups) == 1 else make_safe_names([f"{kind}[{group.name}]"])[0]
+
+
+def _taken_names(groups: Sequence[GroupDesign]) -> tuple[str, ...]:
+    """Names that population parameters may not have."""
+    effects = [name_effects(kind, group, groups) for group in groups for kind in ("u", "theta")]
+    return (*_SAMPLE, "u", "theta", "coefficient", *effects)
 
 
 def sample_coordinates(n_draws: int) -> dict[str, Any]:
@@ -129,15 +147,20 @@ def sample_coordinates(n_draws: int) -> dict[str, Any]:
     return {"chain": np.arange(N_CHAINS), "draw": np.arange(n_draws // N_CHAINS)}
 
 
-def effect_coordinates(group: GroupDesign, taken: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+def effect_coordinates(
+    group: GroupDesign, taken: Sequence[str], several: bool = False
+) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the dimensions of an effect's draws and their coordinates: levels and, beside an intercept alone,
-    coefficients."""
+    coefficients (of this factor, where there are ``several``)."""
     (dimension,) = make_safe_names([group.name], taken=taken, suffix="_level")
     coordinates: dict[str, Any] = {dimension: (dimension, _level_labels(group), {"factor": group.name})}
     if group.names == ("Intercept",):
         return (*_SAMPLE, dimension), coordinates
-    coordinates["coefficient"] = list(group.names)
-    return (*_SAMPLE, dimension, "coefficient"), coordinates
+    inner = "coefficient"
+    if several:
+        (inner,) = make_safe_names([f"{group.name}_coefficient"], taken=(*taken, dimension))
+    coordinates[inner] = list(group.names)
+    return (*_SAMPLE, dimension, inner), coordinates
 
 
 def describe_origin(posterior: Posterior | SeparatePosterior) -> dict[str, str]:

@@ -34,7 +34,7 @@ def export_separate_draws(posterior: SeparatePosterior, n: int, *, seed: int | N
 
     def predict(rng: np.random.Generator) -> RowPredictions:
         no_population = np.zeros((len(design.population.names), n_draws))
-        return predict_own_rows(design, group, no_population, theta, sigma, rng)
+        return predict_own_rows(design, (group,), no_population, (theta,), sigma, rng)
 
     start = posterior.seed if seed is None else seed
     draws = _collect(posterior, theta, sigma)

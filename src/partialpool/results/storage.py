@@ -24,9 +24,10 @@ from partialpool.results.arviz_export import (
     library_version,
 )
 from partialpool.results.arviz_export_separate import collect_separate_posterior
-from partialpool.results.draws import draw_posterior
+from partialpool.results.draws import count_effects, draw_posterior
 from partialpool.results.posterior import Posterior
 from partialpool.results.save_paths import check_save_path, check_zarr, write_in_place
+from partialpool.results.selection import every_level, no_level
 from partialpool.results.separate import SeparatePosterior
 from partialpool.results.stored_arrays import pack_arrays, unpack_arrays
 from partialpool.results.stored_fit import restore_fit, store_fit
@@ -34,7 +35,9 @@ from partialpool.results.stored_fit import restore_fit, store_fit
 if TYPE_CHECKING:
     import xarray as xr
 
-FORMAT_VERSION = 1
+# The newest format, and the one of fits with at most one factor, which earlier releases read.
+FORMAT_VERSION = 2
+_ONE_FACTOR_FORMAT = 1
 _GROUP = "partialpool"
 # Draws kept for ArviZ; u and theta beside them as long as they are not more numbers than this (160 MB).
 _N_DRAWS = 4000
@@ -84,11 +87,9 @@ def load_posterior(path: str | Path) -> Posterior | SeparatePosterior:
 
 def _population_draws(posterior: Posterior) -> xr.Dataset:
     """Return the draws that ArviZ opens from the file, effects among them when they are few."""
-    group = posterior.model.group
-    n_numbers = 0 if group is None else 2 * _N_DRAWS * group.n_levels * len(group.names)
-    with_effects = n_numbers <= _MOST_EFFECT_DRAWS
-    none = np.empty(0, dtype=np.intp)
-    drawn = draw_posterior(posterior, _N_DRAWS, groups=None if with_effects else none)
+    every = every_level(posterior)
+    with_effects = 2 * _N_DRAWS * count_effects(posterior, every) <= _MOST_EFFECT_DRAWS
+    drawn = draw_posterior(posterior, _N_DRAWS, levels=every if with_effects else no_level(posterior))
     return collect_posterior(posterior, drawn, with_effects=with_effects)
 
 
@@ -114,8 +115,9 @@ def _printable(text: str) -> str:
 
 def _pack(posterior: Posterior | SeparatePosterior) -> xr.Dataset:
     """Return everything that rebuilds a fit as one data set."""
+    several = len(posterior.model.design.groups) > 1
     attributes = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if several else _ONE_FACTOR_FORMAT,
         "partialpool_version": library_version(),
         "about": "what partialpool.load needs to rebuild the fit; the draws are in the group posterior",
     }

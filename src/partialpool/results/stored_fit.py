@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inference.cross_products import build_cross_products
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior
+from partialpool.inference.statistics import build_statistics
 from partialpool.inputs.design import build_design
 from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.observations import Observations
@@ -118,8 +118,8 @@ def _rebuild(
 ) -> Posterior:
     """Reduce the model's rows again and put the stored nodes in place."""
     design = model.design
-    cross = build_cross_products(design.measurements, design.population, model.group)
-    marginal = GaussianMarginal(cross, model.coefficient_prior)
+    statistics = build_statistics(design.measurements, design.population, model.groups)
+    marginal = GaussianMarginal(statistics, model.coefficient_prior)
     hyper = _restore_hyper(model.space, nodes, record)
     return Posterior(observations, model, marginal, hyper, method=method, seed=seed)
 
@@ -130,13 +130,15 @@ def _restore_observations(arrays: Arrays, metadata: Mapping[str, Any]) -> Observ
 
 
 def _store_hyper(hyper: HyperPosterior) -> tuple[Arrays, dict[str, Any]]:
-    """Return nodes, weights and grid as arrays, and the rest of a hyperparameter posterior as JSON."""
+    """Return nodes, weights, fine nodes and grid as arrays, and the rest of a hyperparameter posterior as JSON."""
     engine = hyper.engine
     arrays: Arrays = {"nodes_weights": hyper.weights}
     if hyper.space.dimension:
         arrays["nodes_coordinates"] = hyper.coordinates
     if hyper.space.names:
-        arrays["nodes_values"] = hyper.values
+        arrays["nodes_values"] = hyper.space.natural_values(hyper.points)
+    if hyper.fine is not None:
+        arrays |= {"fine_coordinates": hyper.fine.coordinates, "fine_weights": hyper.fine.weights}
     metadata: dict[str, Any] = {
         "names": list(hyper.space.names),
         "chart": hyper.space.chart,
@@ -185,7 +187,9 @@ def _restore_hyper(space: HyperSpace, arrays: Arrays, metadata: Mapping[str, Any
             change_on_doubling=float(stored["change_on_doubling"]),
             n_evaluations=stored["n_evaluations"],
         )
-    hyper = HyperPosterior(space, coordinates, weights, float(metadata["log_marginal_likelihood"]), grid, engine)
-    if space.names and not np.allclose(hyper.values, arrays["nodes_values"], rtol=1e-9, atol=0.0, equal_nan=True):
+    fine = FineNodes(arrays["fine_coordinates"], arrays["fine_weights"]) if "fine_weights" in arrays else None
+    hyper = HyperPosterior(space, coordinates, weights, float(metadata["log_marginal_likelihood"]), grid, engine, fine)
+    values = space.natural_values(hyper.points)
+    if space.names and not np.allclose(values, arrays["nodes_values"], rtol=1e-9, atol=0.0, equal_nan=True):
         raise ValueError("the rebuilt model gives its nodes other values than they had")
     return hyper

@@ -85,7 +85,7 @@ def test_draws_are_those_of_draws(fitted: str, request: pytest.FixtureRequest) -
     posterior, draws = fit.to_arviz(80, seed=11)["posterior"], fit.draws(80, seed=11)
     for name, variable in posterior.data_vars.items():
         if name in ("u", "theta"):
-            group = fit.model.group
+            group = fit.model.groups[0]
             for j, label in enumerate(group.labels):
                 for k, coefficient in enumerate(group.names):
                     single = group.names == ("Intercept",)
@@ -137,7 +137,7 @@ def check_moments(fit: pp.Posterior) -> None:
     """Every draw's mean within 4.5 Monte Carlo errors of the table's, every sd within 12 %."""
     n = 4000
     posterior, table = fit.to_arviz(n, seed=5)["posterior"], fit.summary(effects=True)
-    group, seen = fit.model.group, 0
+    group, seen = next(iter(fit.model.groups), None), 0
     for name, variable in posterior.data_vars.items():
         columns = variable.values.reshape(n, -1)
         if name in ("u", "theta"):

@@ -164,10 +164,10 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[pp.Posterior,
 def test_everything_is_the_same(saved: tuple[Any, Any, Any]) -> None:
     fit, loaded, data = saved
     same(fit.summary(effects=True, quantiles=(0.01, 0.5)), loaded.summary(effects=True, quantiles=(0.01, 0.5)))
-    if fit.model.group is not None:
-        same(fit.groups(), loaded.groups())
-    unseen = fit.model.group is not None and fit.model.pooling != "none"  # without pooling they are refused
-    rows = new_rows(data, fit.model.group.columns if unseen else ())
+    for group in fit.model.groups:
+        same(fit.groups(group.name), loaded.groups(group.name))
+    unseen = fit.model.pooling != "none"  # without pooling they are refused
+    rows = new_rows(data, tuple({name for group in fit.model.groups for name in group.columns}) if unseen else ())
     same(fit.predict(rows), loaded.predict(rows))
     for one, two in ((fit.draws(200), loaded.draws(200)), (fit.draws(50, seed=3), loaded.draws(50, seed=3))):
         assert list(one) == list(two)
