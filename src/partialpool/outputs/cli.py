@@ -87,6 +87,11 @@ def _data_options(command: _Command) -> _Command:
 @click.option("--sigma-by-group", is_flag=True, help="Every group has its own sigma (with --pooling none).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
 @click.option("--effects", is_flag=True, help="Also show every group's deviation u and own value theta.")
+@click.option(
+    "--factor",
+    metavar="NAME",
+    help="Grouping factor whose groups are shown and drawn, such as 'state:county'.  [default: the first]",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the fit (.nc, .zarr).")
 @click.option(
     "--plot",
@@ -114,6 +119,7 @@ def fit_command(
     sigma_by_group: bool,
     seed: int,
     effects: bool,
+    factor: str | None,
     out: Path | None,
     plot: Path | None,
     forest: Path | None,
@@ -129,6 +135,7 @@ def fit_command(
           --prior "sd(school)=HalfCauchy(5)" --plot shrinkage.png
       partialpool fit homework.csv "hours ~ 1 + (1 | school)" --size n --sd sd --json
       partialpool fit sleep.csv "Reaction ~ Days + (Days | Subject)" --out sleep.nc
+      partialpool fit radon.csv "log_radon ~ floor + (1 | state/county)" --factor state:county
 
     Exit codes: 0 done; 1 the data, formula, priors, files or computation failed, with the reason
     on standard error and nothing written; 2 the command line was not understood.
@@ -142,12 +149,14 @@ def fit_command(
     pictures = [path for path in (plot, forest) if path is not None]
     if pictures and pooling == "complete":
         raise click.UsageError("--plot and --forest show groups, which --pooling complete has not: drop one of them")
+    if factor is not None and pooling == "complete":
+        raise click.UsageError("--factor names groups, which --pooling complete has not: drop one of them")
     if sigma_by_group and pictures:
         raise click.UsageError("--plot and --forest do not work with --sigma-by-group yet: drop them")
     if plot is not None and plot == forest:
         raise click.UsageError("--plot and --forest name the same file: give two")
     with speak_plainly():
-        _check_outputs(out, pictures, formula)
+        _check_outputs(out, pictures, formula, factor)
         fit: Any = partialpool.fit(
             formula,
             _read(data, formula, roles),
@@ -160,13 +169,13 @@ def fit_command(
             seed=seed,
             **roles,  # type: ignore[arg-type]  # the roles' names alone
         )
-        written = _write_files(fit, out, plot, forest)
+        written = _write_files(fit, out, plot, forest, factor)
         if as_json:
             from partialpool.outputs.json_report import write_json
 
-            click.echo(write_json(fit, effects=effects, written=written))
+            click.echo(write_json(fit, effects=effects, written=written, factor=factor))
         elif not quiet:
-            _print_fit(fit, effects, written)
+            _print_fit(fit, effects, written, factor)
 
 
 @main.command("describe", short_help="Show how a formula is understood, without fitting.")
@@ -207,10 +216,11 @@ def demo_command(no_plot: bool) -> None:
             click.echo(f"\npicture: {written[0]}")
 
 
-def _check_outputs(out: Path | None, pictures: list[Path], formula: str) -> None:
-    """Refuse what could not be written, before anything is read or computed."""
+def _check_outputs(out: Path | None, pictures: list[Path], formula: str, factor: str | None) -> None:
+    """Refuse what could not be written or shown, before anything is read or computed."""
     from partialpool.errors import FormulaError
     from partialpool.inputs.formula import parse_formula
+    from partialpool.inputs.places import suggest_nearest
     from partialpool.outputs.output_paths import check_picture_path
     from partialpool.results.save_paths import check_save_path
 
@@ -220,6 +230,9 @@ def _check_outputs(out: Path | None, pictures: list[Path], formula: str) -> None
             "--plot and --forest show groups, of which the formula has none: add a group term such as (1 | g), or drop "
             "the picture"
         )
+    factors = [term.factor_name for term in parsed.group_terms]
+    if factor is not None and factor not in factors:
+        raise FormulaError(f"--factor: '{factor}' is not a grouping factor of it{suggest_nearest(factor, factors)}")
     if out is not None:
         check_save_path(out)
     for path in pictures:
@@ -233,21 +246,26 @@ def _read(data: Path, formula: str, roles: dict[str, str | None]) -> Any:
     return read_data_file(data, parse_formula(formula), {role: name for role, name in roles.items() if name})
 
 
-def _write_files(fit: Posterior, out: Path | None, plot: Path | None, forest: Path | None) -> list[str]:
-    """Write what was asked for; return the paths."""
+def _write_files(
+    fit: Posterior, out: Path | None, plot: Path | None, forest: Path | None, factor: str | None = None
+) -> list[str]:
+    """Write what was asked for, pictures of one factor (None: the first); return the paths."""
+    shown = factor or next((group.name for group in fit.model.groups), None)
     if out is not None:
         fit.save(out)
     if plot is not None:
-        fit.plot.shrinkage(plot)
+        fit.plot.shrinkage(plot, factor=shown)
     if forest is not None:
-        fit.plot.forest(forest)
+        fit.plot.forest(forest, factor=shown)
     return [str(path) for path in (out, plot, forest) if path is not None]
 
 
-def _print_fit(fit: Posterior | SeparatePosterior, effects: bool, written: list[str]) -> None:
+def _print_fit(
+    fit: Posterior | SeparatePosterior, effects: bool, written: list[str], factor: str | None = None
+) -> None:
     from partialpool.outputs.tables import QUANTILES, tabulate_summary, write_groups
 
-    parts = [repr(fit), write_groups(fit)]
+    parts = [repr(fit), write_groups(fit, factor)]
     if effects:
         parts.append(tabulate_summary(fit, effects=True, quantiles=QUANTILES).render(60))
     if written:

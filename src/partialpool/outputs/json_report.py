@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import PriorError
-from partialpool.outputs.tables import INTERVAL, QUANTILES, tabulate_fit_groups, tabulate_summary
+from partialpool.outputs.tables import INTERVAL, QUANTILES, list_factors, tabulate_fit_groups, tabulate_summary
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from partialpool.results.table import Table
 
 
-def write_json(fit: Posterior | SeparatePosterior, *, effects: bool, written: Sequence[str]) -> str:
+def write_json(
+    fit: Posterior | SeparatePosterior, *, effects: bool, written: Sequence[str], factor: str | None = None
+) -> str:
     """Return the fit as JSON text: null stands for a number that does not exist or is infinite.
 
-    Keys: formula, family, pooling, rows, factor, priors, summary, groups, engine, log_marginal_likelihood, files,
-    versions.
+    Keys: formula, family, pooling, rows, factor (the first), factors, priors, summary, groups (of ``factor``, None: of
+    all), engine, log_marginal_likelihood, files, versions.
     """
     model = fit.model
     summary = tabulate_summary(fit, effects=effects, quantiles=QUANTILES)
-    groups = tabulate_fit_groups(fit, quantiles=INTERVAL)
+    factors = list_factors(fit)
     engine = fit.engine
     report = {
         "formula": fit.formula,
@@ -37,10 +39,13 @@ def write_json(fit: Posterior | SeparatePosterior, *, effects: bool, written: Se
             "used": len(model.design.measurements.response),
             "left_out": dict(model.design.rows_dropped),
         },
-        "factor": model.group.name if model.group else None,
+        "factor": factors[0] if factors else None,
+        "factors": factors,
         "priors": dict(fit.priors),
         "summary": {name: line for (name,), line in _read_lines(summary)},
-        "groups": [_name_group(labels) | line for labels, line in _read_lines(groups)] if groups else [],
+        "groups": [
+            line for name in factors if factor in (None, name) for line in _list_groups(fit, name, len(factors) > 1)
+        ],
         "engine": {
             "route": engine.route,
             "reason": engine.reason,
@@ -52,6 +57,13 @@ def write_json(fit: Posterior | SeparatePosterior, *, effects: bool, written: Se
         "versions": _versions(),
     }
     return json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _list_groups(fit: Posterior | SeparatePosterior, factor: str, several: bool) -> list[dict[str, Any]]:
+    """Return the lines of a factor's groups, which say whose they are where there are several factors."""
+    table = tabulate_fit_groups(fit, factor=factor, quantiles=INTERVAL)
+    named = {"factor": factor} if several else {}
+    return [named | _name_group(labels) | line for labels, line in _read_lines(table)] if table else []
 
 
 def _read_lines(table: Table) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -30,22 +31,33 @@ def tabulate_summary(fit: Posterior | SeparatePosterior, *, effects: bool, quant
     return fit.tabulate(quantiles)
 
 
-def tabulate_fit_groups(fit: Posterior | SeparatePosterior, *, quantiles: Sequence[float]) -> Table | None:
-    """Return the table of ``groups()``; None for a fit without groups."""
+def list_factors(fit: Posterior | SeparatePosterior) -> list[str]:
+    """Return the names of the fit's grouping factors: none under complete pooling."""
+    return [group.name for group in fit.model.groups]
+
+
+def tabulate_fit_groups(
+    fit: Posterior | SeparatePosterior, *, factor: str | None, quantiles: Sequence[float]
+) -> Table | None:
+    """Return the table of ``groups()`` of one factor (None: the first); None for a fit without groups."""
     from partialpool.results.groups import tabulate_groups
     from partialpool.results.posterior import Posterior
 
     if not isinstance(fit, Posterior):
-        return fit.tabulate_groups(None, quantiles=quantiles)
-    return None if fit.model.group is None else tabulate_groups(fit, None, quantiles=quantiles)
+        return fit.tabulate_groups(factor, quantiles=quantiles)
+    factors = list_factors(fit)
+    return tabulate_groups(fit, factor or factors[0], quantiles=quantiles) if factors else None
 
 
-def write_groups(fit: Posterior | SeparatePosterior, most_lines: int = 30) -> str:
-    """Return the table of groups as text with a key to its columns; nothing where ``repr`` has it already."""
+def write_groups(fit: Posterior | SeparatePosterior, factor: str | None = None, most_lines: int = 30) -> str:
+    """Return the table of one factor's groups (None: the first's) as text, with a key to its columns and the names of
+    other factors; nothing where ``repr`` has it already."""
     from partialpool.results.posterior import Posterior
 
-    table = tabulate_fit_groups(fit, quantiles=INTERVAL)
+    table = tabulate_fit_groups(fit, factor=factor, quantiles=INTERVAL)
     if table is None or not isinstance(fit, Posterior):
         return ""
     key = _KEY if fit.model.pooling == "partial" else _KEY.replace("partially pooled", "unpooled")
-    return f"{table.render(most_lines)}\n\n{textwrap.indent(key, '  ')}"
+    text = f"{table.render(most_lines)}\n\n{textwrap.indent(key, '  ')}"
+    others = [f"--factor {shlex.quote(name)}" for name in list_factors(fit) if name != (factor or list_factors(fit)[0])]
+    return f"{text}\n\ngroups of other factors: {', '.join(others)}" if others else text

@@ -76,7 +76,7 @@ def test_points_stand_where_the_table_says(fits: dict[str, Any]) -> None:
 
 
 def test_the_new_groups_interval_is_that_of_a_prediction(fits: dict[str, Any]) -> None:
-    panel = gather_panels(fits["eight"])[0]
+    panel = gather_panels(fits["eight"], 0)[0]
     predicted = fits["eight"].predict({"school": ["unseen"]}, quantiles=(0.05, 0.25, 0.75, 0.95))
     line = predicted[predicted["quantity"] == "new group mean"].iloc[0]
     new = panel.new_group
@@ -146,7 +146,7 @@ def test_a_missing_matplotlib_names_the_extra(fits: dict[str, Any], kind: str, m
 @pytest.mark.parametrize("name", ["eight", "slopes", "undetermined", "plug-in", "unpooled"])
 def test_the_intervals_are_those_of_the_table(fits: dict[str, Any], name: str) -> None:
     table = fits[name].groups(quantiles=(0.05, 0.25, 0.75, 0.95))
-    n_groups = fits[name].model.group.n_levels
-    shown = find_intervals(fits[name], np.arange(n_groups)[::-1])[:, ::-1]
+    n_groups = fits[name].model.groups[0].n_levels
+    shown = find_intervals(fits[name], 0, np.arange(n_groups)[::-1])[:, ::-1]
     expected = table[["q5", "q25", "q75", "q95"]].to_numpy().reshape(n_groups, -1, 4).transpose(1, 0, 2)
     np.testing.assert_allclose(shown, expected, rtol=0, atol=2e-3 * table["sd"].max())

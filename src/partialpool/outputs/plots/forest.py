@@ -36,11 +36,10 @@ if TYPE_CHECKING:
 _MOST_GROUPS = 60
 
 
-def draw_forest(posterior: Posterior, path: Path | None) -> Figure:
-    """Draw and, where a path is given, write the picture."""
-    panels = gather_panels(posterior)
-    group = posterior.model.group
-    assert group is not None  # gather_panels has checked
+def draw_forest(posterior: Posterior, factor: int, path: Path | None) -> Figure:
+    """Draw the picture of the factor at this position and, where a path is given, write it."""
+    panels = gather_panels(posterior, factor)
+    group = posterior.model.groups[factor]
     n = group.n_levels
     order = np.argsort(panels[0].mean, kind="stable")
     gap = 0
@@ -49,7 +48,7 @@ def draw_forest(posterior: Posterior, path: Path | None) -> Figure:
         gap = _MOST_GROUPS // 2
         order = np.concatenate([order[:gap], order[-gap:]])
         note = f"the {gap} lowest and the {gap} highest of {n:,} groups"
-    intervals = find_intervals(posterior, order)
+    intervals = find_intervals(posterior, factor, order)
     columns = min(len(panels), 3)
     height = 0.75 + (0.21 if len(order) > 20 else 0.27) * (len(order) + 3)
     figure, axes = create_picture(4.0 + 3.2 * columns, height, len(panels), columns)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.group_posterior import ConditionalMoments, predictor_given_nodes
-from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
+from partialpool.inference.mixture_summary import MixtureSummary
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.results.groups import average_weights, estimate_raw
-from partialpool.results.summary import summarise, summarise_effects
+from partialpool.results.effects import summarise_effects
+from partialpool.results.pooling_weights import average_weights
+from partialpool.results.predictors import Predictors, summarise_predictors
+from partialpool.results.raw_estimates import estimate_raw
+from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
@@ -50,24 +52,22 @@ class Panel:
     new_group: Interval | None
 
 
-def gather_panels(posterior: Posterior) -> tuple[Panel, ...]:
-    """Return one panel a coefficient. Raises ``DataError`` for a fit without groups."""
-    posterior.check_factor(None)
-    group = posterior.model.group
-    assert group is not None  # checked just above
-    summary = summarise_effects(posterior, ("theta",), np.empty(0))
-    raw, weights = estimate_raw(posterior), average_weights(posterior)
+def gather_panels(posterior: Posterior, factor: int) -> tuple[Panel, ...]:
+    """Return one panel a coefficient that varies by the factor at this position."""
+    group = posterior.model.groups[factor]
+    summary = summarise_effects(posterior, factor, ("theta",), np.empty(0))
+    raw, weights = estimate_raw(posterior, factor), average_weights(posterior, factor)
     lines = summarise(posterior, effects=False, quantiles=_QUANTILES)
     population = {
         name: Interval(*(float(column[i]) for key, column in lines.columns.items() if key != "sd"))
         for i, name in enumerate(lines.index[0])
     }
-    new = _summarise(posterior, None) if posterior.model.pooling == "partial" else None
+    new = _summarise(posterior, factor, None) if posterior.model.pooling == "partial" else None
     return tuple(
         Panel(
             axis_label=_label_axis(posterior, name),
             labels=[str(label) for label in group.labels],
-            n=np.asarray(posterior.marginal.cross.group_rows, dtype=np.intp),
+            n=np.asarray(posterior.marginal.statistics.group_rows[factor], dtype=np.intp),
             raw=raw.mean[k],
             raw_sd=raw.sd[k],
             mean=summary.mean[k],
@@ -94,37 +94,22 @@ def _label_axis(posterior: Posterior, name: str) -> str:
     return f"{response} per unit of {name}" if numeric else f"{response}: {name}"
 
 
-def find_intervals(posterior: Posterior, groups: IntArray) -> FloatArray:
+def find_intervals(posterior: Posterior, factor: int, groups: IntArray) -> FloatArray:
     """Return the ends of each coefficient's 90 % and 50 % intervals (coefficient, group, 4) for some groups.
 
     Quantiles of many groups take far longer than their means, and few groups are shown.
     """
-    quantiles = _summarise(posterior, groups).quantiles[0]
-    return np.asarray(quantiles.reshape(posterior.theta_columns.shape[1], len(groups), -1))
+    quantiles = _summarise(posterior, factor, groups).quantiles[0]
+    return np.asarray(quantiles.reshape(len(posterior.model.groups[factor].names), len(groups), -1))
 
 
-def _summarise(posterior: Posterior, groups: IntArray | None) -> MixtureSummary:
+def _summarise(posterior: Posterior, factor: int, groups: IntArray | None) -> MixtureSummary:
     """Summarise each coefficient of some groups, running within coefficients, or (None) of one not in the data."""
-    n = 1 if groups is None else len(groups)
-    columns = np.repeat(posterior.theta_columns, n, axis=1)
-    effects = np.repeat(np.eye(posterior.theta_columns.shape[1]), n, axis=1)
-    codes = None if groups is None else np.tile(groups, effects.shape[0])
-
-    def prepare(nodes: IntArray) -> ItemMoments:
-        points = posterior.hyper.points.select(nodes)
-        conditional = posterior.marginal.coefficients_given(points)
-
-        def moments(part: slice) -> ConditionalMoments:
-            return predictor_given_nodes(
-                posterior.marginal,
-                points,
-                conditional,
-                columns[:, part],
-                effects[:, part],
-                None if codes is None else codes[part],
-                coefficients_known=posterior.plug_in,
-            )
-
-        return moments
-
-    return summarise_mixture(posterior.hyper, prepare, 1, effects.shape[1], np.array(_QUANTILES))
+    model, n = posterior.model, 1 if groups is None else len(groups)
+    own = len(model.groups[factor].names)
+    effects = np.zeros((model.n_effects, own * n))
+    effects[model.effect_slices[factor]] = np.repeat(np.eye(own), n, axis=1)
+    levels: list[IntArray | None] = [None] * len(model.groups)  # other factors' effects have no part in it
+    levels[factor] = None if groups is None else np.tile(groups, own)
+    columns = np.repeat(posterior.theta_columns(factor), n, axis=1)
+    return summarise_predictors(posterior, Predictors(columns, effects, levels), np.array(_QUANTILES))

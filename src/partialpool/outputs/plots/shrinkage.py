@@ -46,15 +46,14 @@ _HALF_90 = 1.645
 _BY_WEIGHT = LinearSegmentedColormap.from_list("weight", ["#9ecae9", "#3b82b8", "#0b2a4a"])
 
 
-def draw_shrinkage(posterior: Posterior, path: Path | None) -> Figure:
-    """Draw and, where a path is given, write the picture."""
-    panels = gather_panels(posterior)
-    group = posterior.model.group
-    assert group is not None  # gather_panels has checked
+def draw_shrinkage(posterior: Posterior, factor: int, path: Path | None) -> Figure:
+    """Draw the picture of the factor at this position and, where a path is given, write it."""
+    panels = gather_panels(posterior, factor)
+    group = posterior.model.groups[factor]
     pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
     title = f"{name_response(posterior)}: raw and {pooled} estimates by {group.name}"
     if group.n_levels <= _MOST_LINES:
-        figure = _draw_lines(panels, find_intervals(posterior, np.arange(group.n_levels)), title, pooled)
+        figure = _draw_lines(panels, find_intervals(posterior, factor, np.arange(group.n_levels)), title, pooled)
     else:
         figure = _draw_rails(panels, title, pooled, f"{group.n_levels:,} groups")
     save_picture(figure, path)
