@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inference.cross_products import build_cross_products
+from partialpool.inference.statistics import build_statistics
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inputs.design import build_design
 from partialpool.inputs.formula import parse_formula
@@ -39,8 +39,8 @@ class Case:
         observations = read_observations(self.data, formula, **self.roles)
         design = build_design(formula, observations)
         model = build_model(design, self.priors, self.pooling)  # type: ignore[arg-type]
-        cross = build_cross_products(design.measurements, design.population, model.group)
-        return model, GaussianMarginal(cross, model.coefficient_prior)
+        statistics = build_statistics(design.measurements, design.population, model.groups)
+        return model, GaussianMarginal(statistics, model.coefficient_prior)
 
 
 def coefficient_priors(model: Model, points: HyperPoints, node: int) -> tuple[FloatArray, FloatArray, FloatArray]:

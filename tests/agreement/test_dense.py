@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from partialpool.inference.group_posterior import draw_jointly, effects_given_nodes, predictor_given_nodes
+from partialpool.inference.group_posterior import draw_at_points, effects_given_nodes, predictor_given_nodes
 from partialpool.models.model import Model
 
 from . import dense
@@ -61,8 +61,8 @@ def test_conditionals_of_coefficients_and_effects(case: Case, seed: int) -> None
     rng = np.random.default_rng(seed)
     new_x, new_z = rng.normal(size=(p, 5)), rng.normal(size=(q, 5))
     new_groups = rng.integers(0, case.rows.n_groups, 5)
-    rows = predictor_given_nodes(marginal, points, conditional, new_x, new_z, new_groups)
-    new = predictor_given_nodes(marginal, points, conditional, new_x, new_z, None)
+    rows = predictor_given_nodes(marginal, points, conditional, new_x, new_z, [new_groups])
+    new = predictor_given_nodes(marginal, points, conditional, new_x, new_z, [None])
     for node in range(N_NODES):
         covariance = covariance_of(points, node)
         mean, precision, known = coefficient_priors(model, points, node)
@@ -100,8 +100,7 @@ def test_conditionals_of_coefficients_and_effects(case: Case, seed: int) -> None
 
 def _theta_columns(model: Model) -> NDArray[np.float64]:
     """Which coefficient each effect deviates from, (coefficient, effect)."""
-    group = model.group
-    assert group is not None
+    (group,) = model.groups
     return np.array([[float(name == effect) for effect in group.names] for name in model.design.population.names])
 
 
@@ -124,12 +123,12 @@ def test_joint_draws_have_the_conditional_covariance(prior: str, term: str) -> N
     n = 60_000
     many = point.select(np.zeros(n, dtype=np.intp))
     groups = np.arange(case.rows.n_groups)
-    joint = draw_jointly(marginal, many, groups, np.random.default_rng(5))
+    joint = draw_at_points(marginal, many, [groups], np.random.default_rng(5))
     mean, precision, known = coefficient_priors(model, point, 0)
     exact = dense.condition(case.rows, covariance_of(point, 0), point.residual_sd[0], mean, precision, known)
     unknown = ~np.isnan(precision)
     assert np.array_equal(joint.coefficients[~unknown], np.repeat(known[~unknown, None], n, axis=1))
-    drawn = np.concatenate([joint.coefficients[unknown], joint.effects.transpose(2, 0, 1).reshape(-1, n)])
+    drawn = np.concatenate([joint.coefficients[unknown], joint.effects[0].transpose(2, 0, 1).reshape(-1, n)])
     sds = np.sqrt(np.diag(exact.covariance))
     assert np.max(np.abs(drawn.mean(axis=1) - exact.mean) / sds) < 5.0 / np.sqrt(n)
     exact_correlation = exact.covariance / np.outer(sds, sds)

@@ -14,13 +14,13 @@ import numpy as np
 
 from partialpool.inference.block_factor import BlockFactor, StepFactor
 from partialpool.inference.chain_layout import from_chain_order, read_chain
-from partialpool.inference.elimination_plan import Step
 from partialpool.inference.effect_factors import factor_effects
+from partialpool.inference.elimination_plan import Step
 from partialpool.inference.remaining_factors import RemainingFactors
 from partialpool.inference.scatter import sum_into
 from partialpool.inference.statistics import Statistics
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.block_chain import invert_chain, solve_backward
 from partialpool.numerics.small_matrices import lower_pairs, multiply
 
@@ -45,7 +45,28 @@ def condition_leading(statistics: Statistics, points: HyperPoints) -> LeadingCon
     inward = multiply(factors.outer[..., None].swapaxes(0, 1), design, right_is="lower")
     pull = multiply(factors.inner, multiply(factors.inner.swapaxes(0, 1), inward, left_is="lower"), left_is="upper")
     covariance = multiply(factors.inner, factors.inner.swapaxes(0, 1), left_is="upper", right_is="lower")
-    return LeadingConditional(np.ascontiguousarray(pull.swapaxes(2, 3)), np.ascontiguousarray(covariance.swapaxes(2, 3)))
+    return LeadingConditional(
+        np.ascontiguousarray(pull.swapaxes(2, 3)), np.ascontiguousarray(covariance.swapaxes(2, 3))
+    )
+
+
+@dataclass(frozen=True)
+class BlockConditional:
+    """All effects given the coefficients, at the nodes of a ``BlockFactor``: the ``leading`` factor's, and of the
+    remaining ones the ``means`` b_t (effect, target, level, node) and ``covariances``."""
+
+    leading: LeadingConditional
+    means: list[FloatArray]
+    covariances: Blocks
+
+
+def condition_blocks(statistics: Statistics, points: HyperPoints, factor: BlockFactor) -> BlockConditional:
+    """Solve for the remaining factors' means and for their covariances where levels meet."""
+    remaining = statistics.remaining
+    if remaining is None:
+        raise ValueError("there is no factor beside the leading one")
+    leading = condition_leading(statistics, points)
+    return BlockConditional(leading, solve_means(remaining, factor), invert_on_pattern(remaining, factor))
 
 
 def solve_means(remaining: RemainingFactors, factor: BlockFactor) -> list[FloatArray]:
@@ -75,18 +96,27 @@ def solve_leading_means(
 
 
 def subtract_effects(
-    statistics: Statistics, roots: tuple[FloatArray, ...], projection: FloatArray, effects: list[FloatArray]
+    statistics: Statistics,
+    roots: tuple[FloatArray, ...],
+    projection: FloatArray,
+    effects: list[FloatArray],
+    groups: IntArray | None = None,
 ) -> FloatArray:
     """Return leading projections (leading effect, side, group, node or 1) less those of spherical effects (effect, side,
-    level, node) of the remaining factors."""
+    level, node) of the remaining factors; the projections are those of some ``groups`` (None: all)."""
     remaining = statistics.remaining
     if remaining is None:
         return projection
+    from scipy.sparse import csr_matrix
+
     n_leading, _, n_groups, _ = projection.shape
     left = projection
     for cells, root, part in zip(remaining.projections, roots, effects, strict=True):
         scaled = multiply(root[:, :, None], part).swapaxes(1, 2)
         n_effects, n_levels, n_sides, n_nodes = scaled.shape
+        if groups is not None:
+            columns = np.concatenate([m * remaining.n_groups + groups for m in range(n_leading)])
+            cells = csr_matrix(cells.tocsc()[:, columns])
         seen = cells.T @ scaled.reshape(n_effects * n_levels, n_sides * n_nodes)
         left = left - seen.reshape(n_leading, n_groups, n_sides, n_nodes).swapaxes(1, 2)
     return left

@@ -162,9 +162,7 @@ def _eliminate(
     return StepFactor(root, outward, border), log_determinant(factor).sum(axis=0)
 
 
-def _multiply_pairs(
-    remaining: RemainingFactors, pairs: PairsOfBlocks, outward: dict[int, FloatArray]
-) -> FloatArray:
+def _multiply_pairs(remaining: RemainingFactors, pairs: PairsOfBlocks, outward: dict[int, FloatArray]) -> FloatArray:
     """Return the products Y_first' Y_second of pairs of blocks, summed where they fall."""
     left = outward[pairs.first][:, :, pairs.left].swapaxes(0, 1)
     product = multiply(left, outward[pairs.second][:, :, pairs.right])

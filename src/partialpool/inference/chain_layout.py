@@ -18,7 +18,7 @@ def fill_chain(
     remaining: RemainingFactors, layout: ChainLayout, entries: dict[tuple[int, int], FloatArray], n_nodes: int
 ) -> Chain:
     """Return I plus the couplings as a chain, of which only lower triangles are to be read."""
-    storage = np.zeros((n_nodes, _storage_size(layout)))
+    storage = np.zeros((n_nodes, layout.storage))
     for pair, places in remaining.chain_places.items():
         values = entries[pair]
         for i in range(values.shape[0]):
@@ -30,16 +30,12 @@ def fill_chain(
     return chain
 
 
-def read_chain(
-    remaining: RemainingFactors, layout: ChainLayout, chain: Chain
-) -> dict[tuple[int, int], FloatArray]:
+def read_chain(remaining: RemainingFactors, layout: ChainLayout, chain: Chain) -> dict[tuple[int, int], FloatArray]:
     """Return the blocks of a symmetric chain that the couplings have, (effect, effect, block, node)."""
     n_nodes = len(chain.diagonal[0])
     parts = [block.reshape(n_nodes, -1) for block in (*chain.diagonal, *chain.below)]
     storage = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-    return {
-        pair: np.moveaxis(storage[:, places], 0, -1) for pair, places in remaining.chain_places.items()
-    }
+    return {pair: np.moveaxis(storage[:, places], 0, -1) for pair, places in remaining.chain_places.items()}
 
 
 def to_chain_order(layout: ChainLayout, values: list[FloatArray]) -> FloatArray:
@@ -92,11 +88,6 @@ def locate_in_storage(remaining: RemainingFactors, layout: ChainLayout) -> dict[
 
 def _columns(remaining: RemainingFactors, layout: ChainLayout) -> list[int]:
     return [remaining.n_effects[k] * remaining.n_levels[k] for k in layout.places]
-
-
-def _storage_size(layout: ChainLayout) -> int:
-    sizes = layout.sizes
-    return sum(size**2 for size in sizes) + sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
 
 
 def _view(layout: ChainLayout, storage: FloatArray) -> Chain:

@@ -5,6 +5,8 @@
 | ``auto`` | no unknown hyperparameter | closed form |
 | ``auto`` | one or two hyperparameters, none a bounded coefficient | adaptive grid |
 | ``auto`` | three or more, or a bounded coefficient | importance sampling on a lattice |
+| ``auto`` | any, where the evaluations that this takes would last seconds | the same on a surrogate of the likelihood |
+| ``surrogate`` | one or more hyperparameters | a surrogate, whatever an evaluation costs |
 | ``importance`` | one or more hyperparameters | importance sampling on a lattice |
 | ``grid`` | one hyperparameter | textbook grid: equal spacing on the natural scale, then draws in turn |
 | ``empirical_bayes`` | groups | an estimate in place of the population's posterior |
@@ -22,7 +24,8 @@ from partialpool.errors import DataError, IdentificationError, NotYetError, Prio
 from partialpool.inference.cross_products import CrossProducts
 from partialpool.inference.empirical_bayes import estimate_hyperparameters
 from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.inference.hyper_posterior import HyperPosterior, integrate_hyperparameters
+from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.inference.integrate import DEFAULT_ACCURACY, integrate_hyperparameters
 from partialpool.inference.statistics import Statistics, build_statistics
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.observations import Measurements
@@ -47,6 +50,7 @@ def run_engine(
     pooling: Pooling,
     method: str,
     estimator: str | None,
+    accuracy: float | None = None,
 ) -> Outcome:
     """Build the model, reduce the rows, and integrate the hyperparameters by the engine that the table names."""
     plug_in = method == "empirical_bayes"
@@ -67,7 +71,7 @@ def run_engine(
     if plug_in:
         hyper = estimate_hyperparameters(model, marginal, estimator or "reml")
     else:
-        hyper = integrate_hyperparameters(model.space, marginal, model.moments, method=method)
+        hyper = integrate_hyperparameters(model.space, marginal, model.moments, method, accuracy or DEFAULT_ACCURACY)
     return Outcome(model, marginal, hyper)
 
 
@@ -160,8 +164,8 @@ def check_residual(model: Model, statistics: Statistics) -> None:
             "is computed from the response, or give standard_error= if the noise is known"
         )
     raise IdentificationError(
-        f"the response is the same in every row of each group of {model.groups[statistics.leading].name} (or fitted exactly there): "
-        "sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
+        f"the response is the same in every row of each group of {model.groups[statistics.leading].name} (or fitted "
+        "exactly there): sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
     )
 
 

@@ -38,7 +38,10 @@ def contrast_variances(
 ) -> FloatArray:
     """Return the variances over sigma^2 (node, quantity) of sums of terms, the coefficients given."""
     result = np.empty((points.n_nodes, n_quantities))
-    if sum(n * (s.stop - s.start) for n, s in zip(statistics.n_groups, statistics.effect_slices, strict=True)) <= _SMALL:
+    if (
+        sum(n * (s.stop - s.start) for n, s in zip(statistics.n_groups, statistics.effect_slices, strict=True))
+        <= _SMALL
+    ):
         for node in range(points.n_nodes):
             result[node] = _from_whole_inverse(statistics, points.select(np.array([node])), terms)
         return result
@@ -118,9 +121,7 @@ def _push(
     return variance
 
 
-def _push_step(
-    remaining: RemainingFactors, step: Step, factored: StepFactor, vectors: list[csc_matrix]
-) -> FloatArray:
+def _push_step(remaining: RemainingFactors, step: Step, factored: StepFactor, vectors: list[csc_matrix]) -> FloatArray:
     """Take a factor's part of the variance and move what it explains to its neighbours, in place."""
     n_levels = remaining.n_levels[step.place]
     every = np.arange(n_levels)
@@ -132,9 +133,7 @@ def _push_step(
     return np.asarray(solved.multiply(solved).sum(axis=0)).ravel()
 
 
-def _gather(
-    parts: list[tuple[IntArray, FloatArray]], n_levels: int, n_effects: int, n_quantities: int
-) -> csc_matrix:
+def _gather(parts: list[tuple[IntArray, FloatArray]], n_levels: int, n_effects: int, n_quantities: int) -> csc_matrix:
     """Return vectors (effect * level, quantity) from codes (quantity,) and values (effect, quantity)."""
     from scipy.sparse import csc_matrix
 

@@ -65,6 +65,12 @@ class ChainLayout:
         return len(self.position)
 
     @property
+    def storage(self) -> int:
+        """How many numbers the blocks hold."""
+        sizes = self.sizes
+        return sum(size**2 for size in sizes) + sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+
+    @property
     def flops(self) -> float:
         """Operations of one factorisation."""
         sizes = np.array(self.sizes, dtype=float)
@@ -164,11 +170,7 @@ def _order_breadth_first(
     width = np.concatenate([np.full(n_levels[k], n_effects[k]) for k in places])[order]
     ends = np.concatenate([[0], np.cumsum(width)])
     position = np.concatenate(
-        [
-            ends[rank[starts[k] : starts[k] + n_levels[k]]] + effect
-            for k in places
-            for effect in range(n_effects[k])
-        ]
+        [ends[rank[starts[k] : starts[k] + n_levels[k]]] + effect for k in places for effect in range(n_effects[k])]
     )
     sizes = tuple(int(ends[b] - ends[a]) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
     return ChainLayout(places, position.astype(np.intp), sizes)

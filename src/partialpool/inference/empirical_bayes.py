@@ -14,24 +14,25 @@ zero (Bates et al. 2015, section 3.4).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.errors import ComputationError, DataError
 from partialpool.inference.cross_products import CrossProducts
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.inference.likelihood_gradient import second_moments
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.models.model import Model
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.small_matrices import factor_ldl
 
-if TYPE_CHECKING:
-    from scipy.optimize import Bounds
-
 _REASON = "population parameters estimated by {estimator}, their uncertainty ignored: intervals are too narrow"
+# The least diagonal of the relative root during the search, where the gradient still has ten digits.
+_NEARLY_ZERO = 1e-6
 _AT_ZERO = "; a variance is estimated at 0: an estimate, not a finding"
 
 
@@ -112,32 +113,32 @@ def _by_likelihood(model: Model, marginal: GaussianMarginal, *, restricted: bool
             root[i, j] = value * unit[i]
         return root
 
-    def deviance(theta: FloatArray) -> float:
-        return _deviance(marginal, root_of(theta), known, restricted)[0]
+    def deviance(theta: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient, _ = _deviance(marginal, root_of(theta), known, restricted)
+        return value, np.array([gradient[i, j] * unit[i] for i, j in places])
 
     diagonal = np.array([i == j for i, j in places])
-    bounds = Bounds(np.where(diagonal, 0.0, -np.inf), np.inf)
-    options: Any = {"ftol": 1e-13, "gtol": 1e-8}
+    bounds = Bounds(np.where(diagonal, _NEARLY_ZERO, -np.inf), np.inf)
+    options: Any = {"ftol": 1e-15, "gtol": 1e-9, "maxls": 40}
     starts: list[Any] = [start * diagonal for start in (0.8, 0.2, 0.02)]
-    searches = [minimize(deviance, start, method="L-BFGS-B", bounds=bounds, options=options) for start in starts]
+    searches = [
+        minimize(deviance, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for start in starts
+    ]
     best = min(searches, key=lambda search: float(search.fun))
     if not np.isfinite(best.fun):
         raise ComputationError("the likelihood has no finite value at any start: check the response's scale")
-    theta = _polish(deviance, best.x, bounds)
-    root = root_of(theta)
-    sigma = 1.0 if known else _deviance(marginal, root, known, restricted)[1]
+
+    def value(theta: FloatArray) -> float:
+        return _deviance(marginal, root_of(theta), known, restricted, with_gradient=False)[0]
+
+    root = root_of(_put_at_zero(value, best.x, diagonal))
+    sigma = _deviance(marginal, root, known, restricted, with_gradient=False)[2]
     return root * sigma, sigma
 
 
-def _polish(deviance: Callable[[FloatArray], float], theta: FloatArray, bounds: Bounds) -> FloatArray:
-    """Tighten the minimum by Nelder-Mead and put a variance at zero exactly there when that is no worse."""
-    from scipy.optimize import minimize
-
-    options: Any = {"xatol": 1e-10, "fatol": 1e-13, "maxiter": 4000}
-    start: Any = theta
-    found = minimize(deviance, start, method="Nelder-Mead", bounds=bounds, options=options)
-    theta = found.x if found.fun <= deviance(theta) else theta
-    for k in np.flatnonzero(bounds.lb == 0.0):
+def _put_at_zero(deviance: Callable[[FloatArray], float], theta: FloatArray, diagonal: NDArray[np.bool_]) -> FloatArray:
+    """Put a variance that is nearly zero exactly there when that is no worse."""
+    for k in np.flatnonzero(diagonal):
         at_zero = theta.copy()
         at_zero[k] = 0.0
         if theta[k] < 1e-3 and deviance(at_zero) <= deviance(theta) + 1e-9:
@@ -145,19 +146,37 @@ def _polish(deviance: Callable[[FloatArray], float], theta: FloatArray, bounds: 
     return theta
 
 
-def _deviance(marginal: GaussianMarginal, root: FloatArray, known: bool, restricted: bool) -> tuple[float, float]:
-    """Return minus twice the profiled log likelihood, up to a constant, and the profiled sigma."""
-    cross = marginal.cross
+def _deviance(
+    marginal: GaussianMarginal, root: FloatArray, known: bool, restricted: bool, with_gradient: bool = True
+) -> tuple[float, FloatArray, float]:
+    """Return minus twice the profiled log likelihood, up to a constant, its gradient by the root (effect, effect), and
+    the profiled sigma."""
+    cross, point = marginal.cross, _single_point(root, 1.0)
+    n = cross.n_coefficients
+    degrees = cross.n_rows - (n if restricted else 0)
     with np.errstate(all="ignore"):
-        log_determinants, augmented, _ = marginal.reduce_effects(_single_point(root, 1.0))
-        factor = factor_ldl(augmented)
+        reduction = marginal.reduce_effects(point)
+        factor = factor_ldl(reduction.augmented)
         residual = float(factor.pivots[-1, 0])
         log_precision = float(np.log(factor.pivots[:-1, 0]).sum()) if restricted else 0.0
-    degrees = cross.n_rows - (cross.n_coefficients if restricted else 0)
-    if known:
-        return float(log_determinants[0]) + log_precision + residual, 1.0
-    value = float(log_determinants[0]) + log_precision + degrees * np.log(residual)
-    return value, float(np.sqrt(residual / degrees))
+        value = float(reduction.log_determinants[0]) + log_precision
+        value += residual if known else degrees * float(np.log(residual))
+        sigma = 1.0 if known else float(np.sqrt(residual / degrees))
+        if not with_gradient:
+            return value, np.empty(0), sigma
+        precision = reduction.augmented[:n, :n, 0]
+        left = np.append(-np.linalg.lstsq(precision, reduction.augmented[:n, n, 0], rcond=None)[0], 1.0)
+        targets = np.outer(left, left) / sigma**2
+        if restricted:
+            targets[:n, :n] += np.linalg.pinv(precision)
+        moments = second_moments(marginal, point, reduction, targets[:, :, None])
+        gradient = np.zeros_like(root)
+        for part, n_groups, moment in zip(
+            marginal.statistics.effect_slices, marginal.statistics.n_groups, moments, strict=True
+        ):
+            excess = moment[..., 0] - n_groups * np.eye(len(moment))
+            gradient[part, part] = -2.0 * np.linalg.solve(root[part, part].T, excess)
+    return value, gradient, sigma
 
 
 def _log_integral_over_peak(marginal: GaussianMarginal, point: HyperPoints) -> float:

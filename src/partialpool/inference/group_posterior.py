@@ -20,6 +20,7 @@ __all__ = [
     "ConditionalMoments",
     "JointDraws",
     "contrast_given_nodes",
+    "draw_at_points",
     "draw_jointly",
     "effects_given_nodes",
     "predictor_given_nodes",
@@ -129,6 +130,17 @@ def draw_jointly(
     coordinates, points = draw_hyperparameters(hyper, n_draws, rng)
     if hyper.fine is not None and marginal.statistics.remaining is not None:
         return JointDraws(points, *draw_from_carriers(marginal, hyper, points, coordinates, levels, rng))
+    return draw_at_points(marginal, points, levels, rng, coefficients_known)
+
+
+def draw_at_points(
+    marginal: GaussianMarginal,
+    points: HyperPoints,
+    levels: Sequence[IntArray],
+    rng: np.random.Generator,
+    coefficients_known: bool = False,
+) -> JointDraws:
+    """Draw coefficients, then effects, given one hyperparameter point a draw, as ``draw_jointly`` does."""
     coefficients, centres = [], []
     effects: list[list[FloatArray]] = [[] for _ in levels]
     for part in marginal.split(points):
@@ -137,7 +149,9 @@ def draw_jointly(
         basis = conditional.mean + draw_normal(conditional.covariance, rng)
         coefficients.append(all_coefficients(marginal, conditional, basis, part))
         centre = conditional.mean if coefficients_known else basis
-        centres.append(all_coefficients(marginal, conditional, centre, part) if coefficients_known else coefficients[-1])
+        centres.append(
+            all_coefficients(marginal, conditional, centre, part) if coefficients_known else coefficients[-1]
+        )
         shifted = conditional.basis @ centre - conditional.shift
         if reduction.blocks is not None:
             drawn = draw_levels(marginal.statistics, part, reduction.blocks, shifted, levels, rng)

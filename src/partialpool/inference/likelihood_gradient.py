@@ -9,39 +9,57 @@ Source: Fisher (1925), Proc. Cambridge Philosophical Society 22:700-725; Bates e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from partialpool.inference.block_conditional import (
+    BlockConditional,
+    condition_blocks,
     condition_leading,
-    invert_on_pattern,
     project_covariances,
     solve_leading_means,
-    solve_means,
 )
+from partialpool.inference.block_factor import BlockFactor
 from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal, Reduction
 from partialpool.models.hyper_gradient import HyperGradient, join_gradients
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.small_matrices import lower_pairs, multiply
 
+#: Takes the conditional effects of a run of nodes, which the gradient needs and which others may have a use for.
+Keep = Callable[[HyperPoints, BlockFactor, BlockConditional], None]
 
-def value_and_gradient(marginal: GaussianMarginal, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
-    """Return log p(y | hyperparameters) (node,) and its gradient at each node."""
+
+def value_and_gradient(
+    marginal: GaussianMarginal, points: HyperPoints, keep: Keep | None = None
+) -> tuple[FloatArray, HyperGradient]:
+    """Return log p(y | hyperparameters) (node,) and its gradient at each node.
+
+    With several factors ``keep`` is called with what was computed of the effects on the way.
+    """
     values, gradients = [], []
     with np.errstate(all="ignore"):  # a node outside the floating range gets density zero
         for part in marginal.split(points):
             reduction = marginal.reduce_effects(part)
             values.append(marginal.likelihood_of(part, reduction))
-            gradients.append(_differentiate(marginal, part, reduction))
+            conditional = None
+            if reduction.blocks is not None:
+                conditional = condition_blocks(marginal.statistics, part, reduction.blocks)
+                if keep is not None:
+                    keep(part, reduction.blocks, conditional)
+            gradients.append(_differentiate(marginal, part, reduction, conditional))
     return np.concatenate(values), join_gradients(gradients)
 
 
-def _differentiate(marginal: GaussianMarginal, points: HyperPoints, reduction: Reduction) -> HyperGradient:
+def _differentiate(
+    marginal: GaussianMarginal, points: HyperPoints, reduction: Reduction, effects: BlockConditional | None
+) -> HyperGradient:
     statistics, prior = marginal.statistics, marginal.coefficient_prior
     conditional = marginal.condition_on(points, reduction)
     targets = _second_moment_of_targets(conditional)
     variance = points.residual_sd**2
-    moments = _second_moments(marginal, points, reduction, targets / variance)
+    moments = second_moments(marginal, points, reduction, targets / variance, effects)
     root = np.zeros_like(points.effect_root)
     traces = np.zeros(points.n_nodes)
     for part, n_groups, moment in zip(statistics.effect_slices, statistics.n_groups, moments, strict=True):
@@ -53,7 +71,9 @@ def _differentiate(marginal: GaussianMarginal, points: HyperPoints, reduction: R
     pulled = np.einsum("tun,un->tn", reduction.augmented[:-1], mean) / variance
     n_sampled = len(prior.sampled)
     sampled = statistics.scaling.population[:, list(prior.sampled)].T @ pulled if n_sampled else pulled[:0]
-    return HyperGradient(root, squares - statistics.n_rows - traces, sampled, _of_mixed_sds(marginal, conditional, points))
+    return HyperGradient(
+        root, squares - statistics.n_rows - traces, sampled, _of_mixed_sds(marginal, conditional, points)
+    )
 
 
 def _second_moment_of_targets(conditional: CoefficientConditional) -> FloatArray:
@@ -66,21 +86,28 @@ def _second_moment_of_targets(conditional: CoefficientConditional) -> FloatArray
     return result
 
 
-def _second_moments(
-    marginal: GaussianMarginal, points: HyperPoints, reduction: Reduction, targets: FloatArray
+def second_moments(
+    marginal: GaussianMarginal,
+    points: HyperPoints,
+    reduction: Reduction,
+    targets: FloatArray,
+    effects: BlockConditional | None = None,
 ) -> list[FloatArray]:
-    """Return E[sum_j b_j b_j' | y] (effect, effect, node) of each factor, in the design's order."""
+    """Return E[sum_j b_j b_j' | y] (effect, effect, node) of each factor, in the design's order.
+
+    ``targets`` (target, target, node) is E[w w'] over the residual variance, [X, y] w being the residual.
+    """
     statistics = marginal.statistics
     if not statistics.effect_slices:
         return []
     cross, remaining, blocks = statistics.cross, statistics.remaining, reduction.blocks
-    leading = condition_leading(statistics, points)
     if remaining is None or blocks is None:
+        leading = condition_leading(statistics, points)
         inner = _within_classes(marginal, targets)
         own = np.einsum("c,ikcn->ikn", cross.class_size, leading.covariance)
         return [own + _congruence(leading.pull, inner)]
-    means = solve_means(remaining, blocks)
-    covariances = invert_on_pattern(remaining, blocks)
+    effects = effects or condition_blocks(statistics, points, blocks)
+    leading, means, covariances = effects.leading, effects.means, effects.covariances
     moments = [np.empty(0)] * len(statistics.effect_slices)
     for k, (position, part) in enumerate(zip(remaining.positions, means, strict=True)):
         own_blocks = covariances[k, k][:, :, remaining.coupling(k, k).row == remaining.coupling(k, k).column]
@@ -136,5 +163,3 @@ def _of_mixed_sds(
     mean = conditional.coefficient_mean[mixed] - prior.mean[mixed, None]
     variance = np.einsum("iin->in", conditional.coefficient_covariance)[mixed]
     return np.asarray((mean**2 + variance) / points.coefficient_sds**2 - 1.0)
-
-

@@ -26,9 +26,7 @@ class ScaledRows(NamedTuple):
     effect_maps: tuple[FloatArray, ...]
 
 
-def scale_rows(
-    measurements: Measurements, population: PopulationDesign, groups: tuple[GroupDesign, ...]
-) -> ScaledRows:
+def scale_rows(measurements: Measurements, population: PopulationDesign, groups: tuple[GroupDesign, ...]) -> ScaledRows:
     """Centre and scale all columns and take a least-squares fit out of the response."""
     weights = _row_weights(measurements)
     columns, population_map = scale_columns(population.names, population.values, weights)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from partialpool.inference.block_conditional import (
+    BlockConditional,
     LeadingConditional,
+    condition_blocks,
     condition_leading,
-    invert_on_pattern,
     project_covariances,
     solve_leading_means,
     solve_means,
@@ -109,32 +110,47 @@ _HELD = 3
 def level_moments(marginal: GaussianMarginal, points: HyperPoints) -> LevelMoments:
     """Return ``find_level_moments`` at the points, held from the last call with the same object."""
     for known, result in marginal.held:
-        if known is points:
+        if known is points or _same_points(known, points):
             return result  # type: ignore[return-value]
     runs: list[LevelMoments] = []
     for part in track(marginal.split(points), "conditioning effects"):
         blocks = marginal.reduce_effects(part).blocks
         if blocks is None:
             raise ValueError("there is no factor beside the leading one")
-        runs.append(find_level_moments(marginal.statistics, part, blocks))
-    joined = [
-        (np.concatenate([run[k][0] for run in runs], axis=-1), np.concatenate([run[k][1] for run in runs], axis=-1))
-        for k in range(len(runs[0]))
-    ]
-    marginal.held.append((points, joined))
-    del marginal.held[:-_HELD]
+        effects = condition_blocks(marginal.statistics, part, blocks)
+        runs.append(find_level_moments(marginal.statistics, part, blocks, effects))
+    joined = join_level_moments(runs)
+    hold_level_moments(marginal, points, joined)
     return joined
 
 
-def find_level_moments(statistics: Statistics, points: HyperPoints, blocks: BlockFactor) -> LevelMoments:
+def hold_level_moments(marginal: GaussianMarginal, points: HyperPoints, moments: LevelMoments) -> None:
+    """Hold moments for the next who ask for them at the same points."""
+    marginal.held.append((points, moments))
+    del marginal.held[:-_HELD]
+
+
+def join_level_moments(runs: list[LevelMoments]) -> LevelMoments:
+    """Join the moments of successive runs of nodes."""
+    return [
+        (np.concatenate([run[k][0] for run in runs], axis=-1), np.concatenate([run[k][1] for run in runs], axis=-1))
+        for k in range(len(runs[0]))
+    ]
+
+
+def _same_points(left: HyperPoints, right: HyperPoints) -> bool:
+    return np.array_equal(left.effect_root, right.effect_root) and np.array_equal(left.residual_sd, right.residual_sd)
+
+
+def find_level_moments(
+    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, effects: BlockConditional
+) -> LevelMoments:
     """Return for each factor, in the design's order, the means for each target (effect, target, level, node) and the
     variances over sigma^2 (effect, level, node) of its effects on the formula's scale, the coefficients given."""
     remaining = statistics.remaining
     if remaining is None:
         raise ValueError("there is no factor beside the leading one")
-    leading = condition_leading(statistics, points)
-    spherical = solve_means(remaining, blocks)
-    covariances = invert_on_pattern(remaining, blocks)
+    leading, spherical, covariances = effects.leading, effects.means, effects.covariances
     result: list[tuple[FloatArray, FloatArray]] = [(np.empty(0), np.empty(0))] * len(statistics.effect_slices)
     for k, (position, part) in enumerate(zip(remaining.positions, spherical, strict=True)):
         coupling = remaining.coupling(k, k)
@@ -167,36 +183,55 @@ def draw_levels(
     rng: np.random.Generator,
 ) -> list[FloatArray]:
     """Draw the effects (effect, draw, level) of some levels of each factor, one node and ``shifted`` a draw."""
-    means = _means_at(statistics, points, blocks, shifted)
-    noise = draw_noise(statistics, points, blocks, rng)
+    means = _means_at(statistics, points, blocks, shifted, levels)
+    noise = draw_noise(statistics, points, blocks, levels, rng)
     drawn = []
     for position, part in enumerate(statistics.effect_slices):
         spherical = means[position] + noise[position]
-        own = multiply(points.effect_root[part, part][:, :, None], spherical[:, None, levels[position]])[:, 0]
+        own = multiply(points.effect_root[part, part][:, :, None], spherical[:, None])[:, 0]
         drawn.append(own.swapaxes(1, 2))
     return drawn
 
 
 def _means_at(
-    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, shifted: FloatArray
+    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, shifted: FloatArray, levels: Sequence[IntArray]
 ) -> list[FloatArray]:
-    """Return the spherical effects' means (effect, level, node) given the coefficients."""
+    """Return the spherical effects' means (effect, level, node) at some levels, given the coefficients."""
+    target = np.concatenate([-shifted, np.ones((1, points.n_nodes))]) / points.residual_sd
+    spherical = spherical_means(statistics, points, blocks, levels)
+    return [np.einsum("qtln,tn->qln", part, target, optimize=True) for part in spherical]
+
+
+def spherical_means(
+    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, levels: Sequence[IntArray]
+) -> list[FloatArray]:
+    """Return b_t (effect, target, level, node) of each factor, in the design's order, at some of its levels."""
     remaining = statistics.remaining
     if remaining is None:
         raise ValueError("there is no factor beside the leading one")
-    target = np.concatenate([-shifted, np.ones((1, points.n_nodes))]) / points.residual_sd
-    spherical = solve_means(remaining, blocks)
-    leading = solve_leading_means(statistics, condition_leading(statistics, points), blocks, spherical)
-    by_target = dict(zip(remaining.positions, spherical, strict=True)) | {statistics.leading: leading}
-    return [
-        np.einsum("qtln,tn->qln", by_target[k], target, optimize=True) for k in range(len(statistics.effect_slices))
-    ]
+    n_targets = statistics.n_coefficients + 1
+    if not any(len(at) for at in levels):
+        sizes = [part.stop - part.start for part in statistics.effect_slices]
+        return [np.empty((size, n_targets, 0, points.n_nodes)) for size in sizes]
+    means = solve_means(remaining, blocks)
+    result = dict(zip(remaining.positions, means, strict=True))
+    if len(levels[statistics.leading]):
+        leading = condition_leading(statistics, points)
+        result[statistics.leading] = solve_leading_means(statistics, leading, blocks, means)
+    else:
+        result[statistics.leading] = np.empty((statistics.cross.n_effects, n_targets, 0, points.n_nodes))
+    return [result[k][:, :, levels[k]] for k in range(len(result))]
 
 
 def draw_noise(
-    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, rng: np.random.Generator, n_copies: int = 1
+    statistics: Statistics,
+    points: HyperPoints,
+    blocks: BlockFactor,
+    levels: Sequence[IntArray],
+    rng: np.random.Generator,
+    n_copies: int = 1,
 ) -> list[FloatArray]:
-    """Draw spherical effects about their means, (effect, level, node * copy) of each factor in the design's order.
+    """Draw spherical effects of some levels about their means, (effect, level, node * copy) by factor of the design.
 
     With ``n_copies`` above 1 there is one node, of which that many independent draws are made.
     """
@@ -204,6 +239,8 @@ def draw_noise(
     if remaining is None:
         raise ValueError("there is no factor beside the leading one")
     n_nodes = points.n_nodes
+    if not any(len(at) for at in levels):
+        return [np.empty((part.stop - part.start, 0, n_nodes * n_copies)) for part in statistics.effect_slices]
     drawn: list[FloatArray] = [np.empty(0)] * len(remaining.positions)
     layout = remaining.plan.chain
     if layout is not None and blocks.chain is not None:
@@ -219,11 +256,12 @@ def draw_noise(
             product = multiply(factored.outward[m], drawn[m][:, :, coupling.column])
             right -= sum_into(coupling.row, product, n_levels)
         drawn[step.place] = multiply(factored.root.swapaxes(0, 1), right, left_is="upper")
-    by_position = dict(zip(remaining.positions, drawn, strict=True))
-    by_position[statistics.leading] = _draw_leading_noise(statistics, points, blocks, drawn, rng, n_copies)
+    result = {position: part[:, :, levels[position]] for position, part in zip(remaining.positions, drawn, strict=True)}
+    wanted = levels[statistics.leading]
+    result[statistics.leading] = _draw_leading_noise(statistics, points, blocks, drawn, wanted, rng, n_copies)
     return [
-        part.transpose(0, 2, 3, 1).reshape(part.shape[0], part.shape[2], -1)
-        for part in (by_position[k] for k in range(len(by_position)))
+        part.transpose(0, 2, 3, 1).reshape(part.shape[0], part.shape[2], n_nodes * n_copies)
+        for part in (result[k] for k in range(len(result)))
     ]
 
 
@@ -232,15 +270,19 @@ def _draw_leading_noise(
     points: HyperPoints,
     blocks: BlockFactor,
     drawn: list[FloatArray],
+    wanted: IntArray,
     rng: np.random.Generator,
     n_copies: int,
 ) -> FloatArray:
-    """Draw the leading factor's spherical effects (effect, copy, group, node) given the others' noise."""
+    """Draw the leading factor's spherical effects (effect, copy, wanted group, node) given the others' noise."""
     cross = statistics.cross
+    if not len(wanted):
+        return np.empty((cross.n_effects, n_copies, 0, points.n_nodes))
     inner = factor_effects(cross, statistics.leading_points(points), slice(None)).inner.swapaxes(2, 3)
     leading: LeadingConditional = condition_leading(statistics, points)
-    nothing = np.zeros((cross.n_effects, n_copies, cross.n_groups, 1))
-    left = subtract_effects(statistics, blocks.roots, nothing, drawn)
-    pulled = multiply(leading.pull[:, :, cross.class_of], left)
+    nothing = np.zeros((cross.n_effects, n_copies, len(wanted), 1))
+    left = subtract_effects(statistics, blocks.roots, nothing, drawn, wanted)
+    classes = cross.class_of[wanted]
+    pulled = multiply(leading.pull[:, :, classes], left)
     normal = rng.standard_normal(pulled.shape)
-    return pulled + multiply(inner[:, :, cross.class_of], normal, left_is="upper")
+    return pulled + multiply(inner[:, :, classes], normal, left_is="upper")

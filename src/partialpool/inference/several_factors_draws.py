@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from partialpool.inference.block_conditional import condition_leading, solve_leading_means, solve_means
 from partialpool.inference.conditional_moments import all_coefficients, draw_normal
 from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal, join_conditionals
 from partialpool.inference.hyper_posterior import HyperPosterior
-from partialpool.inference.several_factors import draw_noise
+from partialpool.inference.several_factors import draw_noise, spherical_means
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.interpolation import interpolation_weights
@@ -38,27 +37,23 @@ def draw_from_carriers(
     mixing = interpolation_weights(hyper.coordinates, hyper.weights, coordinates)
     nearest = _nearest(hyper.coordinates, hyper.weights, coordinates)
     means: list[list[FloatArray]] = [[] for _ in levels]
-    noise = [np.empty((s.stop - s.start, len(at), len(nearest))) for s, at in zip(statistics.effect_slices, levels, strict=True)]
+    noise = [
+        np.empty((s.stop - s.start, len(at), len(nearest)))
+        for s, at in zip(statistics.effect_slices, levels, strict=True)
+    ]
     conditionals = []
-    remaining = statistics.remaining
-    if remaining is None:
-        raise ValueError("there is no factor beside the leading one")
     for node in range(len(hyper.weights)):
         point = hyper.points.select(np.array([node], dtype=np.intp))
         reduction = marginal.reduce_effects(point)
         if reduction.blocks is None:
             raise ValueError("there is no factor beside the leading one")
         conditionals.append(marginal.condition_on(point, reduction))
-        spherical = solve_means(remaining, reduction.blocks)
-        leading = solve_leading_means(statistics, condition_leading(statistics, point), reduction.blocks, spherical)
-        by_position = dict(zip(remaining.positions, spherical, strict=True)) | {statistics.leading: leading}
-        for k, at in enumerate(levels):
-            means[k].append(by_position[k][:, :, at, 0] / point.residual_sd[0])
+        for k, mean in enumerate(spherical_means(statistics, point, reduction.blocks, levels)):
+            means[k].append(mean[..., 0] / point.residual_sd[0])
         here = np.flatnonzero(nearest == node)
         if len(here):
-            about = draw_noise(statistics, point, reduction.blocks, rng, n_copies=len(here))
-            for k, at in enumerate(levels):
-                noise[k][:, :, here] = about[k][:, at]
+            for k, about in enumerate(draw_noise(statistics, point, reduction.blocks, levels, rng, len(here))):
+                noise[k][:, :, here] = about
     conditional = _interpolate(join_conditionals(conditionals), marginal, points, mixing, nearest)
     basis = conditional.mean + draw_normal(conditional.covariance, rng)
     coefficients = all_coefficients(marginal, conditional, basis, points)
@@ -67,7 +62,7 @@ def draw_from_carriers(
     for k, part in enumerate(statistics.effect_slices):
         spherical_draws = noise[k]
         for t, row in enumerate(target):
-            at_carriers = np.stack([mean[:, t] for mean in means[k]], axis=-1)
+            at_carriers = np.stack([carried[:, t] for carried in means[k]], axis=-1)
             spherical_draws += at_carriers @ (mixing * row)
         own = multiply(points.effect_root[part, part][:, :, None], spherical_draws[:, None])[:, 0]
         effects.append(own.swapaxes(1, 2))

@@ -134,9 +134,7 @@ def build_statistics(
         rows.effect_maps,
         tuple(sum_by_group(measurements.counts, group.codes, group.n_levels) for group in groups),
         tuple(sum_by_group(rows.weights, group.codes, group.n_levels) for group in groups),
-        tuple(
-            _multiply_own(columns, rows.weights, group) for columns, group in zip(rows.effects, groups, strict=True)
-        )
+        tuple(_multiply_own(columns, rows.weights, group) for columns, group in zip(rows.effects, groups, strict=True))
         if remaining is not None
         else (),
     )
@@ -161,7 +159,9 @@ def _read_factors(
         parts[k] = left[start : start + len(rows.effects[k])]
         start += len(rows.effects[k])
     return [
-        FactorRows(k, rows.effects[k], groups[k].codes, groups[k].n_levels, k in parts, parts.get(k, []))
+        FactorRows(
+            groups[k].name, k, rows.effects[k], groups[k].codes, groups[k].n_levels, k in parts, parts.get(k, [])
+        )
         for k in order
     ]
 

@@ -11,7 +11,11 @@ from partialpool.numerics.small_matrices import lower_pairs
 
 
 def build_whole_gram(
-    cross: CrossProducts, leading: int, remaining: RemainingFactors, n_groups: tuple[int, ...], n_effects: tuple[int, ...]
+    cross: CrossProducts,
+    leading: int,
+    remaining: RemainingFactors,
+    n_groups: tuple[int, ...],
+    n_effects: tuple[int, ...],
 ) -> FloatArray:
     """Return Z'WZ in scaled columns; its columns run over levels within effects within factors of the design."""
     starts = np.cumsum([0, *(n * q for n, q in zip(n_groups, n_effects, strict=True))])

@@ -37,9 +37,7 @@ def join_gradients(parts: Sequence[HyperGradient]) -> HyperGradient:
     )
 
 
-def pull_back(
-    space: HyperSpace, coordinates: FloatArray, points: HyperPoints, gradient: HyperGradient
-) -> FloatArray:
+def pull_back(space: HyperSpace, coordinates: FloatArray, points: HyperPoints, gradient: HyperGradient) -> FloatArray:
     """Return the gradient by the coordinates (node, dimension) of a space whose effects' sds are hyperparameters."""
     result = np.zeros(coordinates.shape)
     for k, hyper in enumerate(space.effect_sds):

@@ -332,7 +332,7 @@ def _within_degrees(design: Design, groups: Sequence[GroupDesign]) -> int:
     """The raw rows less the rank of all columns, the groups' own included; with several factors the rank is taken as
     the sum of each one's own, which it is at most."""
     columns = design.population.values
-    rank = columns.shape[1]
+    rank = int(columns.shape[1])
     if len(groups) == 1:
         rank = rank_with_groups(columns, groups[0], range(len(groups[0].names)))
     elif groups:
@@ -361,7 +361,9 @@ def _moments(
             others = [prior for other, prior in effect_sds.items() if other != name]
             along = math.inf if sigma is None else degrees + sigma.tail_exponent - growth_along(others)
             finite = [
-                finite_moments(effect_sds[name], identifying[name], order, competing=competing[name], residual_degrees=along)
+                finite_moments(
+                    effect_sds[name], identifying[name], order, competing=competing[name], residual_degrees=along
+                )
                 for order in (1.0, 2.0)
             ]
         elif name == "sigma" and sigma is not None:

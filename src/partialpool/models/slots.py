@@ -21,7 +21,7 @@ Pooling = Literal["partial", "complete", "none"]
 
 def effect_sd_name(group: GroupDesign, k: int) -> str:
     """Return sd(g) for an intercept-only factor, sd(g, x) otherwise."""
-    return f"sd({group.name})" if group.names == ("Intercept",) else f"sd({group.name}, {group.names[k]})"
+    return group.sd_names[k]
 
 
 def correlation_name(group: GroupDesign, i: int, j: int) -> str:

@@ -9,7 +9,8 @@ the inverse.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -75,37 +76,49 @@ def solve_backward(factor: Chain, right: FloatArray) -> FloatArray:
 
 
 def invert_chain(factor: Chain) -> Chain:
-    """Return the blocks of the inverse on the diagonal and next below it."""
+    """Return the blocks of the inverse on the diagonal, their lower triangles alone, and next below it."""
     last = len(factor.diagonal) - 1
     diagonal = [invert_from_cholesky(factor.diagonal[last])]
     below: list[FloatArray] = []
     for k in reversed(range(last)):
-        step = np.swapaxes(
-            solve_lower(factor.diagonal[k], np.swapaxes(factor.below[k], 1, 2), transposed=True), 1, 2
-        )
-        beyond = diagonal[-1] @ step
+        step = np.swapaxes(solve_lower(factor.diagonal[k], np.swapaxes(factor.below[k], 1, 2), transposed=True), 1, 2)
+        beyond = _mirror(diagonal[-1]) @ step
         below.append(-beyond)
         diagonal.append(invert_from_cholesky(factor.diagonal[k]) + np.swapaxes(step, 1, 2) @ beyond)
     return Chain(diagonal[::-1], below[::-1])
 
 
+def _mirror(matrices: FloatArray) -> FloatArray:
+    """Return symmetric matrices from their lower triangles."""
+    lower = np.tril(matrices)
+    return np.asarray(lower + np.swapaxes(np.tril(matrices, -1), 1, 2))
+
+
 def cholesky(matrices: FloatArray) -> FloatArray:
-    """Return lower Cholesky factors (node, order, order), NaN where a matrix has none."""
+    """Return lower Cholesky factors (node, order, order), NaN where a matrix has none; only lower triangles count."""
     if matrices.shape[1] < _LARGE:
         try:
             return np.asarray(np.linalg.cholesky(matrices))
         except np.linalg.LinAlgError:
             return np.stack([_cholesky_or_nan(matrix) for matrix in matrices])
-    return np.stack([_large_cholesky(matrix) for matrix in matrices])
+    return _apply_to_each(_large_cholesky, matrices)
 
 
 def invert_from_cholesky(factors: FloatArray) -> FloatArray:
-    """Return the inverses (node, order, order) of the matrices with these lower Cholesky factors."""
+    """Return the inverses (node, order, order) of the matrices with these lower Cholesky factors: their lower triangles,
+    what lies above being of no meaning."""
     if factors.shape[1] < _LARGE:
         identity = np.broadcast_to(np.eye(factors.shape[1]), factors.shape)
         root = np.linalg.solve(factors, identity)
         return np.asarray(np.swapaxes(root, 1, 2) @ root)
-    return np.stack([_large_inverse(factor) for factor in factors])
+    return _apply_to_each(_large_inverse, factors)
+
+
+def _apply_to_each(function: Callable[[FloatArray], FloatArray], matrices: FloatArray) -> FloatArray:
+    """Apply a function to every matrix of a stack, without a copy where there is one."""
+    if len(matrices) == 1:
+        return function(matrices[0])[None]
+    return np.stack([function(matrix) for matrix in matrices])
 
 
 def solve_lower(factors: FloatArray, right: FloatArray, transposed: bool = False) -> FloatArray:
@@ -114,12 +127,12 @@ def solve_lower(factors: FloatArray, right: FloatArray, transposed: bool = False
         return np.asarray(np.linalg.solve(np.swapaxes(factors, 1, 2) if transposed else factors, right))
     from scipy.linalg import solve_triangular
 
-    return np.stack(
-        [
-            solve_triangular(factor, side, lower=True, trans="T" if transposed else "N", check_finite=False)
-            for factor, side in zip(factors, right, strict=True)
-        ]
-    )
+    trans: Literal["T", "N"] = "T" if transposed else "N"
+    solved = [
+        np.asarray(solve_triangular(factor, side, lower=True, trans=trans, check_finite=False), dtype=float)
+        for factor, side in zip(factors, right, strict=True)
+    ]
+    return solved[0][None] if len(solved) == 1 else np.stack(solved)
 
 
 def _cholesky_or_nan(matrix: FloatArray) -> FloatArray:
@@ -130,21 +143,21 @@ def _cholesky_or_nan(matrix: FloatArray) -> FloatArray:
 
 
 def _large_cholesky(matrix: FloatArray) -> FloatArray:
+    """Return the factor, what lies above its diagonal being left as it was."""
     from scipy.linalg.lapack import dpotrf
 
     # LAPACK reads columns: the upper triangle of the transpose is the lower one of the rows
-    factor, failed = dpotrf(matrix.T, lower=0, clean=1, overwrite_a=0)
+    factor, failed = dpotrf(matrix.T, lower=0, clean=0)
     if failed:
         return np.full_like(matrix, np.nan)
     return np.asarray(factor.T)
 
 
 def _large_inverse(factor: FloatArray) -> FloatArray:
+    """Return the inverse's lower triangle, the factor's own values above it."""
     from scipy.linalg.lapack import dpotri
 
-    inverse, failed = dpotri(factor.T, lower=0, overwrite_c=0)
+    inverse, failed = dpotri(factor.T, lower=0)
     if failed:
         return np.full_like(factor, np.nan)
-    lower = np.asarray(inverse.T)
-    full = np.tril(lower)
-    return np.asarray(full + np.tril(lower, -1).T)
+    return np.asarray(inverse.T)

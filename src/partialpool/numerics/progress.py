@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Step = TypeVar("Step")
 
@@ -37,3 +40,34 @@ def _track_visibly(remaining: list[tuple[int, Step]], total: int, label: str) ->
         for _, step in remaining:
             yield step
             progress.advance(task)
+
+
+class Counter:
+    """Counts steps whose number is not known beforehand, shown from the third second on, on terminals only."""
+
+    def __init__(self, label: str) -> None:
+        self.label, self.done, self.start = label, 0, time.monotonic()
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Counter:
+        return self
+
+    def advance(self, steps: int = 1) -> None:
+        """Count some steps as done."""
+        self.done += steps
+        if self._progress is None and sys.stderr.isatty() and time.monotonic() - self.start > _PATIENCE:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._progress = Progress(
+                "[progress.description]{task.description}", console=Console(stderr=True), transient=True
+            )
+            self._progress.add_task(self.label, total=None)
+            self._progress.start()
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], description=f"{self.label}: {self.done} so far")
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -9,7 +9,8 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import ComputationError
-from partialpool.inference.hyper_posterior import HyperPosterior, _check_reliable, resample_nodes, weighted_quantiles
+from partialpool.inference.by_importance import _check_reliable
+from partialpool.inference.hyper_posterior import HyperPosterior, resample_nodes, weighted_quantiles
 
 
 @pytest.fixture(scope="module")

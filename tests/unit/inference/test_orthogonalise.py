@@ -31,7 +31,7 @@ def test_against_qr_of_each_group(n_effects: int, intercept: bool, weighted: boo
         effects[1] = np.where(codes == 6, 0.7, effects[1])
     targets: list[FloatArray | None] = [None, rng.normal(size=28), rng.normal(size=28)]
     weights = rng.uniform(0.2, 4.0, 28) if weighted else np.ones(28)
-    root, projection, left = orthogonalise(effects, targets, {}, codes, 7, weights if weighted else None)
+    root, projection, left, _, _ = orthogonalise(effects, targets, {}, codes, 7, weights if weighted else None)
     total = np.zeros((3, 3))
     for group in range(7):
         rows = np.flatnonzero(codes == group)
@@ -52,15 +52,15 @@ def test_a_target_that_is_an_effect_leaves_nothing() -> None:
     codes, x, y = np.array([0, 0, 0, 1, 1]), rng.normal(size=5), rng.normal(size=5)
     plain = orthogonalise([None, x], [None, x, y], {}, codes, 2, None)
     named = orthogonalise([None, x], [None, x, y], {0: 0, 1: 1}, codes, 2, None)
-    assert named[2][0] is None
-    assert named[2][1] is None
-    assert np.allclose(named[1], plain[1], atol=1e-14)
-    assert np.allclose(multiply_columns(named[2], None), multiply_columns(plain[2], None), atol=1e-13)
+    assert named.left[0] is None
+    assert named.left[1] is None
+    assert np.allclose(named.projection, plain.projection, atol=1e-14)
+    assert np.allclose(multiply_columns(named.left, None), multiply_columns(plain.left, None), atol=1e-13)
 
 
 def test_without_groups_the_columns_are_left_as_they_are() -> None:
     y = np.array([1.0, 2.0, 4.0])
-    root, projection, left = orthogonalise([], [None, y], {}, np.empty(0, dtype=np.intp), 0, None)
+    root, projection, left, _, _ = orthogonalise([], [None, y], {}, np.empty(0, dtype=np.intp), 0, None)
     assert root.shape == (0, 0, 0)
     assert projection.shape == (0, 2, 0)
     assert np.allclose(multiply_columns(left, None), [[3, 7], [7, 21]])
@@ -70,6 +70,6 @@ def test_a_nearly_dependent_column_keeps_its_digits() -> None:
     """z = x + 1e-6 noise: what is left of z is 1e-6 of it and still right to nine digits."""
     rng = np.random.default_rng(5)
     x, noise = rng.normal(size=12), rng.normal(size=12)
-    root, _, _ = orthogonalise([x, x + 1e-6 * noise], [x], {}, np.zeros(12, dtype=np.intp), 1, None)
+    root, *_ = orthogonalise([x, x + 1e-6 * noise], [x], {}, np.zeros(12, dtype=np.intp), 1, None)
     expected = 1e-6 * np.linalg.norm(noise - x * (x @ noise) / (x @ x))
     assert root[1, 1, 0] == pytest.approx(expected, rel=1e-8)

@@ -1,0 +1,111 @@
+"""Integrating the hyperparameters: closed form, grid, importance sampling or a surrogate.
+
+| dimension | route |
+| --- | --- |
+| 0 | closed form: nothing to integrate |
+| 1, 2 | adaptive trapezoid grid |
+| 3 and more, or with a bounded coefficient | importance sampling on a lattice pushed through a fitted map |
+| any, where the evaluations that this takes would last seconds | the same on a surrogate of the likelihood |
+
+A coefficient with a bounded prior is as narrow as its group's sd is small, which a rectangular grid does not follow;
+and effects about a coefficient on the lines of a grid have a comb for a distribution. (Student-t coefficients are
+integrated out: ``models.model``.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partialpool.inference.by_importance import integrate_exactly
+from partialpool.inference.by_surrogate import integrate_by_way_of_surrogate
+from partialpool.inference.engine import Engine
+from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
+from partialpool.inference.textbook_grid import NaturalGrid, integrate_on_natural_grid
+from partialpool.models.hyperspace import HyperSpace
+from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.grid import Grid, integrate_on_grid
+from partialpool.numerics.mode import find_mode
+
+#: The error of posterior means that is aimed at, in posterior sds: that of 4,000 independent draws.
+DEFAULT_ACCURACY = 4000.0**-0.5
+# Evaluations that a grid takes, and a lattice for each effective draw, adaptation included.
+_GRID_EVALUATIONS = 1000.0
+_LATTICE_EVALUATIONS = 2.6
+# Seconds of evaluations from which a surrogate is built instead.
+_PATIENCE = 0.7
+
+
+def integrate_hyperparameters(
+    space: HyperSpace,
+    marginal: GaussianMarginal,
+    moments: tuple[int, ...],
+    method: str = "auto",
+    accuracy: float = DEFAULT_ACCURACY,
+) -> HyperPosterior:
+    """Integrate the hyperparameters; ``moments`` counts the finite posterior moments of each.
+
+    ``method`` is 'auto', 'importance', 'surrogate' or 'grid' (the textbook grid), as in ``choose``. ``accuracy`` is the
+    error of posterior means that is aimed at, in posterior sds.
+
+    Raises ``ComputationError`` when the integration does not reach its accuracy.
+    """
+    if space.dimension == 0:
+        return _closed_form(space, marginal)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        if method == "grid":
+            return _from_textbook(space, integrate_on_natural_grid(space, log_posterior(space, marginal)))
+        on_grid = space.dimension <= 2 and not space.coefficients
+        n_evaluations = _GRID_EVALUATIONS if on_grid else _LATTICE_EVALUATIONS * accuracy**-2.0
+        dear = method == "auto" and n_evaluations * marginal.seconds > _PATIENCE
+        if method == "surrogate" or (dear and space.fixed_effect_sds is None):
+            found = integrate_by_way_of_surrogate(space, marginal, accuracy)
+            if found is not None:
+                return found
+        if on_grid and method == "auto":
+            return _by_grid(space, marginal, moments)
+        return integrate_exactly(space, marginal, accuracy)
+
+
+def _by_grid(space: HyperSpace, marginal: GaussianMarginal, moments: tuple[int, ...]) -> HyperPosterior:
+    log_density = log_posterior(space, marginal)
+    mode = find_mode(log_density, space.starts())
+    grid = integrate_on_grid(log_density, mode, _growth(space, moments))
+    return _from_grid(space, grid, mode.n_evaluations)
+
+
+def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
+    """How fast the highest finite moment grows along each coordinate: only log scales reach far."""
+    growth = np.zeros(space.dimension)
+    for k, hyper in enumerate(space.scalars):
+        if hyper is not None and hyper.role != "coefficient" and np.isinf(hyper.support[1]):
+            growth[k] = moments[k]
+    return growth
+
+
+def _closed_form(space: HyperSpace, marginal: GaussianMarginal) -> HyperPosterior:
+    coordinates = np.empty((1, 0))
+    log_likelihood = float(marginal.log_likelihood(space.constrain(coordinates)[0])[0])
+    engine = Engine("closed form", "no unknown hyperparameter", {}, "exact", float("inf"))
+    return HyperPosterior(space, coordinates, np.ones(1), log_likelihood, None, engine)
+
+
+def _from_grid(space: HyperSpace, grid: Grid, n_before: int) -> HyperPosterior:
+    evidence = {
+        "nodes": float(grid.log_density.size),
+        "change on halving the spacing": grid.change_on_doubling,
+        "evaluations": float(n_before + grid.n_evaluations),
+    }
+    plural = "s" if space.dimension > 1 else ""
+    reason = f"{space.dimension} hyperparameter{plural}, effects integrated out in closed form"
+    engine = Engine("adaptive grid", reason, evidence, "converged", float("inf"))
+    return HyperPosterior(
+        space, gather_weightless(grid.nodes, grid.weights), grid.weights, grid.log_integral, grid, engine
+    )
+
+
+def _from_textbook(space: HyperSpace, grid: NaturalGrid) -> HyperPosterior:
+    evidence = {"nodes": float(len(grid.weights)), "upper end": grid.upper}
+    reason = "asked for: equally spaced values of the sd; draws take sd, coefficients and effects in turn"
+    engine = Engine("textbook grid", reason, evidence, "converged", float("inf"))
+    return HyperPosterior(space, grid.coordinates, grid.weights, grid.log_integral, None, engine)

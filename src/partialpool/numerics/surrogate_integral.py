@@ -1,0 +1,262 @@
+"""Integrating a posterior whose likelihood is dear by way of a surrogate, whose error is measured.
+
+The likelihood is evaluated with its gradient on the way to the mode, then on both sides along the axes of the curvature.
+The surrogate fitted to this is integrated, with the exact prior, by importance sampling. Nodes spread over that
+posterior then tell how far the surrogate is off where it matters; they sharpen it, and carry what depends on more than
+the hyperparameters.
+
+The mean of any quantity under the surrogate is off by at most its sd times the sd of the log ratio of both densities (by
+Cauchy and Schwarz, to first order): that sd, at nodes that did not shape the surrogate, is the error reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.numerics.arrays import BatchLogDensity, FloatArray
+from partialpool.numerics.climb import Climb, climb
+from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
+from partialpool.numerics.mode import find_mode
+from partialpool.numerics.surrogate import Surrogate, Warp, bend, fit_surrogate
+
+#: Values (node,) and gradients (node, dimension) of a log likelihood at coordinates (node, dimension).
+DearLogLikelihood = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+
+# How far out along each axis of the curvature the first nodes lie, in sds.
+_FIRST_STEP = 1.5
+# Step of the gradients' differences that correct the curvature, in its sds.
+_SMALL_STEP = 0.3
+# Log scales are warped this far below their mode: there, a quarter of the variance, the likelihood begins to flatten.
+_FLOOR_BELOW_MODE = 0.7
+# Fresh nodes of a round, at least, and for each dimension.
+_FRESH_NODES = (12, 2)
+# Evaluations this much less likely than the best, plus a dimension each, say nothing of the posterior.
+_FAR = 12.0
+# Coordinates are whitened anew by a posterior whose measured error, and Pareto-k, are below these.
+_TRUSTED = 0.5
+_GOOD_PARETO_K = 0.5
+# Rounds in a row without a measured error below that after which the surrogate is given up.
+_PATIENCE = 3
+# The surrogate is believed this far beyond its furthest node, in sds; further out the density is made to fall steeply.
+_BEYOND = 1.5
+_STEEP = 4.0
+_LEAST_IMPORTANCE = 0.05
+# Evaluations further out than this, in sds, are left aside.
+_OUTSIDE = 8.0
+# Shift of each round's fresh nodes along the lattice of the fine ones.
+_GOLDEN = 0.618034
+
+
+@dataclass(frozen=True)
+class SurrogateIntegral:
+    """``nodes`` (node, dimension) are the last fresh ones, at which the likelihood was evaluated; with their ``weights``
+    they have the means and, as far as positive weights can, the variances of the ``fine_nodes``, which are thousands
+    weighed under the surrogate. ``error`` is in posterior sds; ``converged`` says whether it is what was asked for."""
+
+    nodes: FloatArray
+    weights: FloatArray
+    fine_nodes: FloatArray
+    fine_weights: FloatArray
+    log_integral: float
+    error: float
+    effective_size: float
+    pareto_k: float
+    n_evaluations: int
+    converged: bool
+
+
+class _Evaluations:
+    """Every evaluation made so far: coordinates, values, gradients."""
+
+    def __init__(self, log_likelihood: DearLogLikelihood, log_prior: BatchLogDensity, n_dimensions: int) -> None:
+        self.log_likelihood, self.log_prior = log_likelihood, log_prior
+        self.coordinates = np.empty((0, n_dimensions))
+        self.values, self.gradients = np.empty(0), np.empty((0, n_dimensions))
+
+    def add(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        values, gradients = self.log_likelihood(coordinates)
+        finite = np.isfinite(values) & np.isfinite(gradients).all(axis=1)
+        values = np.where(finite, values, -np.inf)
+        self.coordinates = np.concatenate([self.coordinates, coordinates])
+        self.values = np.concatenate([self.values, values])
+        self.gradients = np.concatenate([self.gradients, np.where(finite[:, None], gradients, np.nan)])
+        return values, gradients
+
+    def posterior(self, point: FloatArray, again: bool = False) -> tuple[float, FloatArray]:
+        """Return value and gradient of the log posterior at one point (known from before where ``again``)."""
+        if again:
+            known = int(np.flatnonzero((self.coordinates == point).all(axis=1))[0])
+            values, gradients = self.values[[known]], self.gradients[[known]]
+        else:
+            values, gradients = self.add(point[None])
+        return float(values[0] + self.log_prior(point[None])[0]), gradients[0] + self.prior_gradient(point[None])[0]
+
+    def prior_gradient(self, points: FloatArray) -> FloatArray:
+        n_nodes, dimension = points.shape
+        steps = 1e-5 * np.concatenate([np.eye(dimension), -np.eye(dimension)])
+        around = self.log_prior((points[:, None] + steps).reshape(-1, dimension)).reshape(n_nodes, 2, dimension)
+        return np.asarray((around[:, 0] - around[:, 1]) / 2e-5)
+
+
+def integrate_by_surrogate(
+    log_likelihood: DearLogLikelihood,
+    log_prior: BatchLogDensity,
+    start: FloatArray,
+    covariance: FloatArray,
+    log_scales: NDArray[np.bool_],
+    accuracy: float,
+    *,
+    effective_target: float,
+    max_evaluations: int,
+) -> SurrogateIntegral:
+    """Integrate likelihood times prior over unbounded coordinates.
+
+    ``start`` (dimension,) and its rough posterior ``covariance`` begin the climb; ``log_scales`` (dimension,) are the
+    coordinates along which the likelihood is flat towards minus infinity. Rounds of fresh nodes go on until the measured
+    error is at most ``accuracy`` posterior sds or the next would exceed ``max_evaluations``. Raises
+    ``ComputationError`` where the mode is not found or the surrogate's posterior cannot be integrated.
+    """
+    made = _Evaluations(log_likelihood, log_prior, len(start))
+    found = _look_around(made, climb(made.posterior, start, covariance))
+    warp = _warp_around(found, log_scales)
+    n_fresh = max(_FRESH_NODES[0], _FRESH_NODES[1] * len(start) + 2)
+    mode = found.location
+    round_number, error, fresh = 0, np.inf, found.location[None]
+    errors: list[float] = []
+    while True:
+        surrogate = _fit(warp, made)
+        sample = _integrate(surrogate, log_prior, mode, effective_target)
+        lost = len(errors) >= _PATIENCE and min(errors[-_PATIENCE:]) > _TRUSTED
+        if error <= accuracy or lost or len(made.values) + n_fresh > max_evaluations:
+            break
+        fresh = _spread_nodes(sample, n_fresh, round_number)
+        predicted = surrogate(fresh)
+        values, _ = made.add(fresh)
+        error = _measure(values - predicted)
+        errors.append(error)
+        if error < _TRUSTED and sample.pareto_k < _GOOD_PARETO_K:
+            warp = _warp_to(sample, warp.floor)
+        mode = sample.nodes[int(np.argmax(surrogate(sample.nodes) + log_prior(sample.nodes)))]
+        round_number += 1
+    weights = _calibrate(fresh, sample)
+    return SurrogateIntegral(
+        fresh,
+        weights,
+        sample.nodes,
+        sample.weights,
+        sample.log_integral,
+        error,
+        sample.effective_size,
+        sample.pareto_k,
+        len(made.values),
+        bool(error <= accuracy),
+    )
+
+
+def _look_around(made: _Evaluations, found: Climb) -> Climb:
+    """Correct the curvature by gradients a small step away along each axis, then evaluate nodes on both sides."""
+    eigenvalues, axes = np.linalg.eigh(found.covariance)
+    steps = (axes * np.clip(np.sqrt(np.maximum(eigenvalues, 0.0)), 1e-6, 1.0)).T
+    near = found.location + _SMALL_STEP * steps
+    _, gradients = made.add(near)
+    gradients = gradients + made.prior_gradient(near)
+    _, here = made.posterior(found.location, again=True)
+    drops = -(gradients - here) @ steps.T / _SMALL_STEP
+    if np.isfinite(drops).all():
+        curvatures, turns = np.linalg.eigh(0.5 * (drops + drops.T))  # in units where the old curvature is I
+        root = steps.T @ turns / np.sqrt(np.clip(curvatures, 0.04, 1e6))
+        found = Climb(found.location, root @ root.T)
+        steps = root.T
+    made.add(np.concatenate([found.location + _FIRST_STEP * steps, found.location - _FIRST_STEP * steps]))
+    return found
+
+
+def _warp_around(found: Climb, log_scales: NDArray[np.bool_]) -> Warp:
+    floor = np.where(log_scales, found.location - _FLOOR_BELOW_MODE, -np.inf)
+    return Warp(floor, bend(found.location, floor), np.asarray(np.linalg.cholesky(found.covariance)))
+
+
+def _warp_to(sample: WeightedNodes, floor: FloatArray) -> Warp:
+    """Whiten by the posterior that was found."""
+    bent = bend(sample.nodes, floor)
+    centre = sample.weights @ bent
+    spread = (bent - centre) * np.sqrt(sample.weights)[:, None]
+    covariance = spread.T @ spread
+    return Warp(floor, centre, np.linalg.cholesky(covariance + 1e-10 * np.trace(covariance) * np.eye(len(centre))))
+
+
+def _fit(warp: Warp, made: _Evaluations) -> Surrogate:
+    posterior = made.values + made.log_prior(made.coordinates)
+    least = made.values[int(np.nanargmax(posterior))] - _FAR - made.coordinates.shape[1]
+    far = ~(made.values > least)
+    # how unlikely the data are at a far node does not matter, only that they are
+    values = np.where(far, least, made.values)
+    gradients = np.where(far[:, None], np.nan, made.gradients)
+    inside = np.isfinite(values) & (np.sum(warp.apply(made.coordinates) ** 2, axis=1) < _OUTSIDE**2)
+    # nodes count by their posterior, but none of those that a few thousand draws would reach by much less
+    importance = np.maximum(np.exp(posterior - np.nanmax(posterior)), _LEAST_IMPORTANCE) * ~far
+    return fit_surrogate(warp, made.coordinates[inside], values[inside], gradients[inside], importance[inside])
+
+
+def _integrate(
+    surrogate: Surrogate, log_prior: BatchLogDensity, start: FloatArray, effective_target: float
+) -> WeightedNodes:
+    reach = float(np.sqrt(np.max(np.sum(surrogate.nodes[surrogate.importance > 0.0] ** 2, axis=1)))) + _BEYOND
+
+    def log_density(coordinates: FloatArray) -> FloatArray:
+        radius = np.sqrt(np.sum(surrogate.warp.apply(coordinates) ** 2, axis=1))
+        outside = np.maximum(radius - reach, 0.0)
+        return np.asarray(surrogate(coordinates) + log_prior(coordinates) - _STEEP * outside**2)
+
+    mode = find_mode(log_density, start[None])
+    return integrate_by_importance(log_density, mode, effective_target)
+
+
+def _spread_nodes(sample: WeightedNodes, n_fresh: int, round_number: int) -> FloatArray:
+    """Return nodes in proportion to their weights, spread as the lattice of the fine nodes is."""
+    positions = (np.arange(n_fresh) + (0.5 + _GOLDEN * round_number) % 1.0) / n_fresh
+    index = np.searchsorted(np.cumsum(sample.weights), positions).clip(max=len(sample.weights) - 1)
+    return np.asarray(sample.nodes[np.unique(index)])  # a node heavy enough to come up twice is evaluated once
+
+
+def _measure(residuals: FloatArray) -> float:
+    """Return the root mean square of what the surrogate missed; infinite where the likelihood itself was.
+
+    It is not taken about its mean: earlier nodes, which the surrogate passes through, fix the constant, and a surrogate
+    that is off by the same amount at all fresh nodes is off.
+    """
+    return float(np.sqrt(np.mean(residuals**2))) if np.isfinite(residuals).all() else np.inf
+
+
+def _calibrate(nodes: FloatArray, sample: WeightedNodes) -> FloatArray:
+    """Return positive weights under which the nodes have the sample's means and variances, as nearly as can be.
+
+    Equal weights are tilted exponentially; where the moments are out of reach the tilt stops short.
+
+    Source: Hainmueller (2012), Political Analysis 20:25-46 (entropy balancing).
+    """
+    centre = sample.weights @ sample.nodes
+    sd = np.sqrt(sample.weights @ (sample.nodes - centre) ** 2)
+    standard = (nodes - centre) / np.where(sd > 0.0, sd, 1.0)
+    features = np.concatenate([standard, standard**2 - 1.0], axis=1)
+    tilt = np.zeros(features.shape[1])
+    for _ in range(50):
+        weights = _tilted(features, tilt)
+        moments = weights @ features
+        spread = (features - moments) * np.sqrt(weights)[:, None]
+        ridge = 1e-3 / len(nodes)
+        step = np.linalg.solve(spread.T @ spread + ridge * np.eye(len(tilt)), moments + ridge * tilt)
+        tilt = tilt - step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-300))
+        if np.abs(step).max() < 1e-8:
+            break
+    return _tilted(features, tilt)
+
+
+def _tilted(features: FloatArray, tilt: FloatArray) -> FloatArray:
+    logs = features @ tilt
+    weights = np.exp(logs - logs.max())
+    return np.asarray(weights / weights.sum())
