@@ -14,10 +14,17 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inference.group_posterior import ConditionalMoments, contrast_given_nodes
-from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, choose_nodes, summarise_mixture
+from partialpool.inference.mixture_summary import (
+    ItemMoments,
+    MixtureSummary,
+    Prepare,
+    choose_nodes,
+    summarise_mixture,
+)
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.levels import find_level, quote_label
 from partialpool.results.parameters import check_quantiles, quantile_columns
+from partialpool.results.runs import hold_runs
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
@@ -98,23 +105,25 @@ def write_contrast(labels: Sequence[str], weights: Sequence[float]) -> str:
 
 def _read_weights(group: GroupDesign, levels: Any, minus: Any) -> dict[int, float]:
     """Return the weight of each level by its code."""
-    if not isinstance(levels, Mapping):
-        if minus is None:
-            raise DataError(
-                f"contrast: one level of {group.name} is given: give two, as in contrast('{group.name}', 'A', 'B'), or "
-                "a dict of weights by level"
-            )
-        levels = {levels: 1.0, minus: -1.0} if levels != minus else {levels: 0.0}
-    elif minus is not None:
-        raise DataError("contrast: a dict of weights and a second level are given: put its weight into the dict")
+    if isinstance(levels, Mapping):
+        if minus is not None:
+            raise DataError("contrast: a dict of weights and a second level are given: put its weight into the dict")
+        pairs = list(levels.items())
+    elif minus is None:
+        raise DataError(
+            f"contrast: one level of {group.name} is given: give two, as in contrast('{group.name}', 'A', 'B'), or a "
+            "dict of weights by level"
+        )
+    else:
+        pairs = [(levels, 1.0), (minus, -1.0)]
     weights: dict[int, float] = {}
-    for level, weight in levels.items():
+    for level, weight in pairs:
         code = find_level(group, level)
         if code in weights:
             raise DataError(f"contrast: '{group.labels[code]}' is given twice: give each level one weight")
         weights[code] = _read_weight(group.labels[code], weight)
     if not any(weights.values()):
-        raise DataError("contrast: no level has a weight other than 0: give two different levels, or a dict of weights")
+        raise DataError("contrast: no level has a weight other than 0: give two levels, or a dict of weights")
     return {code: weight for code, weight in weights.items() if weight != 0.0}
 
 
@@ -177,8 +186,11 @@ def _probability_positive(given: ConditionalMoments) -> FloatArray:
     return np.where(sd > 0.0, spread, (given.mean > 0.0).astype(float))
 
 
-def _prepare(posterior: Posterior, contrasts: Contrasts) -> Any:
-    """Return what gives the contrasts' moments at chosen nodes: coefficients run within contrasts."""
+def _prepare(posterior: Posterior, contrasts: Contrasts) -> Prepare:
+    """Return what gives the contrasts' moments at chosen nodes: coefficients run within contrasts.
+
+    The moments at equal nodes are computed once: summary and probability mostly ask for the same.
+    """
     n_effects = len(posterior.model.groups[contrasts.factor].names)
     total = contrasts.weights.sum(axis=0)
     total[np.abs(total) < _ROUNDING * np.abs(contrasts.weights).sum(axis=0)] = 0.0
@@ -203,6 +215,11 @@ def _prepare(posterior: Posterior, contrasts: Contrasts) -> Any:
                 coefficients_known=posterior.plug_in,
             )
 
-        return moments
+        return hold_runs(posterior, moments, len(nodes), contrasts.codes.shape[1] * n_effects)
 
-    return prepare
+    known: dict[bytes, ItemMoments] = {}
+
+    def prepare_once(nodes: IntArray) -> ItemMoments:
+        return known.setdefault(nodes.tobytes(), prepare(nodes))
+
+    return prepare_once

@@ -13,8 +13,10 @@ from partialpool.numerics.arrays import FloatArray
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
 
-# Nodes over which pooling weights are averaged: they vary slowly.
-_WEIGHT_NODES = 512
+# The fewest nodes over which pooling weights are averaged, and the node-group products for which more are kept: of
+# 10,240 nodes, 512 moved a weight of 0.93 by 0.01.
+_FEWEST_NODES = 512
+_PRODUCTS = 2**20
 
 
 def average_weights(posterior: Posterior, factor: int) -> FloatArray:
@@ -22,6 +24,6 @@ def average_weights(posterior: Posterior, factor: int) -> FloatArray:
     group = posterior.model.groups[factor]
     if posterior.model.pooling == "none":
         return np.ones((len(group.names), group.n_levels))
-    subset = choose_nodes(posterior.hyper, _WEIGHT_NODES)
+    subset = choose_nodes(posterior.hyper, max(_FEWEST_NODES, _PRODUCTS // (group.n_levels * len(group.names))))
     points = posterior.hyper.points.select(subset.nodes)
     return average_pooling_weights(posterior.marginal, points, subset.weights, factor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from partialpool.inference.mixture_summary import MixtureSummary
 from partialpool.inputs.new_rows import NewRows, read_new_rows
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.parameters import check_quantiles, quantile_columns
-from partialpool.results.predictors import Predictors, summarise_predictors
+from partialpool.results.predictors import Kind, Predictors, summarise_predictors
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
@@ -78,20 +78,23 @@ def _predict(posterior: Posterior, rows: NewRows, quantiles: Sequence[float]) ->
     known = np.all(coded.codes >= 0, axis=1)
     all_known, some_new = np.flatnonzero(known), np.flatnonzero(~known)
 
-    def lines(quantity: str, which: IntArray, noisy: bool, new: bool = False) -> _Lines:
+    def lines(quantities: Mapping[Kind, str], which: IntArray, new: bool = False) -> list[_Lines]:
         needed, where = np.unique(place[which], return_inverse=True)
-        wanted = coded.take(first[needed])
-        summary = summarise_predictors(
-            posterior, _as_predictors(wanted.in_new_groups() if new else wanted, noisy), probabilities
-        )
-        own = coded.take(which)
-        return _Lines(quantity, which, (own.in_new_groups() if new else own).codes, _spread(summary, where))
+        wanted, own = coded.take(first[needed]), coded.take(which)
+        if new:
+            wanted, own = wanted.in_new_groups(), own.in_new_groups()
+        kinds: list[Kind] = [kind for kind in quantities if kind == "mean" or coded.noise is not None]
+        if not kinds:
+            return []
+        summary = summarise_predictors(posterior, _as_predictors(wanted), probabilities, kinds)
+        return [_Lines(quantities[kind], which, own.codes, _pick(summary, k, where)) for k, kind in enumerate(kinds)]
 
-    parts = [lines(GROUP_MEAN, all_known, noisy=False), lines(NEW_GROUP_MEAN, some_new, noisy=False)]
-    if coded.noise is not None:
-        parts += [lines(NEW_OBSERVATION, all_known, noisy=True), lines(NEW_GROUP_OBSERVATION, some_new, noisy=True)]
-        if posterior.model.groups and posterior.model.pooling != "none":
-            parts.append(lines(NEW_GROUP_OBSERVATION, all_known, noisy=True, new=True))
+    parts = [
+        *lines({"mean": GROUP_MEAN, "observation": NEW_OBSERVATION}, all_known),
+        *lines({"mean": NEW_GROUP_MEAN, "observation": NEW_GROUP_OBSERVATION}, some_new),
+    ]
+    if posterior.model.groups and posterior.model.pooling != "none":
+        parts += lines({"observation": NEW_GROUP_OBSERVATION}, all_known, new=True)
     return _arrange(posterior, rows, coded.codes, parts, quantiles)
 
 
@@ -129,14 +132,15 @@ def _find_distinct(coded: _CodedRows) -> tuple[IntArray, IntArray]:
     return first.astype(np.intp), place.astype(np.intp)
 
 
-def _as_predictors(rows: _CodedRows, noisy: bool) -> Predictors:
+def _as_predictors(rows: _CodedRows) -> Predictors:
     levels = [None if np.all(codes < 0) else codes for codes in rows.codes.T]
-    return Predictors(rows.population.T, rows.effects.T, levels, rows.noise if noisy else None)
+    return Predictors(rows.population.T, rows.effects.T, levels, rows.noise)
 
 
-def _spread(summary: MixtureSummary, place: IntArray) -> MixtureSummary:
-    """Give every row the numbers of the distinct one it equals."""
-    return MixtureSummary(summary.mean[:, place], summary.sd[:, place], summary.quantiles[:, place])
+def _pick(summary: MixtureSummary, kind: int, place: IntArray) -> MixtureSummary:
+    """Return one kind, with every row's numbers those of the distinct one that it equals."""
+    kinds = slice(kind, kind + 1)
+    return MixtureSummary(summary.mean[kinds, place], summary.sd[kinds, place], summary.quantiles[kinds, place])
 
 
 def _arrange(
