@@ -253,11 +253,21 @@ def test_a_model_that_is_not_identified_or_not_computed(here: Path, formula: str
         _says(result, title, part)
 
 
-def test_several_factors_are_not_computed_yet(here: Path) -> None:
+@pytest.mark.parametrize(
+    ("factor", "near"), [("G", "did you mean 'g'"), ("gh", "did you mean"), ("h;", "'h'"), ("", "'g', 'h'")]
+)
+def test_a_factor_that_the_formula_has_not(here: Path, factor: str, near: str) -> None:
     frame = pd.DataFrame({"y": [1.0, 2.5, 3.0, 2.0, 5.0, 4.0, 1.0, 0.0], "g": list("aabbaabb"), "h": list("cdcdcddc")})
     frame.to_csv(here / "two.csv", index=False)
-    result = _refuse(here, "fit", "two.csv", "y ~ 1 + (1 | g) + (1 | h)", "--out", "fit.nc")
-    _says(result, "not computed yet", "grouping factors")
+    result = _refuse(here, "fit", "two.csv", "y ~ 1 + (1 | g) + (1 | h)", "--out", "fit.nc", "--factor", factor)
+    _says(result, "the formula cannot be understood", f"--factor: '{factor}' is not a grouping factor of it", near)
+
+
+def test_without_groups_there_is_no_factor_to_show(here: Path) -> None:
+    result = _refuse(here, "fit", "schools.csv", *KNOWN, "--pooling", "complete", "--factor", "school", code=2)
+    assert "--factor names groups, which --pooling complete has not" in result.stderr
+    result = _refuse(here, "fit", "schools.csv", "effect ~ 1", "--standard-error", "se", "--factor", "school")
+    _says(result, "the formula cannot be understood", "'school' is not a grouping factor of it")
 
 
 def test_an_unforeseen_error_is_one_block_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

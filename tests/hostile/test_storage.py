@@ -233,7 +233,7 @@ def test_a_directory_that_is_no_store(tmp_path: Path) -> None:
 
 def test_a_newer_format(fit: pp.Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "FORMAT_VERSION", storage.FORMAT_VERSION + 1)
+        patch.setattr(storage, "_ONE_FACTOR_FORMAT", storage.FORMAT_VERSION + 1)
         path = fit.save(tmp_path / "fit.nc")
     refuses(pp.load, path, f"format {storage.FORMAT_VERSION + 1}", "upgrade partialpool")
 

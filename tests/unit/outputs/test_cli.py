@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -196,3 +197,62 @@ def test_the_module_runs_and_a_closed_pipe_is_quiet(schools: str) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout == f"partialpool fit: {SCHOOLS[0]}\n"
     assert done.stderr == ""
+
+
+# --- several factors ---
+
+SEVERAL = "y ~ 1 + (1 | town) + (1 | year)"
+
+
+@pytest.fixture
+def towns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A directory of its own that holds towns.csv: simulated."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(5)
+    town, year = rng.integers(0, 4, 60), rng.integers(0, 5, 60)
+    y = rng.normal(size=4)[town] + rng.normal(size=5)[year] + 0.5 * rng.normal(size=60)
+    names = np.array(["North End", "South", "East", "West"])
+    pd.DataFrame({"y": y, "town": names[town], "year": 2000 + year}).to_csv("towns.csv", index=False)
+    return "towns.csv"
+
+
+def test_the_first_factors_groups_are_shown_and_the_others_named(towns: str) -> None:
+    text = _run("fit", towns, SEVERAL).stdout
+    assert "60 rows, 4 groups of town, 5 of year" in text
+    assert "North End" in text
+    assert "2004" not in text
+    assert text.rstrip().endswith("groups of other factors: --factor year")
+    other = _run("fit", towns, SEVERAL, "--factor", "year").stdout
+    assert "2004" in other
+    assert "North End" not in other
+    assert other.rstrip().endswith("groups of other factors: --factor town")
+    assert max(map(len, other.splitlines())) <= 100
+
+
+def test_pictures_of_one_factor(towns: str) -> None:
+    _run("fit", towns, SEVERAL, "--quiet", "--plot", "town.svg", "--forest", "town2.svg")
+    _run("fit", towns, SEVERAL, "--quiet", "--factor", "year", "--plot", "year.svg", "--forest", "year2.svg")
+    for name, shown, hidden in (("town", "North End", "2004"), ("year", "2004", "North End")):
+        for path in (f"{name}.svg", f"{name}2.svg"):
+            text = Path(path).read_text()
+            assert f"<!-- {shown} -->" in text
+            assert f"<!-- {hidden} -->" not in text
+
+
+def test_json_has_the_groups_of_every_factor(towns: str) -> None:
+    fit = pp.fit(SEVERAL, pd.read_csv(towns))
+    report = json.loads(_run("fit", towns, SEVERAL, "--json").stdout)
+    assert (report["factor"], report["factors"]) == ("town", ["town", "year"])
+    for name in ("town", "year"):
+        lines = [line for line in report["groups"] if line["factor"] == name]
+        assert [line["group"] for line in lines] == fit.groups(name).index.to_list()
+        kept = [{key: line[key] for key in line if key not in ("factor", "group")} for line in lines]
+        assert kept == fit.groups(name).to_dict("records")
+    only = json.loads(_run("fit", towns, SEVERAL, "--json", "--factor", "year").stdout)
+    assert only["groups"] == [line for line in report["groups"] if line["factor"] == "year"]
+
+
+def test_effects_of_every_factor_are_listed(towns: str) -> None:
+    text = _run("fit", towns, SEVERAL, "--effects").stdout
+    assert "theta[town=North End]" in text
+    assert "u[year=2004]" in text

@@ -180,6 +180,61 @@ def test_complete_pooling_has_no_groups() -> None:
     assert set(tree["posterior"].dims) == {"chain", "draw"}
 
 
+# --- several factors ---
+
+
+def make_places() -> dict[str, Any]:
+    rng = np.random.default_rng(8)
+    data = make_rows()
+    town, part = rng.integers(0, 5, len(data["g"])), rng.integers(0, 3, len(data["g"]))
+    data["y"] = data["y"] + rng.normal(size=5)[town] + rng.normal(size=(5, 3))[town, part]
+    return data | {"town": np.array(list("pqrst"))[town], "part": part}
+
+
+def test_every_factor_has_variables_and_dimensions_of_its_own() -> None:
+    fit = pp.fit("y ~ x + (x | g) + (1 | town/part)", make_places())
+    posterior, draws = fit.to_arviz(80, seed=3)["posterior"], fit.draws(80, seed=3)
+    assert posterior["u[g]"].dims == ("chain", "draw", "g", "g_coefficient")
+    assert posterior["theta[town]"].dims == ("chain", "draw", "town")
+    assert posterior["u[town:part]"].dims == ("chain", "draw", "town:part")
+    assert posterior["town:part"].values.tolist() == list(fit.model.groups[2].labels)
+    assert posterior["g_coefficient"].values.tolist() == ["Intercept", "x"]
+    assert not {"u", "theta"} & set(posterior.data_vars)
+    np.testing.assert_array_equal(posterior["u[g]"].sel(g=103, g_coefficient="x").values.ravel(), draws["u[g=103, x]"])
+    np.testing.assert_array_equal(posterior["theta[town]"].sel(town="q").values.ravel(), draws["theta[town=q]"])
+    own = posterior["u[town:part]"].sel({"town:part": "q:1"})
+    np.testing.assert_array_equal(own.values.ravel(), draws["u[town:part=q:1]"])
+
+
+def test_densities_add_every_factors_effects() -> None:
+    from scipy import stats
+
+    data = make_places()
+    tree = pp.fit("y ~ x + (x | g) + (1 | town/part)", data).to_arviz(80)
+    posterior, constant = tree["posterior"], tree["constant_data"]
+    expected = sum(
+        posterior[name].values.reshape(-1, 1) * column for name, column in (("Intercept", 1), ("x", data["x"]))
+    )
+    for name, columns in (("g", (1.0, data["x"])), ("town", (1.0,)), ("town:part", (1.0,))):
+        u = posterior[f"u[{name}]"].values.reshape(80, posterior.sizes[name], len(columns))
+        for k, column in enumerate(columns):
+            expected = expected + u[:, constant[f"{name}_index"].values, k] * column
+    sigma = posterior["sigma"].values.reshape(-1, 1)
+    by_hand = stats.norm.logpdf(data["y"], expected, sigma)
+    np.testing.assert_allclose(flat(tree, "log_likelihood"), by_hand, rtol=1e-9, atol=1e-9)
+    standard = (flat(tree, "posterior_predictive") - expected) / sigma
+    assert abs(standard.std() - 1.0) < 4.5 / np.sqrt(2.0 * standard.size)
+
+
+@needs_arviz
+def test_arviz_summarises_each_factor() -> None:
+    import arviz_stats
+
+    fit = pp.fit("y ~ x + (1 | g) + (1 | town)", make_places())
+    table = arviz_stats.summary(fit.to_arviz(400), var_names=["theta[town]", "sd(town)"], round_to="none")
+    assert len(table) == 6
+
+
 # --- densities and replicates ---
 
 

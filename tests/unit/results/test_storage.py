@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import DataError
+from partialpool.inference.hyper_posterior import FineNodes
 from partialpool.results import storage
 from partialpool.results.stored_arrays import DamagedError, encode_number, pack_arrays, unpack_arrays
 
@@ -131,6 +133,15 @@ CASES: dict[str, tuple[Callable[[], Any], str, dict[str, Any]]] = {
         {"priors": {"x": "StudentT(3, 0.1, 1.7)", "sd": "Gamma(2, 0.3)", "sigma": "Exponential(0.1)"}},
     ),
     "strange labels": (make_strange_labels, "y ~ x + (1 | place)", {}),
+    "nested factors": (make_rows, "y ~ x + (1 | f/season)", {"seed": 3}),
+    "crossed factors with slopes": (make_rows, "y ~ x + (x | site) + (0 + z || f)", {}),
+    "several factors, roles": (
+        make_rows,
+        "y ~ x + (1 | number) + (1 | season)",
+        {"weights": "w", "counts": "k", "offset": "z"},
+    ),
+    "several factors, complete": (make_rows, "y ~ x + (1 | number) + (1 | season)", {"pooling": "complete"}),
+    "several factors, reml": (make_rows, "y ~ x + (1 | number) + (1 | f)", {"method": "empirical_bayes"}),
     "far from zero": (lambda: make_rows() | {"x": make_rows()["x"] * 1e6 + 1e12}, "y ~ x + (1 | site)", {}),
 }
 
@@ -221,6 +232,43 @@ def test_another_process_answers_the_same(tmp_path: Path) -> None:
     ).stdout.split()
     assert printed[0] == fit.summary(effects=True).values.tobytes().hex()
     assert printed[1] == fit.draws(20)["sigma"].tobytes().hex()
+
+
+def test_derived_tables_are_the_same(tmp_path: Path) -> None:
+    fit = pp.fit("y ~ x + (x | site) + (1 | f)", make_rows())
+    loaded = pp.load(fit.save(tmp_path / "fit.nc"))
+    same(fit.variances(), loaded.variances())
+    same(fit.covariance("site"), loaded.covariance("site"))
+    same(fit.differences("f"), loaded.differences("f"))
+    same(fit.contrast("site", "site 03", "site 05"), loaded.contrast("site", "site 03", "site 05"))
+    same(fit.pooling("f"), loaded.pooling("f"))
+
+
+def test_fine_nodes_are_kept(tmp_path: Path) -> None:
+    """A few carriers of the effects and many nodes of the hyperparameters, as dear models have them."""
+    fit = pp.fit("y ~ x + (1 | site) + (1 | f)", make_rows(), priors={"sd(f)": "HalfNormal(1)"})
+    hyper = fit.hyper
+    carriers, weights = hyper.coordinates[:32], hyper.weights[:32] / hyper.weights[:32].sum()
+    fine = FineNodes(hyper.coordinates[::2], hyper.weights[::2] / hyper.weights[::2].sum())
+    few = replace(fit, hyper=replace(hyper, coordinates=carriers, weights=weights, fine=fine))
+    loaded = pp.load(few.save(tmp_path / "fit.nc"))
+    assert loaded.hyper.fine is not None
+    np.testing.assert_array_equal(loaded.hyper.fine.coordinates, fine.coordinates)
+    np.testing.assert_array_equal(loaded.hyper.fine.weights, fine.weights)
+    same(few.summary(effects=True), loaded.summary(effects=True))
+    same(few.variances(), loaded.variances())
+    for name, values in few.draws(50).items():
+        np.testing.assert_array_equal(values, loaded.draws(50)[name])
+    assert abs(few.summary().loc["sd(site)", "mean"] - fit.summary().loc["sd(site)", "mean"]) < 0.02
+
+
+@pytest.mark.parametrize(("terms", "version"), [("(1 | site)", 1), ("(1 | site) + (1 | f)", 2)])
+def test_a_fit_that_earlier_releases_can_read_says_so(terms: str, version: int, tmp_path: Path) -> None:
+    import xarray as xr
+
+    path = pp.fit(f"y ~ x + {terms}", make_rows(), priors={"sd": "HalfNormal(1)"}).save(tmp_path / "fit.nc")
+    with xr.open_dataset(path, group="partialpool", engine="h5netcdf", decode_cf=False) as dataset:
+        assert dataset.attrs["format_version"] == version
 
 
 def test_pooling_table_is_the_same(tmp_path: Path) -> None:
