@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from partialpool.errors import DataError, IdentificationError, NotYetError, PriorWarning
 from partialpool.inference.cross_products import CrossProducts
+from partialpool.inference.elimination_text import describe_elimination
 from partialpool.inference.empirical_bayes import estimate_hyperparameters
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior
@@ -72,7 +74,8 @@ def run_engine(
         hyper = estimate_hyperparameters(model, marginal, estimator or "reml")
     else:
         hyper = integrate_hyperparameters(model.space, marginal, model.moments, method, accuracy or DEFAULT_ACCURACY)
-    return Outcome(model, marginal, hyper)
+    text = describe_elimination(marginal, tuple(group.name for group in model.groups))
+    return Outcome(model, marginal, replace(hyper, engine=replace(hyper.engine, elimination=text)))
 
 
 # Columns of unit length are dependent where some combination of them is shorter than this.

@@ -16,7 +16,8 @@ class Engine:
     ``route`` names the method, ``reason`` says why it was taken, ``evidence`` holds the measured accuracy by name,
     ``status`` sums it up: 'exact' (closed form), 'converged' (numerical integration to the stated accuracy),
     'plug-in' (an estimate put in place of the hyperparameters' posterior), 'unreliable'. ``effective_draws`` is how
-    many independent draws the hyperparameter nodes are worth (infinite on a grid or in closed form).
+    many independent draws the hyperparameter nodes are worth (infinite on a grid or in closed form). ``elimination``
+    says how the factors' effects leave and what one evaluation of the likelihood was predicted to cost.
     """
 
     route: str
@@ -24,7 +25,9 @@ class Engine:
     evidence: Mapping[str, float]
     status: Status
     effective_draws: float
+    elimination: str = ""
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
-        return "; ".join([f"{self.route} ({self.reason})", *([numbers] if numbers else []), f"status: {self.status}"])
+        parts = [f"{self.route} ({self.reason})", self.elimination, numbers, f"status: {self.status}"]
+        return "; ".join(part for part in parts if part)

@@ -14,8 +14,12 @@ integrated out: ``models.model``.)
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 
+from partialpool.errors import AccuracyWarning
 from partialpool.inference.by_importance import integrate_exactly
 from partialpool.inference.by_surrogate import integrate_by_way_of_surrogate
 from partialpool.inference.engine import Engine
@@ -34,6 +38,9 @@ _GRID_EVALUATIONS = 1000.0
 _LATTICE_EVALUATIONS = 2.6
 # Seconds of evaluations from which a surrogate is built instead.
 _PATIENCE = 0.7
+# Seconds that exact evaluations may take where a surrogate fails, and the independent draws they must be worth.
+_LONGEST = 600.0
+_FEWEST_DRAWS = 500.0
 
 
 def integrate_hyperparameters(
@@ -62,9 +69,31 @@ def integrate_hyperparameters(
             found = integrate_by_way_of_surrogate(space, marginal, accuracy)
             if found is not None:
                 return found
+            return _give_up_surrogate(integrate_exactly(space, marginal, _affordable(accuracy, marginal)))
         if on_grid and method == "auto":
             return _by_grid(space, marginal, moments)
         return integrate_exactly(space, marginal, accuracy)
+
+
+def _affordable(accuracy: float, marginal: GaussianMarginal) -> float:
+    """Return the accuracy, or one that takes some minutes of evaluations where the one asked for takes longer."""
+    draws = max(_LONGEST / (_LATTICE_EVALUATIONS * marginal.seconds), _FEWEST_DRAWS)
+    reached = max(accuracy, draws**-0.5)
+    if reached > accuracy:
+        warnings.warn(
+            f"evaluations of the likelihood are too dear for an accuracy of {accuracy:.2g} posterior sds, and a surrogate "
+            f"of it is not accurate here: posterior means are computed to about {reached:.2g} posterior sds instead",
+            AccuracyWarning,
+            stacklevel=5,
+        )
+    return reached
+
+
+def _give_up_surrogate(posterior: HyperPosterior) -> HyperPosterior:
+    """Say in the certificate that a surrogate was tried."""
+    engine = posterior.engine
+    reason = f"{engine.reason}; a surrogate of the likelihood did not become accurate"
+    return replace(posterior, engine=replace(engine, reason=reason))
 
 
 def _by_grid(space: HyperSpace, marginal: GaussianMarginal, moments: tuple[int, ...]) -> HyperPosterior:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import difflib
-from numbers import Integral
+from numbers import Integral, Real
 
 from partialpool.errors import DataError, NotYetError
 
 _CHOICES = {
     "pooling": ("partial", "complete", "none"),
-    "method": ("auto", "grid", "importance", "empirical_bayes"),
+    "method": ("auto", "grid", "importance", "surrogate", "empirical_bayes"),
     "estimator": (None, "moments", "dersimonian_laird", "ml", "reml"),
     "sigma": ("common", "by group"),
 }
 
 
-def check_arguments(*, pooling: str, method: str, estimator: str | None, sigma: str, family: str, seed: object) -> None:
+# The accuracies that may be asked for: the finest takes a few million evaluations, the coarsest a few hundred.
+_FINEST, _COARSEST = 1e-3, 0.1
+
+
+def check_arguments(
+    *,
+    pooling: str,
+    method: str,
+    estimator: str | None,
+    sigma: str,
+    family: str,
+    seed: object,
+    accuracy: object = None,
+) -> None:
     """Raise ``DataError`` for a word that is not a choice or for choices that contradict each other."""
     given = {"pooling": pooling, "method": method, "estimator": estimator, "sigma": sigma}
     for argument, value in given.items():
@@ -23,6 +36,13 @@ def check_arguments(*, pooling: str, method: str, estimator: str | None, sigma: 
             raise DataError(f"{argument}={value!r} is not a choice{_suggest(value, _CHOICES[argument])}")
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise DataError(f"seed={seed!r}: give a whole number that is not negative")
+    if accuracy is not None and not _is_accuracy(accuracy):
+        raise DataError(
+            f"accuracy={accuracy!r}: give the error of posterior means to aim at, in posterior sds, between {_FINEST} "
+            f"and {_COARSEST}"
+        )
+    if accuracy is not None and method in ("grid", "empirical_bayes"):
+        raise DataError(f"accuracy= says how far an integration goes: method={method!r} has none of its own to steer")
     if family != "gaussian":
         raise NotYetError(f"family={family!r}: only 'gaussian' is computed yet")
     if estimator is not None and method != "empirical_bayes":
@@ -36,6 +56,10 @@ def check_arguments(*, pooling: str, method: str, estimator: str | None, sigma: 
         )
     if sigma == "by group" and method != "auto":
         raise DataError(f"sigma='by group' has one method: leave method='auto' instead of {method!r}")
+
+
+def _is_accuracy(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real) and _FINEST <= float(value) <= _COARSEST
 
 
 def _suggest(value: object, choices: tuple[str | None, ...]) -> str:

@@ -74,7 +74,7 @@ def _data_options(command: _Command) -> _Command:
 )
 @click.option(
     "--method",
-    type=click.Choice(["auto", "grid", "importance", "empirical_bayes"]),
+    type=click.Choice(["auto", "grid", "importance", "surrogate", "empirical_bayes"]),
     default="auto",
     show_default=True,
     help="How the posterior is computed.",
@@ -83,6 +83,11 @@ def _data_options(command: _Command) -> _Command:
     "--estimator",
     type=click.Choice(["moments", "dersimonian_laird", "ml", "reml"]),
     help="Estimator of --method empirical_bayes.  [default: reml]",
+)
+@click.option(
+    "--accuracy",
+    type=float,
+    help="Error of posterior means to aim at, in posterior sds.  [default: that of 4,000 draws]",
 )
 @click.option("--sigma-by-group", is_flag=True, help="Every group has its own sigma (with --pooling none).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
@@ -116,6 +121,7 @@ def fit_command(
     pooling: str,
     method: str,
     estimator: str | None,
+    accuracy: float | None,
     sigma_by_group: bool,
     seed: int,
     effects: bool,
@@ -164,6 +170,7 @@ def fit_command(
             pooling=pooling,  # type: ignore[arg-type]  # click has checked the words
             method=method,  # type: ignore[arg-type]
             estimator=estimator,  # type: ignore[arg-type]
+            accuracy=accuracy,
             sigma="by group" if sigma_by_group else "common",
             missing=missing,  # type: ignore[arg-type]
             seed=seed,

@@ -49,6 +49,7 @@ def write_json(
         "engine": {
             "route": engine.route,
             "reason": engine.reason,
+            "elimination": engine.elimination,
             "evidence": {name: _plain(value) for name, value in engine.evidence.items()},
             "status": engine.status,
         },

@@ -93,6 +93,7 @@ def _certificate(posterior: Posterior) -> list[str]:
     engine = posterior.engine
     parts = {
         "computed by": f"{engine.route}: {engine.reason}",
+        "effects": engine.elimination,
         "evidence": ", ".join(f"{name} {_write(value)}" for name, value in engine.evidence.items()),
         "status": f"{engine.status} ({_STATUS[engine.status]})",
     }

@@ -149,6 +149,7 @@ def _store_hyper(hyper: HyperPosterior) -> tuple[Arrays, dict[str, Any]]:
             "evidence": {name: encode_number(value) for name, value in engine.evidence.items()},
             "status": engine.status,
             "effective_draws": encode_number(engine.effective_draws),
+            "elimination": engine.elimination,
         },
     }
     if (grid := hyper.grid) is not None:
@@ -177,6 +178,7 @@ def _restore_hyper(space: HyperSpace, arrays: Arrays, metadata: Mapping[str, Any
         {name: float(value) for name, value in record["evidence"].items()},
         record["status"],
         float(record["effective_draws"]),
+        record.get("elimination", ""),
     )
     grid = None
     if (stored := metadata.get("grid")) is not None:
