@@ -150,3 +150,57 @@ def test_the_intervals_are_those_of_the_table(fits: dict[str, Any], name: str) -
     shown = find_intervals(fits[name], 0, np.arange(n_groups)[::-1])[:, ::-1]
     expected = table[["q5", "q25", "q75", "q95"]].to_numpy().reshape(n_groups, -1, 4).transpose(1, 0, 2)
     np.testing.assert_allclose(shown, expected, rtol=0, atol=2e-3 * table["sd"].max())
+
+
+# --- several factors ---
+
+
+@pytest.fixture(scope="module")
+def towns() -> Any:
+    """Simulated: four towns and five years, slopes between towns."""
+    rng = np.random.default_rng(5)
+    town, year, x = rng.integers(0, 4, 80), rng.integers(0, 5, 80), rng.normal(size=80)
+    own = rng.normal(size=(2, 4))[:, town]
+    y = own[0] + own[1] * x + rng.normal(size=5)[year] + 0.5 * rng.normal(size=80)
+    names = np.array(["North", "South", "East", "West"])
+    return pp.fit("y ~ x + (x | town) + (1 | year)", {"y": y, "x": x, "town": names[town], "year": 2000 + year})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_factors_groups_are_drawn(towns: Any, kind: str, tmp_path: Path) -> None:
+    draw = getattr(towns.plot, kind)
+    with pytest.raises(DataError, match=r"2 grouping factors \('town', 'year'\): name the one that is meant"):
+        draw(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"'years' is not a grouping factor .* did you mean 'year'"):
+        draw(tmp_path / "a.png", factor="years")
+    assert not list(tmp_path.iterdir())
+    by_town, by_year = draw(factor="town"), draw(tmp_path / "b.svg", factor="year")
+    assert [axis.get_xlabel() for axis in by_town.axes] == ["y (intercept)", "y per unit of x"]
+    assert [axis.get_xlabel() for axis in by_year.axes] == ["y (intercept)"]
+    assert "North" in _texts(by_town)
+    assert "2003" in _texts(by_year)
+    assert "North" not in _texts(by_year)
+    assert (tmp_path / "b.svg").exists()
+
+
+@pytest.mark.parametrize(("factor", "name"), [(0, "town"), (1, "year")])
+def test_a_factors_panel_is_its_table(towns: Any, factor: int, name: str) -> None:
+    table = towns.groups(name, quantiles=(0.05, 0.25, 0.75, 0.95))
+    panels = gather_panels(towns, factor)
+    intervals = find_intervals(towns, factor, np.arange(len(table) // len(panels)))
+    for k, panel in enumerate(panels):
+        lines = table.iloc[k :: len(panels)]
+        for column in ("n", "raw", "raw_sd", "mean", "weight"):
+            np.testing.assert_array_equal(getattr(panel, column), lines[column])
+        np.testing.assert_allclose(intervals[k], lines[["q5", "q25", "q75", "q95"]], atol=2e-3)
+
+
+def test_a_new_group_of_one_factor_is_without_the_other(towns: Any) -> None:
+    """The population's coefficient and one factor's spread, drawn by hand."""
+    draws, rng = towns.draws(40_000, seed=1), np.random.default_rng(2)
+    for factor, sd in enumerate(("sd(town, Intercept)", "sd(year)")):
+        fresh = draws["Intercept"] + draws[sd] * rng.normal(size=40_000)
+        new = gather_panels(towns, factor)[0].new_group
+        assert new is not None
+        below = [np.mean(fresh < end) for end in (new.q5, new.q25, new.q75, new.q95)]
+        np.testing.assert_allclose(below, [0.05, 0.25, 0.75, 0.95], atol=0.012)
