@@ -9,7 +9,9 @@ from itertools import combinations
 import numpy as np
 
 from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.levels import lies_within
 from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.places import join_words
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class FactorDescription:
     """One grouping factor: its levels, how many rows they have, and what varies over it.
 
     ``rows_per_level`` is (fewest, median, most); ``blocks`` are the coefficients that are correlated among
-    themselves; ``parameters`` the names of its population parameters, sd(g), sd(g, x), cor(g, x1, x2).
+    themselves; ``parameters`` the names of its population parameters, sd(g), sd(g, x), cor(g, x1, x2); ``within`` the
+    coarser factors that it is nested in: each of its levels lies within one of theirs.
     """
 
     name: str
@@ -26,6 +29,7 @@ class FactorDescription:
     rows_per_level: tuple[int, float, int]
     blocks: tuple[tuple[str, ...], ...]
     parameters: tuple[str, ...]
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def describe_formula(design: Design) -> FormulaDescription:
         _describe_noise(design.measurements, design.roles),
         design.population.names,
         {name: len(levels) for name, levels in design.column_levels.items() if levels is not None},
-        tuple(_describe_factor(group) for group in design.groups),
+        tuple(_describe_factor(group, design.groups) for group in design.groups),
         design.rows_read,
         len(design.measurements.response),
         design.rows_dropped,
@@ -89,17 +93,12 @@ def describe_formula(design: Design) -> FormulaDescription:
 
 def name_parameters(group: GroupDesign) -> tuple[str, ...]:
     """Return the names of a factor's population parameters: sd(g), or sd(g, x) each and cor(g, x1, x2)."""
-    if group.names == ("Intercept",):
-        return (f"sd({group.name})",)
-    scales = [f"sd({group.name}, {name})" for name in group.names]
-    if len(group.names) == 1:
-        scales = [f"sd({group.name}, {group.names[0]})"]
     correlations = [
         f"cor({group.name}, {group.names[first]}, {group.names[second]})"
         for block in group.blocks
         for first, second in combinations(block, 2)
     ]
-    return (*scales, *correlations)
+    return (*group.sd_names, *correlations)
 
 
 def _describe_noise(measurements: Measurements, roles: Mapping[str, str | None]) -> str:
@@ -116,7 +115,7 @@ def _describe_noise(measurements: Measurements, roles: Mapping[str, str | None])
     return text + (f", {', '.join(extra)}" if extra else "")
 
 
-def _describe_factor(group: GroupDesign) -> FactorDescription:
+def _describe_factor(group: GroupDesign, groups: Sequence[GroupDesign]) -> FactorDescription:
     per_level = np.bincount(group.codes, minlength=group.n_levels)
     shown = tuple(group.labels[:3]) if group.n_levels > 4 else group.labels
     return FactorDescription(
@@ -126,6 +125,11 @@ def _describe_factor(group: GroupDesign) -> FactorDescription:
         (int(per_level.min()), float(np.median(per_level)), int(per_level.max())),
         tuple(tuple(group.names[place] for place in block) for block in group.blocks),
         name_parameters(group),
+        tuple(
+            other.name
+            for other in groups
+            if other.n_levels < group.n_levels and lies_within(group.codes, other.codes, group.n_levels)
+        ),
     )
 
 
@@ -133,8 +137,9 @@ def _print_factor(factor: FactorDescription) -> list[str]:
     levels = ", ".join(factor.first_levels) + (", ..." if len(factor.first_levels) < factor.n_levels else "")
     fewest, _, most = factor.rows_per_level
     rows = f"{fewest} to {most} rows" if fewest < most else f"{most} row{'s' if most > 1 else ''}"
+    nested = f", nested in {join_words(factor.within)}" if factor.within else ""
     return [
-        f"factor        {factor.name}: {factor.n_levels} levels ({levels}), {rows} a level",
+        f"factor        {factor.name}: {factor.n_levels} levels ({levels}), {rows} a level{nested}",
         f"  varying     {'; '.join(_print_block(block) for block in factor.blocks)}",
         f"  parameters  {', '.join(factor.parameters)}",
     ]

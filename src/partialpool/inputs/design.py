@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import FormulaError, IdentificationError
+from partialpool.inputs.confounding import check_factors_differ, check_levels, check_not_in_population
 from partialpool.inputs.formula import Formula, GroupTerm
 from partialpool.inputs.identification import check_not_collinear
 from partialpool.inputs.labels import Categorical
@@ -19,6 +20,7 @@ from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.observations import Observations, describe_rows
 from partialpool.inputs.raw_columns import FloatArray, IntArray
 from partialpool.inputs.recipes import CombinedRecipe, Recipe, build_recipe, check_finite
+from partialpool.inputs.row_covariances import check_covariances_differ
 from partialpool.inputs.terms import expand_terms
 
 __all__ = ["Design", "GroupDesign", "PopulationDesign", "Recipe", "build_design", "level_labels"]
@@ -58,6 +60,19 @@ class GroupDesign:
         """How many levels the factor has in the data."""
         return len(self.level_keys[0])
 
+    @property
+    def sd_names(self) -> tuple[str, ...]:
+        """The names of its population sds: sd(g) for an intercept alone, else sd(g, x) of each coefficient."""
+        if self.names == ("Intercept",):
+            return (f"sd({self.name})",)
+        return tuple(f"sd({self.name}, {name})" for name in self.names)
+
+    def find_levels_with(self, k: int) -> NDArray[np.bool_]:
+        """Say for each level whether column k is other than 0 in some row of it."""
+        if self.names[k] == "Intercept":
+            return np.ones(self.n_levels, dtype=bool)
+        return np.asarray(np.bincount(self.codes, weights=self.values[:, k] != 0.0, minlength=self.n_levels) > 0)
+
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The levels as they are printed, in order."""
@@ -85,9 +100,10 @@ class Design:
 def build_design(formula: Formula, observations: Observations) -> Design:
     """Turn observations into coefficient columns and group codes, and check that they are identified.
 
-    Raises ``IdentificationError`` naming the columns for collinear population columns, a factor with one
-    group, and a factor without a repeated group beside an unknown sigma; ``FormulaError`` for a coefficient
-    that varies twice over one factor; ``DataError`` where a function of a column is infinite or undefined.
+    Raises ``IdentificationError`` naming the columns for collinear population columns, a factor with one group, one
+    without a repeated group beside an unknown sigma, two that divide the rows alike, and one whose levels the
+    population part tells apart already; ``FormulaError`` for a coefficient that varies twice over one factor;
+    ``DataError`` where a function of a column is infinite or undefined.
 
     >>> from partialpool.inputs.formula import parse_formula
     >>> from partialpool.inputs.observations import read_observations
@@ -107,9 +123,14 @@ def build_design(formula: Formula, observations: Observations) -> Design:
         _build_group(factor, terms, observations, n_rows)
         for factor, terms in _terms_by_factor(formula.group_terms).items()
     )
+    population = PopulationDesign(recipe.names, values, recipe)
     for group in groups:
-        _check_groups(group, observations.measurements)
+        check_levels(group, observations.measurements)
+    check_factors_differ(groups)
     _check_enough_rows(len(recipe.names), observations.measurements)
+    for group in groups:
+        check_not_in_population(group, population)
+    check_covariances_differ(groups, population, observations.measurements)
     levels = {
         name: column.levels if isinstance(column, Categorical) else None
         for name, column in observations.columns.items()
@@ -117,7 +138,7 @@ def build_design(formula: Formula, observations: Observations) -> Design:
     return Design(
         formula,
         observations.measurements,
-        PopulationDesign(recipe.names, values, recipe),
+        population,
         groups,
         observations.rows_read,
         observations.rows_dropped,
@@ -159,29 +180,6 @@ def _check_names_differ(names: Sequence[str], factor: str) -> None:
     for place, name in enumerate(names):
         if name in names[:place]:
             raise FormulaError(f"the coefficient '{name}' varies over {factor} twice: keep it in one group term")
-
-
-def _check_groups(group: GroupDesign, measurements: Measurements) -> None:
-    if group.n_levels == 1:
-        raise IdentificationError(
-            f"grouping column '{group.name}' has one group ('{group.labels[0]}'): sd({group.name}) cannot "
-            f"be learned "
-            "from one group; drop the group term or give more groups"
-        )
-    alone = measurements.counts is None and not measurements.known_scale
-    if group.n_levels == len(group.codes) and alone and _is_constant(measurements.precision):
-        if "Intercept" not in group.names:
-            return
-        raise IdentificationError(
-            f"grouping column '{group.name}' is different in every row: sigma and sd({group.name}) cannot "
-            f"be told "
-            "apart; give standard_error= if the noise is known, size= and sd= if the rows are means, or "
-            "drop the term"
-        )
-
-
-def _is_constant(precision: FloatArray | None) -> bool:
-    return precision is None or bool(precision.min() == precision.max())
 
 
 def _check_enough_rows(n_columns: int, measurements: Measurements) -> None:

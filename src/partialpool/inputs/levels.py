@@ -18,8 +18,26 @@ def level_labels(level_keys: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
     >>> level_labels((np.array([3.0, 0.5]),)), level_labels((np.array(["A", "B"]), np.array([1, 2])))
     (('3', '0.5'), ('A:1', 'B:2'))
     """
-    parts = [_print_levels(keys) for keys in level_keys]
-    return tuple(parts[0]) if len(parts) == 1 else tuple(":".join(level) for level in zip(*parts, strict=True))
+    return join_labels([_print_levels(keys) for keys in level_keys])
+
+
+def join_labels(parts: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the labels of levels from the labels of their parts, one list (level,) per data column.
+
+    Of several columns a part that holds ':' or begins with a double quote is put in double quotes, its own doubled (as
+    CSV does), so that no two levels are printed alike, whatever other levels there are.
+
+    >>> join_labels([["a:b", "a"], ["c", "b:c"]])
+    ('"a:b":c', 'a:"b:c"')
+    """
+    if len(parts) == 1:
+        return tuple(parts[0])
+    quoted = [[_quote(part) if ":" in part or part[:1] == '"' else part for part in labels] for labels in parts]
+    return tuple(map(":".join, zip(*quoted, strict=True)))
+
+
+def _quote(part: str) -> str:
+    return '"' + part.replace('"', '""') + '"'
 
 
 def _print_levels(keys: NDArray[Any]) -> list[str]:
@@ -47,16 +65,26 @@ def combine_factors(factors: Sequence[Categorical]) -> tuple[IntArray, tuple[NDA
     codes = factors[0].codes
     pairs: list[IntArray] = [np.arange(len(factors[0].levels))]
     for factor in factors[1:]:
-        found, codes = _compress(codes * len(factor.levels) + factor.codes, len(pairs[0]) * len(factor.levels))
+        found, codes = number_values(codes * len(factor.levels) + factor.codes, len(pairs[0]) * len(factor.levels))
         outer, inner = np.divmod(found, len(factor.levels))
         pairs = [*(part[outer] for part in pairs), inner]
     return codes, tuple(factor.levels[part] for factor, part in zip(factors, pairs, strict=True))
 
 
-def _compress(values: IntArray, n_values: int) -> tuple[IntArray, IntArray]:
-    """Return the sorted distinct values and each row's position among them."""
+def number_values(values: IntArray, n_values: int) -> tuple[IntArray, IntArray]:
+    """Return the sorted distinct values, whole numbers below ``n_values``, and each row's position among them."""
     if n_values > max(4 * len(values), 65536):
         found, codes = np.unique(values, return_inverse=True)
         return found, codes.astype(np.intp, copy=False)
     used = np.bincount(values, minlength=n_values) > 0
     return np.flatnonzero(used), (np.cumsum(used) - 1)[values]
+
+
+def lies_within(fine: IntArray, coarse: IntArray, n_fine: int) -> bool:
+    """Say whether every level of ``fine`` lies within one level of ``coarse``; both are codes (row,).
+
+    Where both have as many levels in use they divide the rows alike.
+    """
+    parent = np.zeros(n_fine, dtype=coarse.dtype)
+    parent[fine] = coarse
+    return bool(np.array_equal(parent[fine], coarse))

@@ -14,7 +14,7 @@ from partialpool.inputs.columns_used import list_columns_used
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.frames import count_rows, list_columns, read_columns, read_series
 from partialpool.inputs.labels import Categorical, code_labels, match_levels
-from partialpool.inputs.levels import level_labels
+from partialpool.inputs.levels import join_labels, level_labels
 from partialpool.inputs.measurements import Role, invert_standard_errors, name_role
 from partialpool.inputs.numeric import read_numbers
 from partialpool.inputs.observations import Column, find_missing
@@ -192,4 +192,4 @@ def _print_groups(parts: list[Categorical]) -> tuple[str, ...]:
     for part in parts:
         labels = np.array([*level_labels((part.levels,)), NEW_GROUP], dtype=object)
         printed.append(labels[part.codes].tolist())
-    return tuple(":".join(label) for label in zip(*printed, strict=True))
+    return join_labels(printed)

@@ -39,6 +39,16 @@ def suggest_nearest(name: str, known: Iterable[str]) -> str:
     return f"; there are {shown}" + (", ..." if len(names) > 8 else "")
 
 
+def join_words(words: Sequence[str], limit: int = 6) -> str:
+    """Return 'a', 'a and b', 'a, b and c', 'a, b, c, d, e, f and 3 more'.
+
+    >>> join_words(["a"]), join_words(["a", "b", "c"]), join_words("abcd", limit=2)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    shown = list(words) if len(words) <= limit else [*words[:limit], f"{len(words) - limit} more"]
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + f" and {shown[-1]}"
+
+
 def name_rows(positions: Sequence[int] | Any, limit: int = 3) -> str:
     """Return 'row 3' or 'rows 3, 7, 9 and 12 more' for zero-based positions.
 

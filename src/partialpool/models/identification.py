@@ -25,7 +25,7 @@ def find_identifying_groups(group: GroupDesign, k: int) -> NDArray[np.bool_]:
     """Say for each group whether column k varies in it (beside an intercept) or is not zero in it."""
     column = group.values[:, k]
     if "Intercept" not in group.names:
-        return np.bincount(group.codes, weights=column != 0.0, minlength=group.n_levels) > 0
+        return group.find_levels_with(k)
     low, high = np.full(group.n_levels, np.inf), np.full(group.n_levels, -np.inf)
     np.minimum.at(low, group.codes, column)
     np.maximum.at(high, group.codes, column)

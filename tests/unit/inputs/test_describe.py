@@ -51,19 +51,19 @@ DATA: dict[str, Any] = {
             """,
         ),
         (
-            "log(y) ~ 1 + (1 | g/h) + (1 | f)",
+            "log(y) ~ 1 + (1 | h/g) + (1 | f)",
             {"weights": [1.0] * 6, "offset": "x"},
             """
-            formula       log(y) ~ 1 + (1 | g/h) + (1 | f)
+            formula       log(y) ~ 1 + (1 | h/g) + (1 | f)
             response      log(y), raw rows with unknown sigma, weights, offset 'x'
             rows          6 used of 6
             coefficients  Intercept
-            factor        g: 5 levels (1, 2, 3, ...), 1 to 2 rows a level
+            factor        h: 2 levels (u, v), 2 to 4 rows a level
               varying     Intercept
-              parameters  sd(g)
-            factor        g:h: 5 levels (1:u, 2:u, 3:v, ...), 1 to 2 rows a level
+              parameters  sd(h)
+            factor        h:g: 5 levels (u:1, u:2, v:3, ...), 1 to 2 rows a level, nested in h
               varying     Intercept
-              parameters  sd(g:h)
+              parameters  sd(h:g)
             factor        f: 3 levels (a, b, c), 2 rows a level
               varying     Intercept
               parameters  sd(f)

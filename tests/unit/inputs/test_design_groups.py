@@ -53,12 +53,12 @@ def test_blocks(terms: str, blocks: list[list[str]]) -> None:
 
 
 def test_values_vary_as_the_population_columns_do() -> None:
-    design = _design("y ~ x*f + (x*f || g)")
+    design = _design("y ~ x + C(h) + (x + C(h) || g)")
     np.testing.assert_array_equal(design.groups[0].values, design.population.values)
 
 
 def test_a_factor_may_be_a_column_too() -> None:
-    design = _design("y ~ C(h) + x + (1 | h)")
+    design = _design("y ~ C(h) + x + (0 + x | h)")
     assert design.population.names == ("Intercept", "h[2]", "x")
     assert design.groups[0].labels == ("1", "2")
 

@@ -30,7 +30,7 @@ DATA: dict[str, Any] = {
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("y ~ x + (1 | g)", {}),
     ("y ~ x*f + (x || g)", {"weights": "w"}),
-    ("y ~ f + (1 | t)", {"counts": "w", "offset": "v"}),
+    ("y ~ f + (0 + x | t)", {"counts": "w", "offset": "v"}),
     ("y ~ `odd / name` + (1 | f)", {"standard_error": "v"}),
     ("log(y) ~ scale(x) + (1 | g:t)", {}),
     ("y ~ 1 + (1 | g)", {"size": [3] * 8, "sd": "v", "offset": DATA["x"]}),
