@@ -91,6 +91,34 @@ def test_a_column_far_off_or_very_large_is_still_right(offset: float, scale: flo
     )
 
 
+def test_factors_named_like_the_numbers_keep_their_labels() -> None:
+    data = {**DATA, "mean": DATA["g"], "q5": np.tile([1, 2, 3, 4, 5], 6)}
+    fit = pp.fit("y ~ x + (1 | mean) + (1 | q5)", data, priors=PRIORS)
+    table = fit.predict({"x": [0.0, 0.0], "mean": ["a", "other"], "q5": [3, 3]})
+    assert list(table["mean (level)"]) == ["a"] * 3 + ["other"] * 2
+    assert list(table["q5 (level)"]) == ["3"] * 5
+    assert table["mean"].dtype == table["q5"].dtype == float
+    assert set(table["new_levels"]) == {"", "mean", "mean, q5"}
+    apart = pp.fit("y ~ 1 + (1 | mean)", data, pooling="none", sigma="by group", priors={"sigma": "HalfNormal(2)"})
+    assert list(apart.predict({"mean": ["a"]})["mean (level)"]) == ["a", "a"]
+
+
+@pytest.mark.parametrize("quantiles", [(0.05, 0.95), ()])
+def test_a_mix_of_known_new_and_missing_levels(quantiles: tuple[float, ...]) -> None:
+    fit = _fit("y ~ x + (1 | g) + (1 | f)")
+    new = {"x": [0.0] * 4, "g": ["a", "a", None, "zz"], "f": ["u", None, "v", "zz"]}
+    table = fit.predict(new, quantiles=quantiles)
+    assert table.groupby(level="row")["new_levels"].unique().map(list).to_list() == [
+        ["", "g, f"],
+        ["f"],
+        ["g"],
+        ["g, f"],
+    ]
+    assert list(table.loc[1, "f"]) == ["(new)"] * 2
+    without = fit.predict({"x": [0.0]}, quantiles=quantiles)  # no column of groups at all: all new
+    np.testing.assert_allclose(without[["mean", "sd"]], table.loc[3, ["mean", "sd"]].astype(float), rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -151,8 +151,10 @@ def _arrange(
     order = np.argsort(where, kind="stable")
     where = where[order]
     columns: dict[str, Any] = {}
-    for group in rows.groups if posterior.model.groups else ():
-        columns[group.name] = [group.labels[i] for i in where]
+    groups, heads = rows.groups if posterior.model.groups else (), quantile_columns(quantiles)
+    taken = {"group_is", "new_levels", "quantity", "mean", "sd", *heads}
+    for group in groups:
+        columns[name_labels(group.name, taken)] = [group.labels[i] for i in where]
     if len(posterior.model.groups) == 1:
         columns["group_is"] = ["known" if codes[i, 0] >= 0 else "new" for i in where]
     elif posterior.model.groups:
@@ -163,9 +165,14 @@ def _arrange(
     columns["mean"] = np.concatenate([part.summary.mean[0] for part in parts])[order] + shift
     columns["sd"] = np.concatenate([part.summary.sd[0] for part in parts])[order]
     values = np.concatenate([part.summary.quantiles[0] for part in parts])[order]
-    for k, name in enumerate(quantile_columns(quantiles)):
-        columns[name] = values[:, k] + shift
+    for k, head in enumerate(heads):
+        columns[head] = values[:, k] + shift
     return Table(("row",), (where.tolist(),), columns)
+
+
+def name_labels(factor: str, taken: Container[str]) -> str:
+    """Return the name of a factor's column of labels: its own unless a column of numbers has that."""
+    return f"{factor} (level)" if factor in taken else factor
 
 
 def _name_new_levels(posterior: Posterior, codes: IntArray) -> list[str]:

@@ -25,7 +25,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.progress import track
 from partialpool.results.parameters import check_quantiles, effect_names, quantile_columns
 from partialpool.results.posterior import Posterior
-from partialpool.results.prediction import predict_coded_rows
+from partialpool.results.prediction import name_labels, predict_coded_rows
 from partialpool.results.summary import summarise
 from partialpool.results.table import Table
 
@@ -255,8 +255,9 @@ def _stack(tables: list[tuple[IntArray, Table]], factor: str, labels: tuple[str,
     """Put the groups' predictions back into the order of the rows."""
     where = np.concatenate([which[np.asarray(table.index[0])] for which, table in tables])
     order = np.argsort(where, kind="stable")
-    columns: dict[str, Any] = {factor: [labels[i] for i in where[order]]}
-    for name in tables[0][1].columns:
+    heads = tables[0][1].columns
+    columns: dict[str, Any] = {name_labels(factor, heads): [labels[i] for i in where[order]]}
+    for name in heads:
         values = np.concatenate([np.asarray(table.columns[name], dtype=object) for _, table in tables])[order]
         columns[name] = list(values) if name == "quantity" else values.astype(float)
     return Table(("row",), (where[order].tolist(),), columns)
