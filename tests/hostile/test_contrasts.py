@@ -59,7 +59,7 @@ def test_contrasts_that_cannot_be(arguments: tuple[Any, ...], said: str) -> None
 @pytest.mark.parametrize(
     ("level", "said"),
     [
-        ("Oslo:West:North", "2 levels of town:part are printed as 'Oslo:West:North': give the values"),
+        ("Oslo:West:North", "'Oslo:West:North' is not a level of town:part; did you mean"),
         (("Oslo",), "('Oslo',) has 1 values, town:part is made of 2 columns (town, part)"),
         (("Oslo", "north"), "'Oslo:north' is not a level of town:part; did you mean 'Oslo:North'?"),
     ],
@@ -70,10 +70,13 @@ def test_levels_of_a_factor_of_two_columns(level: Any, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_a_label_of_two_levels_is_told_apart_by_a_tuple() -> None:
+def test_levels_with_colons_are_told_apart() -> None:
+    """By a tuple, and by labels in which what holds a colon is quoted."""
     fit = _fit("y ~ 1 + (1 | town) + (1 | town:part)")
+    by_label = fit.contrast("town:part", 'Oslo:"West:North"', '"Oslo:West":North')
     one = fit.contrast("town:part", ("Oslo", "West:North"), ("Oslo:West", "North"))
     two = fit.contrast("town:part", ("Oslo:West", "North"), ("Oslo", "West:North"))
+    assert by_label.equals(one)
     assert one["mean"].item() == pytest.approx(-two["mean"].item(), rel=1e-9)
     assert one["sd"].item() > 0.0
 

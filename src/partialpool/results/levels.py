@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inputs.levels import level_labels, print_number
+from partialpool.inputs.levels import join_labels, print_number
 from partialpool.inputs.places import suggest_nearest
 
 if TYPE_CHECKING:
@@ -21,30 +21,21 @@ _OPERATORS = frozenset(" +-*'")
 
 def find_level(group: GroupDesign, level: Any) -> int:
     """Return the code of a level given as its label ('A', 'A:a'), the data's value (3, 2.5), or, for a factor of
-    several columns, a tuple of values; raise ``DataError`` where there is none or the label is that of several."""
+    several columns, a tuple of values; raise ``DataError`` where there is none."""
     if isinstance(level, tuple) and len(group.columns) > 1:
         if len(level) != len(group.columns):
             raise DataError(
                 f"{level!r} has {len(level)} values, {group.name} is made of {len(group.columns)} columns "
                 f"({', '.join(group.columns)}): give one value of each"
             )
-        same = np.ones(group.n_levels, dtype=bool)
-        for keys, value in zip(group.level_keys, level, strict=True):
-            same &= np.array(level_labels((keys,)), dtype=object) == _print_value(value)
-        text = ":".join(_print_value(value) for value in level)
+        (text,) = join_labels([[_print_value(value)] for value in level])
     else:
         text = _print_value(level)
-        same = np.array(group.labels, dtype=object) == text
-    found = np.flatnonzero(same)
-    if len(found) == 1:
-        return int(found[0])
+    found = np.flatnonzero(np.array(group.labels, dtype=object) == text)
     if not len(found):
         near = suggest_nearest(text, group.labels) if group.n_levels <= _MOST_COMPARED else ""
         raise DataError(f"'{text}' is not a level of {group.name}{near}")
-    raise DataError(
-        f"{len(found)} levels of {group.name} are printed as '{text}': give the values of its columns "
-        f"({', '.join(group.columns)}) as a tuple"
-    )
+    return int(found[0])
 
 
 def quote_label(label: str) -> str:
