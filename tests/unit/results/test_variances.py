@@ -11,7 +11,7 @@ import partialpool as pp
 from partialpool.errors import DataError
 from partialpool.results.variances import typical_sampling_variance
 
-from .several import PRIORS, fit_several, make_data
+from .several import PASTES, PRIORS, fit_several, make_data
 
 SCHOOLS = pp.datasets.eight_schools()
 SE = np.array(SCHOOLS["se"])
@@ -149,6 +149,17 @@ def test_an_estimate_has_no_spread() -> None:
     covariance = fit.covariance()
     assert covariance.loc[("cor", "Intercept", "Days"), "mean"] == pytest.approx(0.066, abs=1e-3)
     assert covariance["sd"].isna().all()
+
+
+def test_estimates_of_nested_factors_are_lme4s() -> None:
+    """lmer(strength ~ 1 + (1 | batch/cask), Pastes) of lme4 1.1: sds 1.28737, 2.90408 and 0.82341."""
+    fit = pp.fit("strength ~ 1 + (1 | batch/cask)", PASTES, method="empirical_bayes")
+    table = fit.variances()
+    sds = np.array([1.28737, 2.90408, 0.82341])
+    names = ["batch", "batch:cask", "residual"]
+    np.testing.assert_allclose(table.loc[names, "mean"], sds**2, rtol=2e-4)
+    np.testing.assert_allclose(table.loc[names, "proportion"], sds**2 / np.sum(sds**2), rtol=2e-4)
+    assert table["proportion_sd"].isna().all()
 
 
 @pytest.mark.parametrize("pooling", ["complete", "none"])
