@@ -13,8 +13,8 @@ from partialpool.numerics.arrays import FloatArray
 
 
 class HyperGradient(NamedTuple):
-    """The gradient at every node: along dL the value changes by the trace of (L^-1 dL)' ``root`` (effect, effect, node), L
-    the effects' covariance root; ``log_residual_sd`` (node,) is the derivative by log sigma with L held;
+    """The gradient at every node: along dL, L the effects' covariance root, the value changes by the trace of
+    (L^-1 dL)' ``root`` (effect, effect, node); ``log_residual_sd`` (node,) is the derivative by log sigma with L held;
     ``coefficients`` (sampled coefficient, node); ``log_coefficient_sds`` (mixed coefficient, node), None where there
     are none."""
 

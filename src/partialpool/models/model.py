@@ -13,12 +13,13 @@ import numpy as np
 
 from partialpool.errors import FormulaError, PriorError, PriorWarning
 from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.places import join_words
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.defaults import effect_scale
 from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
-from partialpool.models.identification import count_identifying_groups, find_competing_columns, rank_with_groups
 from partialpool.models.known_population import check_each_group_identifies, fix_coefficients, fix_effect_sds
+from partialpool.models.posterior_tails import check_posterior_is_proper, find_finite_moments
 from partialpool.models.priors import (
     LKJ,
     Cauchy,
@@ -27,10 +28,6 @@ from partialpool.models.priors import (
     Normal,
     Prior,
     StudentT,
-    check_propriety,
-    finite_moments,
-    finite_residual_moments,
-    growth_along,
     prior_caution,
 )
 from partialpool.models.scales import DataScales, measure_scales
@@ -43,7 +40,6 @@ from partialpool.models.slots import (
     is_in_use,
     resolve_block_priors,
 )
-from partialpool.numerics.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -137,20 +133,23 @@ def build_model(
         fixed_coefficients=fix_coefficients(design, known, used) if known else (),
     )
     if not estimated:
-        _check_propriety(design, groups, used, pooling)
+        check_posterior_is_proper(design, groups, used, pooling)
     if known:
         check_each_group_identifies(known, used)
-    moments = (2,) * len(space.names) if estimated else _moments(design, space, groups, used, pooling)
+    moments = (2,) * len(space.names)
+    if not estimated:
+        moments = tuple(map(sum, find_finite_moments(design, space.names, groups, used, pooling)))
     return Model(design, pooling, groups, used, space, coefficients.prior, scales, moments)
 
 
 def check_one_factor(design: Design, argument: str) -> None:
     """Raise ``FormulaError`` where an ``argument`` that is for one factor meets several."""
     if len(design.groups) > 1:
-        names = " and ".join(group.name for group in design.groups)
+        columns = ":".join(dict.fromkeys(name for group in design.groups for name in group.columns))
         raise FormulaError(
-            f"{argument} gives every group its own coefficients, and those of {names} cannot be told apart without "
-            "populations that they come from: keep one factor, combine them as (1 | a:b), or pool partially"
+            f"{argument} gives every group its own coefficients, and those of "
+            f"{join_words([group.name for group in design.groups])} cannot be told apart without populations that they "
+            f"come from: keep one factor, such as {columns}, or pool partially"
         )
 
 
@@ -277,97 +276,3 @@ def _place_coefficients(design: Design, scales: DataScales) -> tuple[tuple[float
     estimate = inverse @ response / size
     sds = scales.response_sd * np.linalg.norm(inverse, axis=1) / size
     return tuple(zip(estimate.tolist(), sds.tolist(), strict=True))
-
-
-def _check_propriety(
-    design: Design, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
-) -> None:
-    identifying, competing = _identify_effect_sds(design, groups, priors, pooling)
-    residual = within = None
-    if not design.measurements.known_scale:
-        residual = _residual_degrees(design, groups, priors, pooling)
-        if get_scalar_prior(priors, "sigma").zero_exponent <= -1:
-            within = _within_degrees(design, groups)
-    check_propriety(priors, identifying, competing=competing, residual_degrees=residual, within_degrees=within)
-
-
-def _identify_effect_sds(
-    design: Design, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Count for each group-level sd the groups that tell of it and the flat columns that compete with its effects."""
-    identifying: dict[str, int] = {}
-    competing: dict[str, int] = {}
-    if pooling != "partial":
-        return identifying, competing
-    flat = _flat_columns(design, priors)
-    for group in groups:
-        for k in range(len(group.names)):
-            name = effect_sd_name(group, k)
-            if get_scalar_prior(priors, name).tail_exponent > 3:  # proper, with two moments, whatever the data
-                identifying[name], competing[name] = group.n_levels, 0
-                continue
-            identifying[name] = count_identifying_groups(group, k)
-            competing[name] = find_competing_columns(flat, group, k)[0]
-    return identifying, competing
-
-
-def _flat_columns(design: Design, priors: Mapping[str, Prior], without: tuple[str, ...] = ()) -> FloatArray:
-    """The population columns whose coefficients have improper priors, but those named ``without``."""
-    names = design.population.names
-    return design.population.values[:, [not priors[name].proper and name not in without for name in names]]
-
-
-def _residual_degrees(
-    design: Design, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
-) -> int:
-    """The raw rows less the rank of the columns whose coefficients have improper priors."""
-    if not groups or pooling != "none":
-        return _count_raw_rows(design) - int(_flat_columns(design, priors).shape[1])
-    group = groups[0]
-    effects = [k for k, name in enumerate(group.names) if not priors[name].proper]
-    return _count_raw_rows(design) - rank_with_groups(_flat_columns(design, priors, group.names), group, effects)
-
-
-def _within_degrees(design: Design, groups: Sequence[GroupDesign]) -> int:
-    """The raw rows less the rank of all columns, the groups' own included; with several factors the rank is taken as
-    the sum of each one's own, which it is at most."""
-    columns = design.population.values
-    rank = int(columns.shape[1])
-    if len(groups) == 1:
-        rank = rank_with_groups(columns, groups[0], range(len(groups[0].names)))
-    elif groups:
-        for group in groups:
-            rank += rank_with_groups(columns[:, :0], group, range(len(group.names)))
-    return _count_raw_rows(design) - rank
-
-
-def _count_raw_rows(design: Design) -> int:
-    counts = design.measurements.counts
-    return len(design.measurements.response) if counts is None else int(counts.sum())
-
-
-def _moments(
-    design: Design, space: HyperSpace, groups: Sequence[GroupDesign], priors: Mapping[str, Prior], pooling: Pooling
-) -> tuple[int, ...]:
-    """Count the finite posterior moments (up to 2) of every hyperparameter."""
-    identifying, competing = _identify_effect_sds(design, groups, priors, pooling)
-    effect_sds = {name: get_scalar_prior(priors, name) for name in identifying}
-    sigma = None if design.measurements.known_scale else get_scalar_prior(priors, "sigma")
-    degrees = 0 if sigma is None else _residual_degrees(design, groups, priors, pooling)
-    counts = []
-    for name in space.names:
-        finite = [True, True]
-        if name in effect_sds:
-            others = [prior for other, prior in effect_sds.items() if other != name]
-            along = math.inf if sigma is None else degrees + sigma.tail_exponent - growth_along(others)
-            finite = [
-                finite_moments(
-                    effect_sds[name], identifying[name], order, competing=competing[name], residual_degrees=along
-                )
-                for order in (1.0, 2.0)
-            ]
-        elif name == "sigma" and sigma is not None:
-            companions = list(effect_sds.values())
-            finite = [finite_residual_moments(sigma, companions, degrees, order) for order in (1.0, 2.0)]
-        counts.append(sum(finite))
-    return tuple(counts)

@@ -6,7 +6,14 @@ from partialpool.models.priors.correlation import LKJ
 from partialpool.models.priors.flat import Flat, Uniform
 from partialpool.models.priors.location import Cauchy, Normal, StudentT
 from partialpool.models.priors.parse import parse_prior
-from partialpool.models.priors.propriety import check_propriety, finite_moments, finite_residual_moments, growth_along
+from partialpool.models.priors.propriety import (
+    JointTail,
+    check_propriety,
+    find_joint_tail,
+    finite_moments,
+    finite_residual_moments,
+    growth_along,
+)
 from partialpool.models.priors.resolve import ParameterSlot, resolve_priors
 from partialpool.models.priors.scale import (
     Exponential,
@@ -29,6 +36,7 @@ __all__ = [
     "HalfNormal",
     "HalfStudentT",
     "InverseGamma",
+    "JointTail",
     "Normal",
     "PCPrior",
     "ParameterSlot",
@@ -38,6 +46,7 @@ __all__ = [
     "Uniform",
     "VariancePower",
     "check_propriety",
+    "find_joint_tail",
     "finite_moments",
     "finite_residual_moments",
     "growth_along",
