@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import ComputationError
 from partialpool.inference.block_conditional import BlockConditional
-from partialpool.inference.block_factor import BlockFactor
 from partialpool.inference.engine import Engine
-from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.inference.gaussian_marginal import (
+    CoefficientConditional,
+    GaussianMarginal,
+    Reduction,
+    join_conditionals,
+)
 from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior
+from partialpool.inference.interpolated_effects import interpolate_effects, node_key
 from partialpool.inference.likelihood_gradient import value_and_gradient
-from partialpool.inference.several_factors import (
-    LevelMoments,
-    find_level_moments,
-    hold_level_moments,
-    join_level_moments,
+from partialpool.inference.spherical_moments import (
+    SphericalMoments,
+    find_spherical_moments,
+    join_spherical_moments,
 )
 from partialpool.models.hyper_gradient import pull_back
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.node_subset import thin_lattice
 from partialpool.numerics.progress import Counter
 from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate_by_surrogate
 
 # Evaluations after which a surrogate that is not accurate enough is given up, and for each dimension.
 _MOST_EVALUATIONS = (90, 15)
+# Nodes at which effects are conditioned: interpolated between those evaluated (several factors), or each computed, as many
+# as take this many seconds within these bounds.
+_INTERPOLATED_NODES = 256
+_CARRYING = 0.3
+_CARRIERS = (64, 1024)
+# Numbers of conditional moments kept from evaluations (0.8 GB): beyond, they are computed again when asked for.
+_MOST_KEPT = 10**8
 # Roughly how much is known of a population sd from each of its groups, of a coefficient's location from all rows.
 _PRECISION_A_GROUP = 0.7
 
@@ -38,17 +52,22 @@ def integrate_by_way_of_surrogate(
     dimension = space.dimension
     counter = Counter("evaluating the likelihood")
 
-    kept: dict[bytes, LevelMoments] = {}
+    kept: dict[bytes, tuple[CoefficientConditional, SphericalMoments]] = {}
 
-    def keep(points: HyperPoints, blocks: BlockFactor, effects: BlockConditional) -> None:
-        moments = find_level_moments(marginal.statistics, points, blocks, effects)
+    def keep(points: HyperPoints, reduction: Reduction, effects: BlockConditional) -> None:
+        if reduction.blocks is None:
+            return
+        conditional = marginal.condition_on(points, reduction)
+        moments = find_spherical_moments(marginal.statistics, points, reduction.blocks, effects)
+        if (len(kept) + points.n_nodes) * moments.numbers > _MOST_KEPT * points.n_nodes:
+            return
         for node in range(points.n_nodes):
-            kept[_key(points, node)] = [(mean[..., [node]], variance[..., [node]]) for mean, variance in moments]
+            place = np.array([node], dtype=np.intp)
+            kept[node_key(points, node)] = (conditional.select(place), moments.select(place))
 
     def log_likelihood(coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
         points, _ = space.constrain(coordinates)
-        kept.clear()  # the last nodes evaluated are the ones that carry the effects
-        values, gradient = value_and_gradient(marginal, points, keep if len(coordinates) > 1 else None)
+        values, gradient = value_and_gradient(marginal, points, keep)
         counter.advance(len(coordinates))
         return values, pull_back(space, coordinates, points, gradient)
 
@@ -68,15 +87,31 @@ def integrate_by_way_of_surrogate(
         return None
     if not found.converged:
         return None
-    posterior = _to_posterior(space, found)
-    keys = [_key(posterior.points, node) for node in range(len(posterior.weights))]
-    if all(key in kept for key in keys):
-        hold_level_moments(marginal, posterior.points, join_level_moments([kept[key] for key in keys]))
+    posterior = _to_posterior(space, marginal, found)
+    prepare_interpolation(marginal, posterior, kept)
     return posterior
 
 
-def _key(points: HyperPoints, node: int) -> bytes:
-    return bytes(points.effect_root[..., node].tobytes() + points.residual_sd[node].tobytes())
+def prepare_interpolation(
+    marginal: GaussianMarginal,
+    posterior: HyperPosterior,
+    kept: Mapping[bytes, tuple[CoefficientConditional, SphericalMoments]] | None = None,
+) -> None:
+    """Let the marginal interpolate what is conditional at the posterior's nodes; ``kept`` is what is known already."""
+    if posterior.evaluated is None:
+        return
+    evaluated = posterior.space.constrain(posterior.evaluated)[0]
+    table = interpolate_effects(
+        marginal, evaluated, posterior.evaluated, posterior.points, posterior.coordinates, posterior.weights
+    )
+    keys = [node_key(evaluated, node) for node in range(evaluated.n_nodes)]
+    if kept is not None and all(key in kept for key in keys):
+        known = [kept[key] for key in keys]
+        table.hold(
+            join_conditionals([conditional for conditional, _ in known]),
+            join_spherical_moments(evaluated, [moments for _, moments in known]),
+        )
+    marginal.tables.append(table)
 
 
 def _find_log_scales(space: HyperSpace) -> NDArray[np.bool_]:
@@ -103,11 +138,13 @@ def _guess_variances(space: HyperSpace, marginal: GaussianMarginal) -> FloatArra
     return variances
 
 
-def _to_posterior(space: HyperSpace, found: SurrogateIntegral) -> HyperPosterior:
+def _to_posterior(space: HyperSpace, marginal: GaussianMarginal, found: SurrogateIntegral) -> HyperPosterior:
+    several = marginal.statistics.remaining is not None
+    n_nodes = _INTERPOLATED_NODES if several else int(np.clip(_CARRYING / marginal.seconds, *_CARRIERS))
+    nodes = thin_lattice(found.fine_weights, n_nodes)
     evidence = {
         "surrogate error (sd)": found.error,
         "evaluations": float(found.n_evaluations),
-        "nodes that carry effects": float(len(found.weights)),
         "effective draws": found.effective_size,
         "Pareto-k": found.pareto_k,
     }
@@ -117,5 +154,13 @@ def _to_posterior(space: HyperSpace, found: SurrogateIntegral) -> HyperPosterior
         "likelihood is interpolated between a few, the error measured at nodes that did not shape it"
     )
     engine = Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
-    fine = FineNodes(found.fine_nodes, found.fine_weights)
-    return HyperPosterior(space, found.nodes, found.weights, found.log_integral, None, engine, fine)
+    return HyperPosterior(
+        space,
+        found.fine_nodes[nodes.nodes],
+        nodes.weights,
+        found.log_integral,
+        None,
+        engine,
+        FineNodes(found.fine_nodes, found.fine_weights),
+        found.evaluated if several else None,
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,10 @@ from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.progress import track
 from partialpool.numerics.small_matrices import LDL, factor_ldl, invert_ldl, log_determinant, lower_pairs
+
+if TYPE_CHECKING:
+    from partialpool.inference.interpolated_effects import InterpolatedEffects
+    from partialpool.inference.spherical_moments import SphericalMoments
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Elements of a (node, design_class) block: small enough to stay in a core's cache through a dozen passes.
@@ -135,6 +139,10 @@ class GaussianMarginal:
 
     def coefficients_given(self, points: HyperPoints) -> CoefficientConditional:
         """Return the conditional distribution of the integrated coefficients at each node."""
+        for table in self.tables:
+            nodes = table.find(points)
+            if nodes is not None:
+                return table.coefficients_at(nodes)
         parts = [self.condition_on(part, self.reduce_effects(part)) for part in self.split(points)]
         return parts[0] if len(parts) == 1 else join_conditionals(parts)
 
@@ -211,8 +219,13 @@ class GaussianMarginal:
         return 5e-6 + 8e-9 * self.cross.n_classes * self.cross.n_effects**2 + remaining.seconds
 
     @cached_property
-    def held(self) -> list[tuple[HyperPoints, object]]:
-        """The last results computed at whole sets of nodes: tables ask for them slice by slice."""
+    def held(self) -> list[tuple[HyperPoints, SphericalMoments]]:
+        """The effects' moments last computed at whole sets of nodes: summaries ask for them slice by slice."""
+        return []
+
+    @cached_property
+    def tables(self) -> list[InterpolatedEffects]:
+        """Interpolations that stand in for evaluations at the nodes they are for (several factors)."""
         return []
 
     @cached_property

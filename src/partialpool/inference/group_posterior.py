@@ -12,7 +12,7 @@ from partialpool.inference.gaussian_marginal import CoefficientConditional, Gaus
 from partialpool.inference.hyper_posterior import HyperPosterior, draw_hyperparameters
 from partialpool.inference.one_factor import contrast_of_groups, draw_groups, effects_of_groups
 from partialpool.inference.several_factors import contrast_of_levels, draw_levels, effects_of_levels
-from partialpool.inference.several_factors_draws import draw_from_carriers
+from partialpool.inference.several_factors_draws import draw_between_nodes
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 
@@ -128,8 +128,9 @@ def draw_jointly(
     ``coefficients_known`` draws effects around the coefficients' conditional mean (plug-in estimates).
     """
     coordinates, points = draw_hyperparameters(hyper, n_draws, rng)
-    if hyper.fine is not None and marginal.statistics.remaining is not None:
-        return JointDraws(points, *draw_from_carriers(marginal, hyper, points, coordinates, levels, rng))
+    for table in marginal.tables:
+        if table.coordinates is hyper.evaluated:
+            return JointDraws(points, *draw_between_nodes(table, points, coordinates, levels, rng))
     return draw_at_points(marginal, points, levels, rng, coefficients_known)
 
 

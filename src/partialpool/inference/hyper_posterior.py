@@ -31,7 +31,8 @@ class HyperPosterior:
 
     ``coordinates`` (node, dimension) are unbounded, the nodes at which coefficients and effects are conditioned;
     ``grid`` is kept where the nodes form one, and carries continuous draws and quantiles. Where a factorisation is dear
-    those nodes are few, and ``fine`` nodes of a surrogate carry all that depends on hyperparameters alone.
+    those nodes are few, and ``fine`` nodes of a surrogate carry all that depends on hyperparameters alone; with several
+    factors even at those few what is conditional is interpolated between ``evaluated`` nodes (node, dimension).
     ``log_marginal_likelihood`` is log p(y), up to the constants of improper priors.
     """
 
@@ -42,6 +43,7 @@ class HyperPosterior:
     grid: Grid | None
     engine: Engine
     fine: FineNodes | None = None
+    evaluated: FloatArray | None = None
 
     @cached_property
     def points(self) -> HyperPoints:

@@ -78,7 +78,7 @@ def integrate_hyperparameters(
 def _affordable(accuracy: float, marginal: GaussianMarginal) -> float:
     """Return the accuracy, or one that takes some minutes of evaluations where the one asked for takes longer."""
     draws = max(_LONGEST / (_LATTICE_EVALUATIONS * marginal.seconds), _FEWEST_DRAWS)
-    reached = max(accuracy, draws**-0.5)
+    reached = max(accuracy, float(draws**-0.5))
     if reached > accuracy:
         warnings.warn(
             f"evaluations of the likelihood are too dear for an accuracy of {accuracy:.2g} posterior sds, and a surrogate "

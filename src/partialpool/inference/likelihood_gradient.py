@@ -20,7 +20,6 @@ from partialpool.inference.block_conditional import (
     project_covariances,
     solve_leading_means,
 )
-from partialpool.inference.block_factor import BlockFactor
 from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal, Reduction
 from partialpool.models.hyper_gradient import HyperGradient, join_gradients
 from partialpool.models.hyperspace import HyperPoints
@@ -28,7 +27,7 @@ from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.small_matrices import lower_pairs, multiply
 
 #: Takes the conditional effects of a run of nodes, which the gradient needs and which others may have a use for.
-Keep = Callable[[HyperPoints, BlockFactor, BlockConditional], None]
+Keep = Callable[[HyperPoints, Reduction, BlockConditional], None]
 
 
 def value_and_gradient(
@@ -47,7 +46,7 @@ def value_and_gradient(
             if reduction.blocks is not None:
                 conditional = condition_blocks(marginal.statistics, part, reduction.blocks)
                 if keep is not None:
-                    keep(part, reduction.blocks, conditional)
+                    keep(part, reduction, conditional)
             gradients.append(_differentiate(marginal, part, reduction, conditional))
     return np.concatenate(values), join_gradients(gradients)
 

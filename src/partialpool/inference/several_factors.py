@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from partialpool.inference.block_conditional import (
-    BlockConditional,
     LeadingConditional,
     condition_blocks,
     condition_leading,
-    project_covariances,
     solve_leading_means,
     solve_means,
     subtract_effects,
@@ -19,10 +17,11 @@ from partialpool.inference.block_conditional import (
 from partialpool.inference.block_factor import BlockFactor
 from partialpool.inference.chain_layout import from_chain_order
 from partialpool.inference.conditional_moments import ConditionalMoments, quadratic_form
-from partialpool.inference.contrast_variance import contrast_variances
+from partialpool.inference.contrast_variance import KnownTerm, contrast_variances
 from partialpool.inference.effect_factors import factor_effects
 from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
 from partialpool.inference.scatter import sum_into
+from partialpool.inference.spherical_moments import SphericalMoments, find_spherical_moments, join_spherical_moments
 from partialpool.inference.statistics import Statistics
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -42,7 +41,7 @@ def effects_of_levels(
 ) -> ConditionalMoments:
     """Return the moments of one factor's effects, as ``group_posterior.effects_given_nodes`` says."""
     statistics = marginal.statistics
-    means, variances = (part[..., levels, :] for part in level_moments(marginal, points)[factor])
+    means, variances = moments_of_levels(marginal, points).at(statistics, factor, levels)
     xs = [np.linalg.solve(statistics.scaling.population.T, population) for population in populations]
     shifted = conditional.basis @ conditional.mean - conditional.shift
     # u_y - u_X beta, and u_X on the basis: (effect, level, node) and (basis, effect, level, node)
@@ -60,7 +59,8 @@ def effects_of_levels(
             if not coefficients_known:
                 vectors = np.moveaxis(on_basis[:, k, None, None] - pulled[:, k], 1, 2)
                 variance[:, kind, k] += quadratic_form(vectors, conditional.covariance)
-    return ConditionalMoments(mean.reshape(points.n_nodes, -1), variance.reshape(points.n_nodes, -1))
+    # interpolated covariances may be negative by their error
+    return ConditionalMoments(mean.reshape(points.n_nodes, -1), np.maximum(variance, 0.0).reshape(points.n_nodes, -1))
 
 
 def contrast_of_levels(
@@ -75,12 +75,12 @@ def contrast_of_levels(
     statistics = marginal.statistics
     x = np.linalg.solve(statistics.scaling.population.T, population) if len(population) else population
     shifted = conditional.basis @ conditional.mean - conditional.shift
-    means = level_moments(marginal, points)
+    moments = moments_of_levels(marginal, points)
     n_nodes, n_quantities = points.n_nodes, population.shape[1]
     mean = (statistics.scaling.reference[:, None] + shifted).T @ x
     on_basis = np.repeat((conditional.basis.T @ x)[:, None], n_nodes, axis=1)
     variance = np.zeros((n_nodes, n_quantities))
-    known = []
+    known: list[KnownTerm] = []
     for factor, codes, effects in terms:
         new = codes < 0
         part = statistics.effect_slices[factor]
@@ -90,88 +90,53 @@ def contrast_of_levels(
             continue
         level, own = np.where(new, 0, codes), np.where(new, 0.0, effects)
         known.append((factor, level, own))
-        toward = np.einsum("kq,ktqn->tnq", own, means[factor][0][:, :, level], optimize=True)
+        means, _ = moments.at(statistics, factor, level)
+        toward = np.einsum("kq,ktqn->tnq", own, means, optimize=True)
         mean = mean + toward[-1] - np.einsum("tnq,tn->nq", toward[:-1], shifted, optimize=True)
         on_basis -= np.einsum("tb,tnq->bnq", conditional.basis, toward[:-1], optimize=True)
     if known:
-        variance += contrast_variances(statistics, points, known, n_quantities) * points.residual_sd[:, None] ** 2
+        variance += _contrast_variances(marginal, points, known, n_quantities) * points.residual_sd[:, None] ** 2
     if not coefficients_known:
-        variance = variance + quadratic_form(on_basis, conditional.covariance)
+        variance = np.maximum(variance + quadratic_form(on_basis, conditional.covariance), 0.0)
     return ConditionalMoments(mean, variance)
 
 
-#: Means for each target (effect, target, level, node) and variances over sigma^2 (effect, level, node) by factor.
-LevelMoments = list[tuple[FloatArray, FloatArray]]
+def _contrast_variances(
+    marginal: GaussianMarginal, points: HyperPoints, terms: Sequence[KnownTerm], n_quantities: int
+) -> FloatArray:
+    """Return variances over sigma^2 (node, quantity) of sums of effects, their logs interpolated where nodes are."""
+    for table in marginal.tables:
+        nodes = table.find(points)
+        if nodes is not None:
+            known = contrast_variances(marginal.statistics, table.evaluated, terms, n_quantities)
+            return np.asarray(np.exp(table.mixing[:, nodes].T @ np.log(np.maximum(known, 1e-300))))
+    return contrast_variances(marginal.statistics, points, terms, n_quantities)
+
 
 # Sets of nodes whose moments are held: a summary goes back and forth between two.
 _HELD = 3
 
 
-def level_moments(marginal: GaussianMarginal, points: HyperPoints) -> LevelMoments:
-    """Return ``find_level_moments`` at the points, held from the last call with the same object."""
+def moments_of_levels(marginal: GaussianMarginal, points: HyperPoints) -> SphericalMoments:
+    """Return the effects' moments at the points: interpolated ones, or those held from the last call, or computed."""
+    for table in marginal.tables:
+        nodes = table.find(points)
+        if nodes is not None:
+            return table.moments.select(nodes)
     for known, result in marginal.held:
-        if known is points or _same_points(known, points):
-            return result  # type: ignore[return-value]
-    runs: list[LevelMoments] = []
+        if known is points:
+            return result
+    runs: list[SphericalMoments] = []
     for part in track(marginal.split(points), "conditioning effects"):
         blocks = marginal.reduce_effects(part).blocks
         if blocks is None:
             raise ValueError("there is no factor beside the leading one")
         effects = condition_blocks(marginal.statistics, part, blocks)
-        runs.append(find_level_moments(marginal.statistics, part, blocks, effects))
-    joined = join_level_moments(runs)
-    hold_level_moments(marginal, points, joined)
-    return joined
-
-
-def hold_level_moments(marginal: GaussianMarginal, points: HyperPoints, moments: LevelMoments) -> None:
-    """Hold moments for the next who ask for them at the same points."""
-    marginal.held.append((points, moments))
+        runs.append(find_spherical_moments(marginal.statistics, part, blocks, effects))
+    joined = join_spherical_moments(points, runs)
+    marginal.held.append((points, joined))
     del marginal.held[:-_HELD]
-
-
-def join_level_moments(runs: list[LevelMoments]) -> LevelMoments:
-    """Join the moments of successive runs of nodes."""
-    return [
-        (np.concatenate([run[k][0] for run in runs], axis=-1), np.concatenate([run[k][1] for run in runs], axis=-1))
-        for k in range(len(runs[0]))
-    ]
-
-
-def _same_points(left: HyperPoints, right: HyperPoints) -> bool:
-    return np.array_equal(left.effect_root, right.effect_root) and np.array_equal(left.residual_sd, right.residual_sd)
-
-
-def find_level_moments(
-    statistics: Statistics, points: HyperPoints, blocks: BlockFactor, effects: BlockConditional
-) -> LevelMoments:
-    """Return for each factor, in the design's order, the means for each target (effect, target, level, node) and the
-    variances over sigma^2 (effect, level, node) of its effects on the formula's scale, the coefficients given."""
-    remaining = statistics.remaining
-    if remaining is None:
-        raise ValueError("there is no factor beside the leading one")
-    leading, spherical, covariances = effects.leading, effects.means, effects.covariances
-    result: list[tuple[FloatArray, FloatArray]] = [(np.empty(0), np.empty(0))] * len(statistics.effect_slices)
-    for k, (position, part) in enumerate(zip(remaining.positions, spherical, strict=True)):
-        coupling = remaining.coupling(k, k)
-        own = covariances[k, k][:, :, coupling.row == coupling.column]
-        result[position] = _to_formula(statistics, points, position, part, own)
-    seen = project_covariances(statistics, blocks.roots, covariances, by_group=True)
-    pull = leading.pull[:, :, statistics.cross.class_of]
-    own = leading.covariance[:, :, statistics.cross.class_of] + multiply(multiply(pull, seen), pull.swapaxes(0, 1))
-    means = solve_leading_means(statistics, leading, blocks, spherical)
-    result[statistics.leading] = _to_formula(statistics, points, statistics.leading, means, own)
-    return result
-
-
-def _to_formula(
-    statistics: Statistics, points: HyperPoints, factor: int, means: FloatArray, covariance: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return means and variances on the formula's scale from spherical means and covariances."""
-    part = statistics.effect_slices[factor]
-    root = (points.effect_root[part, part] / points.residual_sd)[:, :, None]
-    half = multiply(root, covariance)
-    return multiply(root, means), np.sum(half * root, axis=1)
+    return joined
 
 
 def draw_levels(

@@ -1,4 +1,4 @@
-"""Interpolating smooth functions that are known at a few weighted nodes."""
+"""Interpolating smooth functions that are known at a few nodes."""
 
 from __future__ import annotations
 
@@ -6,29 +6,43 @@ import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
 
+# Length scale in posterior sds, and how far the values may be missed relative to the process: conditions the solve.
+_LENGTH = 3.0
+_NUGGET = 1e-9
 
-def interpolation_weights(nodes: FloatArray, weights: FloatArray, at: FloatArray) -> FloatArray:
-    """Return weights (node, point) that take a function's values at ``nodes`` (node, dimension) to points ``at``.
 
-    Regression on the coordinates, and on their squares where there are nodes enough, each node counting by its
-    weight: exact for linear functions, and every column sums to one. Points outside the nodes' reach count as on
-    its edge, where a polynomial would run away.
+def interpolation_weights(nodes: FloatArray, at: FloatArray, centre: FloatArray, root: FloatArray) -> FloatArray:
+    """Return weights (node, point) that take a function's values at ``nodes`` (node, dimension) to the points ``at``.
+
+    Coordinates are whitened by ``centre`` (dimension,) and ``root`` (dimension, dimension). A quadratic trend (linear
+    where nodes are few) plus a Gaussian process of squared-exponential covariance: linear functions are exact, and every
+    column sums to one. A point outside the box of the nodes counts as on its edge.
+
+    Source: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, section 2.7.
     """
-    centre = weights @ nodes
-    sd = np.sqrt(weights @ (nodes - centre) ** 2)
-    sd = np.where(sd > 0.0, sd, 1.0)
-    standard = (nodes - centre) / sd
-    points = np.clip((at - centre) / sd, standard.min(axis=0), standard.max(axis=0))
-    squares = len(nodes) >= 2 * (1 + 2 * nodes.shape[1])
-    features, wanted = _features(standard, squares), _features(points, squares)
-    weighted = features * weights[:, None]
-    gram = weighted.T @ features
-    ridge = 1e-10 * np.trace(gram) * np.eye(len(gram))
-    return np.asarray(weighted @ np.linalg.solve(gram + ridge, wanted.T))
+    known = np.asarray(np.linalg.solve(root, (nodes - centre).T).T, dtype=float)
+    wanted = np.asarray(np.linalg.solve(root, (at - centre).T).T, dtype=float)
+    wanted = wanted.clip(known.min(axis=0), known.max(axis=0))
+    dimension = nodes.shape[1]
+    quadratic = len(nodes) >= (dimension + 1) * (dimension + 2)
+    trend, goal = _trend(known, quadratic), _trend(wanted, quadratic)
+    n_nodes, n_trend = trend.shape
+    system = np.zeros((n_nodes + n_trend, n_nodes + n_trend))
+    system[:n_nodes, :n_nodes] = _kernel(known, known) + _NUGGET * np.eye(n_nodes)
+    system[:n_nodes, n_nodes:] = trend
+    system[n_nodes:, :n_nodes] = trend.T
+    right = np.concatenate([_kernel(known, wanted), goal.T])
+    return np.asarray(np.linalg.lstsq(system, right, rcond=1e-13)[0][:n_nodes])
 
 
-def _features(points: FloatArray, squares: bool) -> FloatArray:
+def _kernel(left: FloatArray, right: FloatArray) -> FloatArray:
+    squares = np.sum(left**2, axis=1)[:, None] + np.sum(right**2, axis=1) - 2.0 * left @ right.T
+    return np.asarray(np.exp(-0.5 * np.maximum(squares, 0.0) / _LENGTH**2))
+
+
+def _trend(points: FloatArray, quadratic: bool) -> FloatArray:
     columns = [np.ones((len(points), 1)), points]
-    if squares:
-        columns.append(points**2)
+    if quadratic:
+        rows, others = np.tril_indices(points.shape[1])
+        columns.append(points[:, rows] * points[:, others])
     return np.concatenate(columns, axis=1)

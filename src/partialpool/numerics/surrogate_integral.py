@@ -55,7 +55,8 @@ _GOLDEN = 0.618034
 class SurrogateIntegral:
     """``nodes`` (node, dimension) are the last fresh ones, at which the likelihood was evaluated; with their ``weights``
     they have the means and, as far as positive weights can, the variances of the ``fine_nodes``, which are thousands
-    weighed under the surrogate. ``error`` is in posterior sds; ``converged`` says whether it is what was asked for."""
+    weighed under the surrogate. ``error`` is in posterior sds; ``converged`` says whether it is what was asked for;
+    ``evaluated`` (node, dimension) are all nodes at which the likelihood was evaluated that are not out of reach."""
 
     nodes: FloatArray
     weights: FloatArray
@@ -67,6 +68,7 @@ class SurrogateIntegral:
     pareto_k: float
     n_evaluations: int
     converged: bool
+    evaluated: FloatArray
 
 
 class _Evaluations:
@@ -94,6 +96,11 @@ class _Evaluations:
         else:
             values, gradients = self.add(point[None])
         return float(values[0] + self.log_prior(point[None])[0]), gradients[0] + self.prior_gradient(point[None])[0]
+
+    def near(self) -> NDArray[np.bool_]:
+        """Say which evaluations are likely enough to tell something of the posterior."""
+        posterior = self.values + self.log_prior(self.coordinates)
+        return np.asarray(posterior > np.nanmax(posterior) - _FAR - self.coordinates.shape[1])
 
     def prior_gradient(self, points: FloatArray) -> FloatArray:
         n_nodes, dimension = points.shape
@@ -154,6 +161,7 @@ def integrate_by_surrogate(
         sample.pareto_k,
         len(made.values),
         bool(error <= accuracy),
+        made.coordinates[made.near()],
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.inference.by_surrogate import prepare_interpolation
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior
@@ -121,6 +122,7 @@ def _rebuild(
     statistics = build_statistics(design.measurements, design.population, model.groups)
     marginal = GaussianMarginal(statistics, model.coefficient_prior)
     hyper = _restore_hyper(model.space, nodes, record)
+    prepare_interpolation(marginal, hyper)
     return Posterior(observations, model, marginal, hyper, method=method, seed=seed)
 
 
@@ -139,6 +141,8 @@ def _store_hyper(hyper: HyperPosterior) -> tuple[Arrays, dict[str, Any]]:
         arrays["nodes_values"] = hyper.space.natural_values(hyper.points)
     if hyper.fine is not None:
         arrays |= {"fine_coordinates": hyper.fine.coordinates, "fine_weights": hyper.fine.weights}
+    if hyper.evaluated is not None:
+        arrays["evaluated_coordinates"] = hyper.evaluated
     metadata: dict[str, Any] = {
         "names": list(hyper.space.names),
         "chart": hyper.space.chart,
@@ -190,7 +194,9 @@ def _restore_hyper(space: HyperSpace, arrays: Arrays, metadata: Mapping[str, Any
             n_evaluations=stored["n_evaluations"],
         )
     fine = FineNodes(arrays["fine_coordinates"], arrays["fine_weights"]) if "fine_weights" in arrays else None
-    hyper = HyperPosterior(space, coordinates, weights, float(metadata["log_marginal_likelihood"]), grid, engine, fine)
+    log_marginal = float(metadata["log_marginal_likelihood"])
+    evaluated = arrays.get("evaluated_coordinates")
+    hyper = HyperPosterior(space, coordinates, weights, log_marginal, grid, engine, fine, evaluated)
     values = space.natural_values(hyper.points)
     if space.names and not np.allclose(values, arrays["nodes_values"], rtol=1e-9, atol=0.0, equal_nan=True):
         raise ValueError("the rebuilt model gives its nodes other values than they had")
