@@ -31,6 +31,8 @@ from partialpool.inference.integrate import DEFAULT_ACCURACY, integrate_hyperpar
 from partialpool.inference.statistics import Statistics, build_statistics
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.observations import Measurements
+from partialpool.inputs.places import join_words
+from partialpool.models.exact_fit import is_fitted_exactly
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Flat, Prior
 from partialpool.models.slots import Pooling
@@ -160,6 +162,11 @@ def check_residual(model: Model, statistics: Statistics) -> None:
     # what the groups leave of the residual of least squares, and what that rounds to in the response's own units
     between = float((cross.projection[:, -1] ** 2).sum())
     if left > 1e-20 * (left + between) and left > 1e-28 * total:
+        if len(model.groups) > 1 and is_fitted_exactly(model.design, model.groups):
+            raise IdentificationError(
+                f"the effects of {join_words([group.name for group in model.groups])} fit the response exactly in "
+                "every row: sigma would be 0; give standard_error= if these are estimates, or drop a group term"
+            )
         return
     if not model.groups:
         raise IdentificationError(
@@ -168,7 +175,8 @@ def check_residual(model: Model, statistics: Statistics) -> None:
         )
     raise IdentificationError(
         f"the response is the same in every row of each group of {model.groups[statistics.leading].name} (or fitted "
-        "exactly there): sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are means"
+        "exactly there): sigma would be 0; give standard_error= if these are estimates, or size= and sd= if they are "
+        "means"
     )
 
 

@@ -61,7 +61,8 @@ def check_factors_differ(groups: Sequence[GroupDesign]) -> None:
 def check_not_in_population(group: GroupDesign, population: PopulationDesign) -> None:
     """Raise ``IdentificationError`` where the population's columns already give every level its own coefficient."""
     n_columns = population.values.shape[1]
-    for block in group.blocks:
+    alone = [(k,) for block in group.blocks for k in block]
+    for block in dict.fromkeys([*alone, *group.blocks]):
         if any(np.count_nonzero(group.find_levels_with(k)) > n_columns for k in block):
             continue
         some = np.random.default_rng(0).integers(0, len(group.codes), max(_SOME_ROWS, 8 * n_columns))
@@ -207,11 +208,12 @@ def _find_spanned(
 
 
 def _refuse_spanned(group: GroupDesign, effects: Sequence[int], columns: Sequence[str]) -> None:
-    names = join_words([group.names[k] for k in effects])
-    plural = len(columns) > 1
+    names = [group.names[k] for k in effects]
+    own = "an intercept" if names == ["Intercept"] else f"a coefficient of {join_words(names)}"
+    one = len(columns) == 1
     raise IdentificationError(
-        f"the population part's column{'s' if plural else ''} {join_words(columns)} give{'' if plural else 's'} every "
-        f"level of '{group.name}' a coefficient of its own for {names} already: nothing is left from which "
-        f"{join_words([group.sd_names[k] for k in effects])} could be learned; drop the columns from the population "
-        "part, or the term from the group part"
+        f"the population part's column{'' if one else 's'} {join_words(columns)} already give{'s' if one else ''} "
+        f"every level of '{group.name}' {own} of its own: nothing is left from which "
+        f"{join_words([group.sd_names[k] for k in effects])} could be learned; drop {'it' if one else 'them'} from the "
+        "population part, or drop the group term"
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.inputs.design import GroupDesign
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 # A column of length 1 of which less than this is left is explained by the columns taken out of it.
 _NOTHING_LEFT = 1e-8
@@ -42,7 +42,7 @@ def find_competing_columns(columns: FloatArray, group: GroupDesign, k: int) -> t
     if not columns.shape[1]:
         return 0, np.zeros(0, dtype=bool)
     directions, triangle = _orthogonalise(columns)
-    within = _take_out(directions, group.values[:, k], group)
+    within = take_out(directions, group.values[:, k], group.codes, group.n_levels)
     _, left, combinations = np.linalg.svd(np.linalg.qr(within, mode="r"))
     free = np.linalg.solve(triangle, combinations[left < _NOTHING_LEFT].T)
     parts = np.abs(free) > 1e-6 * np.abs(free).max(axis=0, initial=0.0)
@@ -58,13 +58,13 @@ def rank_with_groups(columns: FloatArray, group: GroupDesign, effects: Sequence[
         column = group.values[:, k]
         size = np.bincount(group.codes, weights=column**2, minlength=group.n_levels)
         for other in basis:
-            column = _take_out(column[:, None], other, group)[:, 0]
+            column = take_out(column[:, None], other, group.codes, group.n_levels)[:, 0]
         remaining = np.bincount(group.codes, weights=column**2, minlength=group.n_levels)
         own = remaining > _NOTHING_LEFT**2 * size
         column = np.where(own[group.codes], column, 0.0)
         basis.append(column)
         rank += int(np.count_nonzero(own))
-        left = _take_out(left, column, group)
+        left = take_out(left, column, group.codes, group.n_levels)
     if not left.shape[1]:
         return rank
     return rank + int(np.count_nonzero(np.linalg.svd(np.linalg.qr(left, mode="r"), compute_uv=False) > _NOTHING_LEFT))
@@ -76,12 +76,13 @@ def _orthogonalise(columns: FloatArray) -> tuple[FloatArray, FloatArray]:
     return directions, triangle
 
 
-def _take_out(columns: FloatArray, effect: FloatArray, group: GroupDesign) -> FloatArray:
-    """What is left of each column once each group's own multiple of ``effect`` (row,) is taken out."""
-    size = np.bincount(group.codes, weights=effect**2, minlength=group.n_levels)
+def take_out(columns: FloatArray, effect: FloatArray, codes: IntArray, n_groups: int) -> FloatArray:
+    """Return what is left of each column (row, column) once each group's own multiple of ``effect`` (row,) is taken
+    out."""
+    size = np.bincount(codes, weights=effect**2, minlength=n_groups)
     size[size == 0.0] = 1.0
     left = np.empty_like(columns)
     for i, column in enumerate(columns.T):
-        multiple = np.bincount(group.codes, weights=effect * column, minlength=group.n_levels) / size
-        left[:, i] = column - multiple[group.codes] * effect
+        multiple = np.bincount(codes, weights=effect * column, minlength=n_groups) / size
+        left[:, i] = column - multiple[codes] * effect
     return left

@@ -1,0 +1,104 @@
+"""Whether the columns of the population and of several factors' levels fit the response exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.levels import number_values
+from partialpool.models.identification import take_out
+from partialpool.numerics.arrays import FloatArray, IntArray
+
+# A residual is nothing below this share of the response's spread, or this share of its size, which is rounding.
+_NOTHING_LEFT, _ROUNDING = 1e-10, 1e-14
+# A gradient below this share of the residual: an exact fit would still show a larger one.
+_NO_GRADIENT = 1e-3
+_MOST_STEPS = 500
+# Rows that are looked at first: what they do not fit exactly all rows do not.
+_SOME_ROWS = 20_000
+
+
+def is_fitted_exactly(design: Design, groups: Sequence[GroupDesign]) -> bool:
+    """Say whether some coefficients and effects fit the response in every row, while they do not fit any response
+    whatever: the likelihood then grows without bound as sigma falls to 0.
+
+    Conjugate gradients; of many rows those of the largest factor's first levels are looked at before the others.
+    """
+    measurements = design.measurements
+    if measurements.within_squares is not None and measurements.within_squares.any():
+        return False
+    response = measurements.response
+    if measurements.offset is not None:
+        response = response - measurements.offset
+    if len(response) > 2 * _SOME_ROWS:
+        leading = max(groups, key=lambda group: group.n_levels)
+        ends = np.cumsum(np.bincount(leading.codes))
+        some = np.flatnonzero(leading.codes <= np.searchsorted(ends, _SOME_ROWS))[: 2 * _SOME_ROWS]
+        if not _Columns(design, groups, some).span(response[some]):
+            return False
+    columns = _Columns(design, groups, slice(None))
+    if not columns.span(response):
+        return False
+    repeated = measurements.counts is not None and bool((measurements.counts > 1.0).any())
+    return repeated or not columns.span(np.random.default_rng(0).normal(size=len(response)))
+
+
+class _Columns:
+    """The columns of some rows: those of the population orthonormal, and those of each factor's levels."""
+
+    def __init__(self, design: Design, groups: Sequence[GroupDesign], rows: IntArray | slice) -> None:
+        population = design.population.values[rows]
+        sizes = np.linalg.norm(population, axis=0)
+        self._population = np.linalg.qr(population / np.where(sizes > 0.0, sizes, 1.0))[0]
+        self._effects: list[tuple[FloatArray, IntArray, int]] = []
+        for group in groups:
+            found, codes = number_values(group.codes[rows], group.n_levels)
+            basis: list[FloatArray] = []
+            for k in range(len(group.names)):
+                column = group.values[rows, k]
+                size = np.bincount(codes, weights=column**2)
+                for other in basis:
+                    column = take_out(column[:, None], other, codes, len(found))[:, 0]
+                left = np.bincount(codes, weights=column**2)
+                lost = left <= _NOTHING_LEFT**2 * size
+                basis.append(column * np.where(lost, 0.0, 1.0 / np.sqrt(np.where(lost, 1.0, left)))[codes])
+            self._effects += [(column, codes, len(found)) for column in basis]
+
+    def span(self, response: FloatArray) -> bool:
+        """Say whether the response (row,) is a combination of the columns.
+
+        Source: Hestenes and Stiefel (1952), J. Research of the National Bureau of Standards 49:409-436, section 10.
+        """
+        left = response - self._population @ (self._population.T @ response)
+        nothing = max(_NOTHING_LEFT * _norm(left), _ROUNDING * _norm(response))
+        gradient = self._project(left)
+        direction, size = gradient, _norm(gradient) ** 2
+        for _ in range(_MOST_STEPS):
+            if _norm(left) <= nothing:
+                return True
+            if np.sqrt(size) <= _NO_GRADIENT * _norm(left):
+                return False
+            image = self._combine(direction)
+            left = left - (size / _norm(image) ** 2) * image
+            gradient = self._project(left)
+            before, size = size, _norm(gradient) ** 2
+            direction = gradient + (size / before) * direction
+        return False
+
+    def _combine(self, weights: FloatArray) -> FloatArray:
+        start = self._population.shape[1]
+        total = self._population @ weights[:start]
+        for column, codes, n_levels in self._effects:
+            total += column * weights[start : start + n_levels][codes]
+            start += n_levels
+        return total
+
+    def _project(self, values: FloatArray) -> FloatArray:
+        parts = [np.bincount(codes, weights=column * values) for column, codes, _ in self._effects]
+        return np.concatenate([self._population.T @ values, *parts])
+
+
+def _norm(values: FloatArray) -> float:
+    return float(np.sqrt(values @ values))
