@@ -1,4 +1,5 @@
-"""Small published tables, as facts with their source, for examples and tests: each a dict of columns."""
+"""Small tables for examples and tests, each a dict of columns: published ones, as facts with their source, and a simulated
+one that says so."""
 
 from __future__ import annotations
 
@@ -63,6 +64,21 @@ def rat_tumours() -> dict[str, list[Any]]:
     (4, 14, 1739)
     """
     return _read_table("rat_tumours.csv", {"experiment": int, "tumours": int, "rats": int})
+
+
+def casks() -> dict[str, list[Any]]:
+    """Return simulated strengths of a paste: three casks from each of ten batches, each tested twice in one of four
+    laboratories.
+
+    Columns: ``strength``, ``batch`` (A to J), ``cask`` (a to c within each batch: the casks a of two batches are different
+    casks), ``laboratory`` (w to z). Simulated with mean 60 and sds 1.6 between batches, 2.6 between casks of a batch, 0.9
+    between laboratories, and 0.8 of a test, then rounded to 0.1.
+
+    >>> data = casks()
+    >>> len(data["strength"]), data["strength"][0], data["batch"][0], data["cask"][0], data["laboratory"][0]
+    (60, 59.6, 'A', 'a', 'w')
+    """
+    return _read_table("casks.csv", {"strength": float, "batch": str, "cask": str, "laboratory": str})
 
 
 def _read_table(name: str, types: dict[str, type]) -> dict[str, list[Any]]:
