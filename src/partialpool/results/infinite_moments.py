@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.models.identification import count_identifying_groups, find_competing_columns
-from partialpool.models.priors import finite_moments, finite_residual_moments, growth_along
-from partialpool.models.slots import effect_sd_name, get_scalar_prior
+from partialpool.models.identification import find_competing_columns
+from partialpool.models.posterior_tails import find_finite_moments
 from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -37,40 +35,13 @@ def deviations_are_infinite(posterior: Posterior, factor: int, effect: str) -> b
 
 
 def count_square_moments(posterior: Posterior) -> tuple[int, ...]:
-    """Count the finite posterior moments (0, 1 or 2) of the square of every hyperparameter, by the rules of
-    ``finite_moments``: a variance's second moment is the fourth of its sd."""
+    """Count the finite posterior moments (0, 1 or 2) of the square of every hyperparameter: of a variance."""
     model = posterior.model
     names = model.space.names
     if posterior.plug_in:
         return (2,) * len(names)
-    sds = (
-        {effect_sd_name(group, k): (group, k) for group in model.groups for k in range(len(group.names))}
-        if model.pooling == "partial"
-        else {}
-    )
-    priors = {name: get_scalar_prior(model.priors, name) for name in sds}
-    flat = _flat_columns(posterior)
-    sigma = None if model.space.residual_sd is None else get_scalar_prior(model.priors, "sigma")
-    counts = model.design.measurements.counts
-    n_raw = len(model.design.measurements.response) if counts is None else int(counts.sum())
-    degrees = n_raw - flat.shape[1]
-
-    def fourth_is_finite(name: str) -> bool:
-        if name in sds:
-            group, k = sds[name]
-            if priors[name].tail_exponent > 5.0:  # proper, with four moments, whatever the data
-                return True
-            others = [prior for other, prior in priors.items() if other != name]
-            along = math.inf if sigma is None else degrees + sigma.tail_exponent - growth_along(others)
-            identifying, competing = count_identifying_groups(group, k), find_competing_columns(flat, group, k)[0]
-            return finite_moments(priors[name], identifying, 4.0, competing=competing, residual_degrees=along)
-        if name == "sigma" and sigma is not None:
-            return finite_residual_moments(sigma, list(priors.values()), degrees, 4.0)
-        return True
-
-    return tuple(
-        0 if finite < 2 else 1 + fourth_is_finite(name) for name, finite in zip(names, model.moments, strict=True)
-    )
+    finite = find_finite_moments(model.design, names, model.groups, model.priors, model.pooling, orders=(2.0, 4.0))
+    return tuple(int(sum(orders)) for orders in finite)
 
 
 def _flat_columns(posterior: Posterior) -> FloatArray:
