@@ -71,13 +71,11 @@ def _priors(posterior: Posterior) -> list[str]:
         return ["priors: none (empirical Bayes)"]
     width = max((len(name) for name in posterior.priors), default=0)
     moved = _stated_at_means(posterior.model)
-    return [
-        "priors:",
-        *(
-            f"  {name.ljust(width)}  {prior}{' at the means of the columns' if name in moved else ''}"
-            for name, prior in posterior.priors.items()
-        ),
+    lines = [
+        f"  {name.ljust(width)}  {prior}{' at the means of the columns' if name in moved else ''}"
+        for name, prior in posterior.priors.items()
     ]
+    return ["priors:", *(part for line in lines for part in _wrap(line, indent=6))]
 
 
 def _stated_at_means(model: Model) -> set[str]:
@@ -104,5 +102,5 @@ def _write(value: float) -> str:
     return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.3g}"
 
 
-def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+def _wrap(text: str, indent: int = 2) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)

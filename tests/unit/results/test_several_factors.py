@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import partialpool as pp
 from partialpool.errors import DataError
 
 from .dense_fit import DenseFit, solve_densely
-from .several import FORMULAS, fit_several, make_data
+from .several import FORMULAS, PRIORS, fit_several, make_data
 
 
 @pytest.fixture(scope="module", params=list(FORMULAS))
@@ -133,3 +134,14 @@ def test_printing_stays_in_the_terminal() -> None:
     assert max(map(len, text.splitlines())) <= 100
     assert "4 groups of batch, 12 of batch:cask, 6 of plate" in text
     assert "sd(batch:cask)" in text
+
+
+def test_long_names_stay_in_the_terminal() -> None:
+    data = make_data()
+    long = {"plate": "plate of the second series, as labelled", "sample": "sample that was taken on the day"}
+    renamed = {long.get(name, name): values for name, values in data.items()}
+    formula = f"y ~ x + (x | `{long['plate']}`) + (1 | `{long['plate']}`:`{long['sample']}`)"
+    text = repr(pp.fit(formula, renamed, priors=PRIORS))
+    assert max(map(len, text.splitlines())) <= 100
+    assert "LKJ" in text
+    assert "HalfNormal(1)" in text
