@@ -94,8 +94,10 @@ def test_words(error: type[Exception], arguments: dict[str, Any], said: str) -> 
 
 
 @pytest.mark.parametrize("terms", ["(1 | g) + (1 | h)", "(1 | g/h)", "(x | g) + (1 | g:h)"])
-def test_several_factors_are_not_yet_computed(terms: str) -> None:
-    _refuse(NotYetError, ["2 grouping factors (g and ", "not computed yet"], f"y ~ 1 + {terms}", DATA)
+def test_several_factors_are_fitted(terms: str) -> None:
+    fit = pp.fit(f"y ~ x + {terms}", {**DATA, "h": np.arange(len(DATA["y"])) % 3})
+    assert fit.engine.status == "converged"
+    assert np.isfinite(fit.summary(effects=True)).all(axis=None)
 
 
 def test_a_response_that_is_constant_within_every_group() -> None:

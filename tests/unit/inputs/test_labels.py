@@ -9,6 +9,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from partialpool.errors import DataError
 from partialpool.inputs.frames import read_series
@@ -67,8 +69,8 @@ def test_every_way_of_coding_agrees_with_numpy(n: int, kind: str) -> None:
     numbers = rng.integers(-spread, spread, n)
     values = numbers.astype(str) if "texts" in kind else numbers
     levels, codes = np.unique(values, return_inverse=True)
-    for given in (values, values.astype(object), pd.Series(values), pl.Series(values.tolist())):
-        found = _code(given)
+    for same in (values, values.astype(object), pd.Series(values), pl.Series(values.tolist())):
+        found = _code(same)
         np.testing.assert_array_equal(found.levels, levels)
         np.testing.assert_array_equal(found.codes, codes)
 
@@ -118,3 +120,25 @@ def test_many_possible_combinations_take_no_table_of_all() -> None:
 def test_printed_numbers() -> None:
     assert level_labels((np.array([3.0, 0.5, -2.0, 1e20]),)) == ("3", "0.5", "-2", "1e+20")
     assert level_labels((np.array([True, False]),)) == ("True", "False")
+
+
+PART = st.text(alphabet='ab:"', max_size=4)
+
+
+@given(st.lists(st.tuples(PART, PART, PART), min_size=2, max_size=8, unique=True), st.integers(1, 3))
+@settings(max_examples=300, deadline=None)
+def test_no_two_levels_print_alike(levels: list[tuple[str, ...]], n_parts: int) -> None:
+    distinct = list(dict.fromkeys(level[:n_parts] for level in levels))
+    labels = level_labels(tuple(np.array(part) for part in zip(*distinct, strict=True)))
+    assert len(set(labels)) == len(distinct)
+    # a level's label is its own, whatever other levels there are
+    for level, label in zip(distinct, labels, strict=True):
+        assert level_labels(tuple(np.array([part]) for part in level)) == (label,)
+        if not set("".join(level)) & set(':"'):
+            assert label == ":".join(level)
+
+
+def test_parts_that_hold_colons_are_quoted() -> None:
+    keys = (np.array(["Oslo", "Oslo:West", '"', 'a"b']), np.array(["West:N", "N", "N", '"x":y']))
+    assert level_labels(keys) == ('Oslo:"West:N"', '"Oslo:West":N', '"""":N', 'a"b:"""x"":y"')
+    assert level_labels((keys[0],)) == ("Oslo", "Oslo:West", '"', 'a"b')

@@ -86,6 +86,16 @@ def test_several_columns_are_matched_together() -> None:
     assert group.labels == ("s:1", "p:3", "p:2", "(new):1", "t:2")
 
 
+def test_labels_of_new_rows_are_quoted_as_the_fits_are() -> None:
+    parsed = parse_formula("y ~ 1 + (1 | g:h)")
+    data = {"y": [1.0, 2.0, 4.0, 3.0, 7.0], "g": ["a:b", "a", "a", "c", "c"], "h": ["c", "b:c", "c", "b:c", "b:c"]}
+    design = build_design(parsed, read_observations(data, parsed))
+    (group,) = read_new_rows(design, {"g": ["a", "a:b", "a:b", None], "h": ["b:c", "c", "b:c", "c"]}).groups
+    assert group.labels == ('a:"b:c"', '"a:b":c', '"a:b":"b:c"', "(new):c")
+    labels = design.groups[0].labels
+    assert group.codes.tolist() == [labels.index('a:"b:c"'), labels.index('"a:b":c'), -1, -1]
+
+
 def test_whole_numbers_match_however_stored() -> None:
     design = _design("y ~ 1 + (1 | k)")
     for values in ([20, 50], [20.0, 50.0], np.array([20, 50], dtype=np.uint8), pl.Series([20, 50])):
