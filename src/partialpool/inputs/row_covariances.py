@@ -16,7 +16,7 @@ from partialpool.inputs.raw_columns import FloatArray
 if TYPE_CHECKING:
     from partialpool.inputs.design import GroupDesign, PopulationDesign
 
-# Rows up to which the matrices are written out (100 rows and 4 variances: 2 ms).
+# Rows up to which the matrices are written out (100 rows and 3 variances: 1 ms).
 _MOST_ROWS = 100
 # The share of a matrix that must be left beside the others.
 _NOTHING_LEFT = 1e-8
