@@ -54,6 +54,15 @@ def test_more_hyperparameters_than_the_lattice_has_dimensions() -> None:
         pp.fit("y ~ 1 + (1 + f | g)", _by_level(9))
 
 
+def test_hyperparameters_are_counted_over_all_factors() -> None:
+    """Six effects with fifteen correlations over each of two factors, and sigma: neither factor alone is too much."""
+    data = _by_level(6)
+    data["h"] = [k % 7 for k in range(len(data["y"]))]
+    said = "43 hyperparameters for the 12 effects of g and h: up to 40 are computed"
+    with pytest.raises(NotYetError, match=said):
+        pp.fit("y ~ 1 + (1 + f | g) + (1 + f | h)", data)
+
+
 def test_a_narrow_prior_for_a_slopes_sd_inside_a_block() -> None:
     """The density ends at both edges of the prior, and the mode lies near one of them."""
     rng = np.random.default_rng(0)
