@@ -1,5 +1,5 @@
-"""Small tables for examples and tests, each a dict of columns: published ones, as facts with their source, and a simulated
-one that says so."""
+"""Small tables for examples and tests, each a dict of columns: published ones, as facts with their source, and a
+simulated one that says so."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def casks() -> dict[str, list[Any]]:
     """Return simulated strengths of a paste: three casks from each of ten batches, each tested twice in one of four
     laboratories.
 
-    Columns: ``strength``, ``batch`` (A to J), ``cask`` (a to c within each batch: the casks a of two batches are different
-    casks), ``laboratory`` (w to z). Simulated with mean 60 and sds 1.6 between batches, 2.6 between casks of a batch, 0.9
-    between laboratories, and 0.8 of a test, then rounded to 0.1.
+    Columns: ``strength``, ``batch`` (A to J), ``cask`` (a to c within each batch: the casks a of two batches are
+    different casks), ``laboratory`` (w to z). Simulated with mean 60 and sds 1.6 between batches, 2.6 between casks of
+    a batch, 0.9 between laboratories, and 0.8 of a test, then rounded to 0.1.
 
     >>> data = casks()
     >>> len(data["strength"]), data["strength"][0], data["batch"][0], data["cask"][0], data["laboratory"][0]

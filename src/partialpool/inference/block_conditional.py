@@ -102,8 +102,8 @@ def subtract_effects(
     effects: list[FloatArray],
     groups: IntArray | None = None,
 ) -> FloatArray:
-    """Return leading projections (leading effect, side, group, node or 1) less those of spherical effects (effect, side,
-    level, node) of the remaining factors; the projections are those of some ``groups`` (None: all)."""
+    """Return leading projections (leading effect, side, group, node or 1) less those of spherical effects (effect,
+    side, level, node) of the remaining factors; the projections are those of some ``groups`` (None: all)."""
     remaining = statistics.remaining
     if remaining is None:
         return projection
@@ -160,8 +160,8 @@ def _invert_step(remaining: RemainingFactors, step: Step, factored: StepFactor, 
 def project_covariances(
     statistics: Statistics, roots: tuple[FloatArray, ...], blocks: Blocks, by_group: bool
 ) -> FloatArray:
-    """Return A C A' (leading effect, leading effect, unit, node), C the remaining effects' covariances: for each leading
-    group, or summed over the groups of each design class."""
+    """Return A C A' (leading effect, leading effect, unit, node), C the remaining effects' covariances: for each
+    leading group, or summed over the groups of each design class."""
     remaining, cross = statistics.remaining, statistics.cross
     if remaining is None:
         raise ValueError("there is no factor beside the leading one")

@@ -33,8 +33,8 @@ from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate
 
 # Evaluations after which a surrogate that is not accurate enough is given up, and for each dimension.
 _MOST_EVALUATIONS = (90, 15)
-# Nodes at which effects are conditioned: interpolated between those evaluated (several factors), or each computed, as many
-# as take this many seconds within these bounds.
+# Nodes at which effects are conditioned: interpolated between those evaluated (several factors), or each computed, as
+# many as take this many seconds within these bounds.
 _INTERPOLATED_NODES = 256
 _CARRYING = 0.3
 _CARRIERS = (64, 1024)
@@ -150,8 +150,8 @@ def _to_posterior(space: HyperSpace, marginal: GaussianMarginal, found: Surrogat
     }
     plural = "s" if space.dimension > 1 else ""
     reason = (
-        f"{space.dimension} hyperparameter{plural}, effects integrated out in closed form; evaluations are dear, so the "
-        "likelihood is interpolated between a few, the error measured at nodes that did not shape it"
+        f"{space.dimension} hyperparameter{plural}, effects integrated out in closed form; evaluations are dear, so "
+        "the likelihood is interpolated between a few, the error measured at nodes that did not shape it"
     )
     engine = Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
     return HyperPosterior(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,7 +98,7 @@ def _view(layout: ChainLayout, storage: FloatArray) -> Chain:
     for size in sizes:
         diagonal.append(storage[:, start : start + size**2].reshape(n_nodes, size, size))
         start += size**2
-    for size, following in zip(sizes[:-1], sizes[1:], strict=True):
+    for size, following in pairwise(sizes):
         below.append(storage[:, start : start + size * following].reshape(n_nodes, following, size))
         start += size * following
     return Chain(diagonal, below)

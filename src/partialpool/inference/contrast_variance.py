@@ -1,7 +1,7 @@
 """Conditional variances of any sums of effects of several factors.
 
-Small models invert the precision of all effects at once. In large ones a contrast is pushed through the elimination as a
-sparse vector: what its leading level explains moves to the levels that it meets, and so on down to the chain, whose
+Small models invert the precision of all effects at once. In large ones a contrast is pushed through the elimination as
+a sparse vector: what its leading level explains moves to the levels that it meets, and so on down to the chain, whose
 triangular solve gives the rest of the variance.
 """
 

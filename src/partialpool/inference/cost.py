@@ -39,8 +39,8 @@ def _check(needed: float, what: str) -> None:
     there = find_memory()
     if needed > _SHARE * there:
         raise ComputationError(
-            f"the model needs about {needed / 1e9:.0f} GB for {what}; there are {there / 1e9:.0f} GB: leave out a factor "
-            "or take one with fewer levels, or use a machine with more memory"
+            f"the model needs about {needed / 1e9:.0f} GB for {what}; there are {there / 1e9:.0f} GB: leave out a "
+            "factor or take one with fewer levels, or use a machine with more memory"
         )
 
 

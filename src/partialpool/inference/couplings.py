@@ -1,7 +1,8 @@
-"""Couplings: the blocks by which levels of the remaining factors meet, as linear functions of the leading factor's state.
+"""Couplings: the blocks by which levels of the remaining factors meet, as linear functions of the leading factor's
+state.
 
-With V_0 the covariance of the rows when the leading factor alone varies (in units of the residual variance), levels k of
-one factor and m of another meet in Z_k' V_0^-1 Z_m. Each entry is a constant plus a sum over leading groups of
+With V_0 the covariance of the rows when the leading factor alone varies (in units of the residual variance), levels k
+of one factor and m of another meet in Z_k' V_0^-1 Z_m. Each entry is a constant plus a sum over leading groups of
 products of projections times entries of B_j^-1; groups of one design class share B^-1, so that all entries are one
 sparse matrix, made once, times the distinct B^-1 of a node.
 """

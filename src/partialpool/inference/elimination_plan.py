@@ -10,6 +10,7 @@ Source: George and Liu (1981), Computer Solution of Large Sparse Positive Defini
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class ChainLayout:
     def storage(self) -> int:
         """How many numbers the blocks hold."""
         sizes = self.sizes
-        return sum(size**2 for size in sizes) + sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        return sum(size**2 for size in sizes) + sum(a * b for a, b in pairwise(sizes))
 
     @property
     def flops(self) -> float:
@@ -172,7 +173,7 @@ def _order_breadth_first(
     position = np.concatenate(
         [ends[rank[starts[k] : starts[k] + n_levels[k]]] + effect for k in places for effect in range(n_effects[k])]
     )
-    sizes = tuple(int(ends[b] - ends[a]) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    sizes = tuple(int(ends[b] - ends[a]) for a, b in pairwise(cuts))
     return ChainLayout(places, position.astype(np.intp), sizes)
 
 

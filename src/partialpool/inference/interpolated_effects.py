@@ -1,4 +1,5 @@
-"""What coefficients and effects are given the nodes of a surrogate, interpolated between the nodes that were evaluated."""
+"""What coefficients and effects are given the nodes of a surrogate, interpolated between the nodes that were
+evaluated."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FactorRows:
-    """One of the remaining factors as its rows show it: ``name`` and ``position`` in the design, ``columns`` (scaled), ``codes``
-    (row,), ``n_levels``, whether the leading factor's groups lie ``within`` its levels, and for such factors what the
-    leading projections leave of the columns (None: nothing)."""
+    """One of the remaining factors as its rows show it: ``name`` and ``position`` in the design, ``columns`` (scaled),
+    ``codes`` (row,), ``n_levels``, whether the leading factor's groups lie ``within`` its levels, and for such factors
+    what the leading projections leave of the columns (None: nothing)."""
 
     name: str
     position: int
@@ -90,12 +90,13 @@ class RemainingFactors:
 
     @property
     def seconds(self) -> float:
-        """About how long they take to leave, once, on one core of a machine of the 2020s (measured to a factor of 2)."""
+        """About how long they take to leave, once, on one core of a machine of the 2020s (measured to a factor of
+        2)."""
         entries = sum(float(part.map.nnz + part.constant.size) for part in self.couplings)
         pairs = sum(float(len(part.left)) for step in self.plan.steps for part in step.pairs)
         targets = float(self.border[0].size + self.border[0].shape[1] * self.n_groups)
         chain = 0.0 if self.plan.chain is None else self.plan.chain.flops / 3e10 + 4e-9 * self.plan.chain.storage
-        return 2e-9 * entries + 2e-8 * pairs + 4e-9 * targets + chain
+        return 3e-10 * entries + 2e-8 * pairs + 4e-9 * targets + chain
 
     @cached_property
     def chain_places(self) -> dict[tuple[int, int], IntArray]:

@@ -1,8 +1,8 @@
 """Draws of several factors' effects where a factorisation is dear: few nodes carry many draws.
 
 Hyperparameters are drawn from the surrogate's nodes. Given them, conditional means of coefficients and of spherical
-effects are interpolated between the evaluated nodes; what varies about the means is drawn at the nearest of these. Effects
-are then scaled by the draw's own covariance root.
+effects are interpolated between the evaluated nodes; what varies about the means is drawn at the nearest of these.
+Effects are then scaled by the draw's own covariance root.
 """
 
 from __future__ import annotations

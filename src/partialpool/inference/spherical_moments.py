@@ -1,7 +1,7 @@
 """Conditional moments of the effects of several factors at a set of nodes, in spherical coordinates.
 
-Where an evaluation is dear they are computed at few nodes and interpolated to many: spherical means and covariances vary
-slowly with the hyperparameters, and the scale of the effects is then each node's own.
+Where an evaluation is dear they are computed at few nodes and interpolated to many: spherical means and covariances
+vary slowly with the hyperparameters, and the scale of the effects is then each node's own.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from partialpool.numerics.small_matrices import multiply
 
 @dataclass(frozen=True)
 class SphericalMoments:
-    """By factor of the design: the means for each target ``means`` (effect, target, level, node) and the ``covariances``
-    (effect, effect, level, node), the coefficients given. ``points`` are the nodes that they are for; with ``mixing``
-    (node, point) the arrays are at other nodes, from which they are interpolated."""
+    """By factor of the design: the means for each target ``means`` (effect, target, level, node) and the
+    ``covariances`` (effect, effect, level, node), the coefficients given. ``points`` are the nodes that they are for;
+    with ``mixing`` (node, point) the arrays are at other nodes, from which they are interpolated."""
 
     points: HyperPoints
     means: tuple[FloatArray, ...]

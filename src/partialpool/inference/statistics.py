@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,8 +28,8 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Statistics:
-    """``cross`` are the leading factor's cross-products, ``leading`` its position in the design, ``remaining`` the other
-    factors (None: there are none).
+    """``cross`` are the leading factor's cross-products, ``leading`` its position in the design, ``remaining`` the
+    other factors (None: there are none).
 
     By factor, in the design's order: ``effect_slices`` say where a factor's effects are among all, ``effect_maps`` take
     them to scaled columns, ``group_rows`` and ``group_precision`` (level,) count raw rows and sum their precision;
@@ -130,7 +131,7 @@ def build_statistics(
         leading,
         remaining,
         rows.scaling,
-        tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)),
+        tuple(slice(int(a), int(b)) for a, b in pairwise(ends)),
         rows.effect_maps,
         tuple(sum_by_group(measurements.counts, group.codes, group.n_levels) for group in groups),
         tuple(sum_by_group(rows.weights, group.codes, group.n_levels) for group in groups),
