@@ -82,7 +82,8 @@ def _affordable(accuracy: float, marginal: GaussianMarginal) -> float:
     if reached > accuracy:
         warnings.warn(
             f"evaluations of the likelihood are too dear for an accuracy of {accuracy:.2g} posterior sds, and a "
-            f"surrogate of it is not accurate here: posterior means are computed to about {reached:.2g} posterior sds instead",
+            f"surrogate of it is not accurate here: posterior means are computed to about {reached:.2g} "
+            "posterior sds instead",
             AccuracyWarning,
             stacklevel=5,
         )
