@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.inference import group_posterior
+from partialpool.inference import one_factor
 from partialpool.models.hyperspace import ScalarHyperparameter
 
 from .sbc import calibrate
@@ -99,7 +99,7 @@ _MANY = Study(
 
 
 def test_effects_spread_too_far_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    exact = group_posterior._draw_effects
+    exact = one_factor._draw_effects
 
     class Still:
         """Random numbers that are all zero, which leave the conditional means."""
@@ -115,7 +115,7 @@ def test_effects_spread_too_far_are_noticed(monkeypatch: pytest.MonkeyPatch) -> 
         out += 0.15 * (out - centre)
 
     assert calibrate(_MANY, 200, seed=3).passes
-    monkeypatch.setattr(group_posterior, "_draw_effects", spread)
+    monkeypatch.setattr(one_factor, "_draw_effects", spread)
     broken = calibrate(_MANY, 200, seed=3)
     assert not broken.passes
     assert broken.n_refused == 0
