@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inference.statistics import build_statistics
 from partialpool.inference.gaussian_marginal import GaussianMarginal
+from partialpool.inference.statistics import build_statistics
 from partialpool.inputs.design import build_design
 from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.observations import read_observations
@@ -143,10 +143,10 @@ def random_case(population: str, groups: str, form: str, prior: str, sizes: list
         codes[keep],
         noise[keep],
     )
-    return Case(f"y ~ {population}{groups}", data, roles, rows, _priors(prior, POPULATIONS[population]))
+    return Case(f"y ~ {population}{groups}", data, roles, rows, assign_priors(prior, POPULATIONS[population]))
 
 
-def _priors(prior: str, columns: tuple[str, ...]) -> dict[str, str]:
+def assign_priors(prior: str, columns: tuple[str, ...]) -> dict[str, str]:
     names = ["Intercept" if column == "1" else column for column in columns]
     if prior == "default":
         return {}

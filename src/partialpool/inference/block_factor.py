@@ -33,6 +33,13 @@ from partialpool.numerics.small_matrices import (
 )
 
 
+class LeadingFactor(NamedTuple):
+    """The leading factor's ``precision`` B^-1 (effect, effect, design_class, node) and sum_j log|B_j| (node,)."""
+
+    precision: FloatArray
+    log_determinant: FloatArray
+
+
 class StepFactor(NamedTuple):
     """A factor that left: ``root`` V (effect, effect, level, node) with V'V the inverse of its blocks, ``outward`` V
     times its couplings with each neighbour (effect, effect, block, node), ``border`` V times its products with the
@@ -57,13 +64,13 @@ class BlockFactor:
     explained: FloatArray
 
 
-def factor_remaining(statistics: Statistics, points: HyperPoints) -> BlockFactor:
-    """Eliminate the remaining factors at every node, the leading one having left."""
+def factor_remaining(statistics: Statistics, points: HyperPoints, leading: LeadingFactor | None = None) -> BlockFactor:
+    """Eliminate the remaining factors at every node, the ``leading`` one (None: factored here) having left."""
     remaining = statistics.remaining
     if remaining is None:
         raise ValueError("there is no factor beside the leading one")
     roots = tuple(relative_root(statistics, points, k) for k in remaining.positions)
-    precision = leading_precision(statistics.cross, statistics.leading_points(points))
+    precision = (leading or factor_leading(statistics.cross, statistics.leading_points(points))).precision
     entries = _couple(remaining, precision, roots)
     borders = _border(remaining, statistics.cross, precision, roots)
     n_targets, n_nodes = borders[0].shape[1], points.n_nodes
@@ -91,8 +98,8 @@ def relative_root(statistics: Statistics, points: HyperPoints, factor: int) -> F
     return multiply(statistics.effect_maps[factor][:, :, None], root)
 
 
-def leading_precision(cross: CrossProducts, points: HyperPoints) -> FloatArray:
-    """Return B^-1 (effect, effect, design_class, node) of the leading factor."""
+def factor_leading(cross: CrossProducts, points: HyperPoints) -> LeadingFactor:
+    """Factor the leading factor at every node."""
     root = multiply(cross.scaling.effects[:, :, None], points.effect_root) / points.residual_sd
     spread = multiply(cross.class_root[..., None], root[:, :, None])
     order = cross.n_effects
@@ -101,7 +108,8 @@ def leading_precision(cross: CrossProducts, points: HyperPoints) -> FloatArray:
         matrix[i, j] = sum(spread[i, k] * spread[j, k] for k in range(order))
         if i == j:
             matrix[i, j] += 1.0
-    return invert_ldl(factor_ldl(matrix))
+    factor = factor_ldl(matrix)
+    return LeadingFactor(invert_ldl(factor), cross.class_size @ log_determinant(factor))
 
 
 def _couple(
