@@ -48,6 +48,19 @@ class DenseRows:
             columns[row, group * q : (group + 1) * q] = self.effects[row]
         return columns
 
+    def repeat(self, matrices: FloatArray) -> FloatArray:
+        """Return matrices (node, effect, effect) as those of all groups' effects."""
+        q, n_columns = matrices.shape[-1], self.n_groups * matrices.shape[-1]
+        result = np.zeros((len(matrices), n_columns, n_columns))
+        for group in range(self.n_groups):
+            places = slice(group * q, (group + 1) * q)
+            result[:, places, places] = matrices
+        return result
+
+    def log_determinant(self, matrices: FloatArray) -> FloatArray:
+        """Return the log determinants (node,) of ``repeat``."""
+        return np.asarray(self.n_groups * np.linalg.slogdet(matrices)[1])
+
     def covariance(self, effects_covariance: FloatArray, sigma: float) -> FloatArray:
         """Return the covariance of y given the coefficients."""
         z = self.indicator

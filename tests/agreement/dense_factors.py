@@ -40,6 +40,29 @@ class DenseFactors:
             start += order
         return np.asarray(block_diag(*blocks))
 
+    def repeat(self, matrices: FloatArray) -> FloatArray:
+        """Return matrices (node, effect, effect) over all factors as those of all levels' effects."""
+        n_columns = self.indicator.shape[1]
+        result = np.zeros((len(matrices), n_columns, n_columns))
+        start = 0
+        for factor, (order, n_levels) in enumerate(zip(self.n_effects, self.n_levels, strict=True)):
+            for i in range(order):
+                for k in range(order):
+                    rows = self.place(factor, i, 0) + np.arange(n_levels)
+                    columns = self.place(factor, k, 0) + np.arange(n_levels)
+                    result[:, rows, columns] = matrices[:, start + i, start + k, None]
+            start += order
+        return result
+
+    def log_determinant(self, matrices: FloatArray) -> FloatArray:
+        """Return the log determinants (node,) of ``repeat``."""
+        total, start = np.zeros(len(matrices)), 0
+        for order, n_levels in zip(self.n_effects, self.n_levels, strict=True):
+            part = slice(start, start + order)
+            total += n_levels * np.linalg.slogdet(matrices[:, part, part])[1]
+            start += order
+        return total
+
     def place(self, factor: int, effect: int, level: int) -> int:
         """Return the column of an effect."""
         before = sum(q * n for q, n in zip(self.n_effects[:factor], self.n_levels[:factor], strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dense import DenseRows
+from .dense_factors import DenseFactors
 
 FloatArray = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ class Exact(NamedTuple):
 
 
 def integrate_posterior(
-    rows: DenseRows,
+    rows: DenseRows | DenseFactors,
     axes: Sequence[Axis],
     log_prior: Callable[[FloatArray], FloatArray],
     effects_covariance: Callable[[FloatArray], FloatArray],
@@ -91,13 +92,10 @@ def integrate_posterior(
         part = slice(start, start + chunk)
         at = hyper[:, part]
         s, noise = effects_covariance(at), sigma(at)
-        n_nodes, q = at.shape[1], s.shape[-1]
-        inverse = np.linalg.inv(s)
+        n_nodes = at.shape[1]
         prior = np.zeros((n_nodes, n_columns, n_columns))
         prior[:, range(n_unknown), range(n_unknown)] = precision[unknown]
-        for group in range(rows.n_groups):
-            places = slice(n_unknown + group * q, n_unknown + (group + 1) * q)
-            prior[:, places, places] = inverse
+        prior[:, n_unknown:, n_unknown:] = rows.repeat(np.linalg.inv(s))
         residual = np.broadcast_to(rows.response, (n_nodes, len(rows.response)))
         if known is not None:
             residual = residual - known(at)[:, point] @ rows.population[:, point].T
@@ -113,7 +111,7 @@ def integrate_posterior(
             + 0.5 * np.log(weight).sum(axis=1)
             + log_flat_and_normal
             + 0.5 * n_unknown * np.log(2 * np.pi)
-            - 0.5 * rows.n_groups * np.linalg.slogdet(s)[1]
+            - 0.5 * rows.log_determinant(s)
             - 0.5 * np.linalg.slogdet(posterior)[1]
             - 0.5 * quadratic
         )
