@@ -167,6 +167,45 @@ def test_conditionals_of_coefficients_and_effects(case: FactorCase, route: str, 
 
 @FAST
 @given(cases(), routes, st.integers(0, 1000))
+def test_plug_in_conditionals(case: FactorCase, route: str, seed: int) -> None:
+    """Effects and sums of them with the coefficients known at their conditional means."""
+    rng = np.random.default_rng(seed)
+    with take_route(route):
+        model, marginal, rows = case.build()
+        point = random_points(model, seed, n_nodes=1)
+        conditional = marginal.coefficients_given(point)
+        p = len(model.design.population.names)
+        none = np.zeros((p, 5))
+        moments = [
+            effects_given_nodes(
+                marginal, point, conditional, [none[:, : len(group.names)]], slice(0, group.n_levels), True, factor=k
+            )
+            for k, group in enumerate(model.groups)
+        ]
+        terms = [
+            (k, rng.integers(-1, group.n_levels, 5), rng.normal(size=(len(group.names), 5)))
+            for k, group in enumerate(model.groups)
+        ]
+        sums = contrast_given_nodes(marginal, point, conditional, none, terms, True)
+    plug_in = Given(model, rows, point, 0)
+    head = plug_in.exact.mean[: plug_in.n_unknown].astype(float)
+    known = plug_in.known.copy()
+    known[plug_in.unknown] = head
+    plug_in.exact = dense.condition(rows, plug_in.root, point.residual_sd[0], np.zeros(p), np.full(p, np.nan), known)
+    plug_in.unknown, plug_in.n_unknown = np.zeros(p, dtype=bool), 0
+    for k, group in enumerate(model.groups):
+        wanted = [
+            (none[:, 0], [(k, level, np.eye(len(group.names))[effect])])
+            for effect in range(len(group.names))
+            for level in range(group.n_levels)
+        ]
+        plug_in.check(moments[k].mean[0], moments[k].variance[0], wanted)
+    wanted = [(none[:, 0], [(k, int(codes[i]), weights[:, i]) for k, codes, weights in terms]) for i in range(5)]
+    plug_in.check(sums.mean[0], sums.variance[0], wanted)
+
+
+@FAST
+@given(cases(), routes, st.integers(0, 1000))
 def test_contrasts_and_predictors(case: FactorCase, route: str, seed: int) -> None:
     """Sums over levels of all factors, two of each, new levels among them and the same level twice."""
     rng = np.random.default_rng(seed)
