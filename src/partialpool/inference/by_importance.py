@@ -10,7 +10,8 @@ from partialpool.errors import AccuracyWarning, ComputationError
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
-from partialpool.models.hyperspace import HyperSpace
+from partialpool.models.hyperspace import Chart, HyperSpace
+from partialpool.numerics.arrays import BatchLogDensity
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mode import find_mode
 
@@ -27,22 +28,28 @@ _LEAST_EFFECTIVE = 400.0
 _MAX_HALF_DIFFERENCE = 0.02
 
 
-def integrate_exactly(space: HyperSpace, marginal: GaussianMarginal, accuracy: float) -> HyperPosterior:
+def integrate_exactly(
+    space: HyperSpace, marginal: GaussianMarginal, accuracy: float, guide: BatchLogDensity | None = None
+) -> HyperPosterior:
     """Sample in the chart that the priors are stated in; where its weights are not reliable, in the other, then in both
-    with larger pilots. Raises ``ComputationError`` when none is reliable."""
+    with larger pilots. With a ``guide``, a cheap density near the posterior's in the first chart, the proposal adapted
+    to that is tried before all. Raises ``ComputationError`` when none is reliable."""
     attempts: list[HyperPosterior] = []
     failure = None
     target = _effective_target(marginal, accuracy)
-    for pilots in (1, 4):
-        for chart in space.charts:
-            try:
-                attempts.append(_sample_in_chart(space.in_chart(chart), marginal, target, pilots))
-            except ComputationError as error:
-                failure = error
-                continue
-            evidence = attempts[-1].engine.evidence
-            if evidence["Pareto-k"] <= _GOOD_PARETO_K and evidence["effective draws"] >= target:
-                return attempts[-1]
+    plain: list[tuple[Chart, int, BatchLogDensity | None]] = [
+        (chart, pilots, None) for pilots in (1, 4) for chart in space.charts
+    ]
+    guided = [] if guide is None else [(space.charts[0], 1, guide)]
+    for chart, pilots, leader in [*guided, *plain]:
+        try:
+            attempts.append(_sample_in_chart(space.in_chart(chart), marginal, target, pilots, leader))
+        except ComputationError as error:
+            failure = error
+            continue
+        evidence = attempts[-1].engine.evidence
+        if evidence["Pareto-k"] <= _GOOD_PARETO_K and evidence["effective draws"] >= target:
+            return attempts[-1]
     if not attempts and failure is not None:
         raise failure
     best = min(attempts, key=lambda attempt: attempt.engine.evidence["Pareto-k"])
@@ -51,11 +58,13 @@ def integrate_exactly(space: HyperSpace, marginal: GaussianMarginal, accuracy: f
     return best
 
 
-def _sample_in_chart(space: HyperSpace, marginal: GaussianMarginal, target: float, pilots: int) -> HyperPosterior:
+def _sample_in_chart(
+    space: HyperSpace, marginal: GaussianMarginal, target: float, pilots: int, guide: BatchLogDensity | None
+) -> HyperPosterior:
     log_density = log_posterior(space, marginal)
-    mode = find_mode(log_density, space.starts())
-    sample = integrate_by_importance(log_density, mode, target, pilots=pilots)
-    return _from_importance(space, sample, mode.n_evaluations)
+    mode = find_mode(log_density if guide is None else guide, space.starts())
+    sample = integrate_by_importance(log_density, mode, target, pilots=pilots, guide=guide)
+    return _from_importance(space, sample, 0 if guide is not None else mode.n_evaluations)
 
 
 def _effective_target(marginal: GaussianMarginal, accuracy: float) -> float:

@@ -26,13 +26,15 @@ from partialpool.inference.spherical_moments import (
 )
 from partialpool.models.hyper_gradient import pull_back
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.node_subset import thin_lattice
 from partialpool.numerics.progress import Counter
 from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate_by_surrogate
 
 # Evaluations after which a surrogate that is not accurate enough is given up, and for each dimension.
 _MOST_EVALUATIONS = (90, 15)
+# Measured error up to which a surrogate that is not accurate still says where the posterior is.
+_USEFUL = 2.0
 # Nodes at which effects are conditioned: interpolated between those evaluated (several factors), or each computed, as
 # many as take this many seconds within these bounds.
 _INTERPOLATED_NODES = 256
@@ -46,8 +48,12 @@ _PRECISION_A_GROUP = 0.7
 
 def integrate_by_way_of_surrogate(
     space: HyperSpace, marginal: GaussianMarginal, accuracy: float
-) -> HyperPosterior | None:
-    """Integrate on a surrogate in the chart that the priors are stated in; None where it does not become accurate."""
+) -> HyperPosterior | BatchLogDensity | None:
+    """Integrate on a surrogate in the chart that the priors are stated in.
+
+    Where it does not become accurate its log density is returned, as a guide to where the posterior is; None where
+    there is not even that.
+    """
     space = space.in_chart(space.charts[0])
     dimension = space.dimension
     counter = Counter("evaluating the likelihood")
@@ -86,7 +92,7 @@ def integrate_by_way_of_surrogate(
     except (ComputationError, np.linalg.LinAlgError):
         return None
     if not found.converged:
-        return None
+        return found.guide if found.error < _USEFUL else None
     posterior = _to_posterior(space, marginal, found)
     prepare_interpolation(marginal, posterior, kept)
     return posterior

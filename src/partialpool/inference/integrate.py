@@ -67,9 +67,9 @@ def integrate_hyperparameters(
         dear = method == "auto" and n_evaluations * marginal.seconds > _PATIENCE
         if method == "surrogate" or (dear and space.fixed_effect_sds is None):
             found = integrate_by_way_of_surrogate(space, marginal, accuracy)
-            if found is not None:
+            if isinstance(found, HyperPosterior):
                 return found
-            return _give_up_surrogate(integrate_exactly(space, marginal, _affordable(accuracy, marginal)))
+            return _give_up_surrogate(integrate_exactly(space, marginal, _affordable(accuracy, marginal), found))
         if on_grid and method == "auto":
             return _by_grid(space, marginal, moments)
         return integrate_exactly(space, marginal, accuracy)
@@ -93,7 +93,7 @@ def _affordable(accuracy: float, marginal: GaussianMarginal) -> float:
 def _give_up_surrogate(posterior: HyperPosterior) -> HyperPosterior:
     """Say in the certificate that a surrogate was tried."""
     engine = posterior.engine
-    reason = f"{engine.reason}; a surrogate of the likelihood did not become accurate"
+    reason = f"{engine.reason}; a surrogate of the likelihood did not become accurate, so all nodes are evaluated"
     return replace(posterior, engine=replace(engine, reason=reason))
 
 

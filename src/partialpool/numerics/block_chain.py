@@ -1,10 +1,10 @@
 """Symmetric positive definite matrices that are chains of dense blocks: each couples to the next and to no other.
 
-A dense matrix is a chain of one block. Many nodes are worked on at once, the node axis first; from a few hundred rows on
-LAPACK is called on one matrix at a time, without the copies that a stack takes.
+A dense matrix is a chain of one block. Many nodes are worked on at once, the node axis first; from a few hundred rows
+on LAPACK is called on one matrix at a time, without the copies that a stack takes.
 
-Source: Golub and Van Loan (2013), Matrix Computations, section 4.5.1; Takahashi, Fagan and Chin (1973) for the blocks of
-the inverse.
+Source: Golub and Van Loan (2013), Matrix Computations, section 4.5.1; Takahashi, Fagan and Chin (1973) for the blocks
+of the inverse.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def cholesky(matrices: FloatArray) -> FloatArray:
 
 
 def invert_from_cholesky(factors: FloatArray) -> FloatArray:
-    """Return the inverses (node, order, order) of the matrices with these lower Cholesky factors: their lower triangles,
-    what lies above being of no meaning."""
+    """Return the inverses (node, order, order) of the matrices with these lower Cholesky factors: their lower
+    triangles, what lies above being of no meaning."""
     if factors.shape[1] < _LARGE:
         identity = np.broadcast_to(np.eye(factors.shape[1]), factors.shape)
         root = np.linalg.solve(factors, identity)

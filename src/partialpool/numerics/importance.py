@@ -16,6 +16,8 @@ _PILOT = 1024
 _MAX_ROUNDS = 16
 _POOLED_ROUNDS = 2
 _MAX_NODES = 2**17
+# Efficiency from which a proposal that was adapted to a guide needs no adaptation to the density itself.
+_ENOUGH_GUIDED = 0.4
 # The final lattices are shifted away from the pilots': a map is not judged on the points that it was fitted to.
 _FRESH = 0.381966
 
@@ -34,9 +36,17 @@ class WeightedNodes:
 
 
 def integrate_by_importance(
-    log_density: BatchLogDensity, mode: Mode, effective_target: float, pilots: int = 1
+    log_density: BatchLogDensity,
+    mode: Mode,
+    effective_target: float,
+    pilots: int = 1,
+    guide: BatchLogDensity | None = None,
 ) -> WeightedNodes:
     """Adapt the proposal on small lattices, then evaluate one lattice large enough for the target.
+
+    With a ``guide``, a cheap density near the dear one, the proposal adapts to that first (``mode`` is then the
+    guide's), and to ``log_density`` only where a small lattice says that this is not enough; weights are exact
+    whatever the guide.
 
     Its effective sample size is at least ``effective_target`` unless 131,072 nodes do not reach that, which the
     caller reads from the result. ``pilots`` (a power of two) multiplies the nodes that each round of adaptation
@@ -45,7 +55,14 @@ def integrate_by_importance(
     Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18:447-459 (adaptive importance
     sampling); L'Ecuyer and Lemieux (2000), Management Science 46:1214-1235 (lattice rules).
     """
-    transport, efficiency, n_evaluations = _adapt(log_density, mode, pilots)
+    if guide is None:
+        transport, efficiency, n_evaluations = _adapt(log_density, fit_to_curvature(log_density, mode), pilots)
+    else:
+        transport, _, _ = _adapt(guide, fit_to_curvature(guide, mode), pilots)
+        tried = _weigh(log_density, transport, _PILOT)
+        efficiency, n_evaluations = tried.effective_size / _PILOT, _PILOT
+        if efficiency < _ENOUGH_GUIDED:
+            transport, efficiency, n_evaluations = _adapt(log_density, transport, pilots)
     n_nodes = _PILOT
     while 2 * n_nodes * efficiency < effective_target and n_nodes < _MAX_NODES:
         n_nodes *= 2
@@ -66,15 +83,14 @@ def _top_up(
     return _gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
 
 
-def _adapt(log_density: BatchLogDensity, mode: Mode, pilots: int) -> tuple[Transport, float, int]:
+def _adapt(log_density: BatchLogDensity, transport: Transport, pilots: int) -> tuple[Transport, float, int]:
     """Refit the map to weighted points until the weights are even; return the best map seen.
 
     Every round weighs a lattice of its own shift, so that a map is judged on fresh points, and is fitted to the last
     rounds' points together. While the weights are so uneven that few points would decide the fit, they are
     tempered: raised to the power at which a quarter of the points count.
     """
-    transport = fit_to_curvature(log_density, mode)
-    dimension = len(mode.location)
+    dimension = len(transport.centre)
     n_evaluations = 20 * dimension
     # a map has about d^2 / 2 coefficients a coordinate to fit from the points that count
     n_pilot = pilots * _PILOT << min(max(dimension - 3, 0) // 2, 3)

@@ -15,8 +15,8 @@ def interpolation_weights(nodes: FloatArray, at: FloatArray, centre: FloatArray,
     """Return weights (node, point) that take a function's values at ``nodes`` (node, dimension) to the points ``at``.
 
     Coordinates are whitened by ``centre`` (dimension,) and ``root`` (dimension, dimension). A quadratic trend (linear
-    where nodes are few) plus a Gaussian process of squared-exponential covariance: linear functions are exact, and every
-    column sums to one. A point outside the box of the nodes counts as on its edge.
+    where nodes are few) plus a Gaussian process of squared-exponential covariance: linear functions are exact, and
+    every column sums to one. A point outside the box of the nodes counts as on its edge.
 
     Source: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, section 2.7.
     """

@@ -1,10 +1,11 @@
 """A smooth surrogate of a log likelihood, from its values and gradients at a few nodes.
 
-A quadratic trend plus a Gaussian process of squared-exponential covariance, both fitted to values and gradients together.
-Coordinates are whitened, so that the trend has the prior of a normal log density and the process a bounded size: far
-from all nodes the surrogate is nearly normal. Length scale and size are those of a short list that best predict each
-node from the others. Log scales are warped first: the likelihood is a smooth function of a variance down to 0, so as a function of
-log(variance + floor) / 2 it is as smooth, while along the log scale itself it is flat to the left for ever.
+A quadratic trend plus a Gaussian process of squared-exponential covariance, both fitted to values and gradients
+together. Coordinates are whitened, so that the trend has the prior of a normal log density and the process a bounded
+size: far from all nodes the surrogate is nearly normal. Length scale and size are those of a short list that best
+predict each node from the others. Log scales are warped first: the likelihood is a smooth function of a variance down
+to 0, so as a function of log(variance + floor) / 2 it is as smooth, while along the log scale itself it is flat to the
+left for ever.
 
 Source: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, sections 2.7 and 9.4.
 """
@@ -111,8 +112,9 @@ def fit_surrogate(
 
 
 class _Fit(NamedTuple):
-    """``length``, ``trend`` coefficients (constant, gradient, lower triangle of the curvature), ``process`` coefficients
-    (datum,), and the data's ``precision`` (datum, datum) with ``weighted`` = precision times what the prior missed."""
+    """``length``, ``trend`` coefficients (constant, gradient, lower triangle of the curvature), ``process``
+    coefficients (datum,), and the data's ``precision`` (datum, datum) with ``weighted`` = precision times what the
+    prior missed."""
 
     length: float
     trend: FloatArray

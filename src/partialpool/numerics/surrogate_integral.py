@@ -1,12 +1,12 @@
 """Integrating a posterior whose likelihood is dear by way of a surrogate, whose error is measured.
 
-The likelihood is evaluated with its gradient on the way to the mode, then on both sides along the axes of the curvature.
-The surrogate fitted to this is integrated, with the exact prior, by importance sampling. Nodes spread over that
-posterior then tell how far the surrogate is off where it matters; they sharpen it, and carry what depends on more than
-the hyperparameters.
+The likelihood is evaluated with its gradient on the way to the mode, then on both sides along the axes of the
+curvature. The surrogate fitted to this is integrated, with the exact prior, by importance sampling. Nodes spread over
+that posterior then tell how far the surrogate is off where it matters; they sharpen it, and carry what depends on more
+than the hyperparameters.
 
-The mean of any quantity under the surrogate is off by at most its sd times the sd of the log ratio of both densities (by
-Cauchy and Schwarz, to first order): that sd, at nodes that did not shape the surrogate, is the error reported.
+The mean of any quantity under the surrogate is off by at most its sd times the sd of the log ratio of both densities
+(by Cauchy and Schwarz, to first order): that sd, at nodes that did not shape the surrogate, is the error reported.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ _PATIENCE = 3
 _BEYOND = 1.5
 _STEEP = 4.0
 _LEAST_IMPORTANCE = 0.05
+# Values and gradient entries that a surrogate is fitted to: the fit takes the third power of their number.
+_MOST_DATA = 1000
 # Evaluations further out than this, in sds, are left aside.
 _OUTSIDE = 8.0
 # Shift of each round's fresh nodes along the lattice of the fine ones.
@@ -53,10 +55,11 @@ _GOLDEN = 0.618034
 
 @dataclass(frozen=True)
 class SurrogateIntegral:
-    """``nodes`` (node, dimension) are the last fresh ones, at which the likelihood was evaluated; with their ``weights``
-    they have the means and, as far as positive weights can, the variances of the ``fine_nodes``, which are thousands
-    weighed under the surrogate. ``error`` is in posterior sds; ``converged`` says whether it is what was asked for;
-    ``evaluated`` (node, dimension) are all nodes at which the likelihood was evaluated that are not out of reach."""
+    """``nodes`` (node, dimension) are the last fresh ones, at which the likelihood was evaluated; with their
+    ``weights`` they have the means and, as far as positive weights can, the variances of the ``fine_nodes``, which are
+    thousands weighed under the surrogate. ``error`` is in posterior sds; ``converged`` says whether it is what was
+    asked for; ``evaluated`` (node, dimension) are all nodes at which the likelihood was evaluated that are not out of
+    reach; ``guide`` is the log density under the surrogate."""
 
     nodes: FloatArray
     weights: FloatArray
@@ -69,6 +72,7 @@ class SurrogateIntegral:
     n_evaluations: int
     converged: bool
     evaluated: FloatArray
+    guide: BatchLogDensity
 
 
 class _Evaluations:
@@ -123,8 +127,8 @@ def integrate_by_surrogate(
     """Integrate likelihood times prior over unbounded coordinates.
 
     ``start`` (dimension,) and its rough posterior ``covariance`` begin the climb; ``log_scales`` (dimension,) are the
-    coordinates along which the likelihood is flat towards minus infinity. Rounds of fresh nodes go on until the measured
-    error is at most ``accuracy`` posterior sds or the next would exceed ``max_evaluations``. Raises
+    coordinates along which the likelihood is flat towards minus infinity. Rounds of fresh nodes go on until the
+    measured error is at most ``accuracy`` posterior sds or the next would exceed ``max_evaluations``. Raises
     ``ComputationError`` where the mode is not found or the surrogate's posterior cannot be integrated.
     """
     made = _Evaluations(log_likelihood, log_prior, len(start))
@@ -162,6 +166,7 @@ def integrate_by_surrogate(
         len(made.values),
         bool(error <= accuracy),
         made.coordinates[made.near()],
+        _join(surrogate, log_prior),
     )
 
 
@@ -207,12 +212,23 @@ def _fit(warp: Warp, made: _Evaluations) -> Surrogate:
     inside = np.isfinite(values) & (np.sum(warp.apply(made.coordinates) ** 2, axis=1) < _OUTSIDE**2)
     # nodes count by their posterior, but none of those that a few thousand draws would reach by much less
     importance = np.maximum(np.exp(posterior - np.nanmax(posterior)), _LEAST_IMPORTANCE) * ~far
-    return fit_surrogate(warp, made.coordinates[inside], values[inside], gradients[inside], importance[inside])
+    used = np.flatnonzero(inside)
+    most = max(_MOST_DATA // (made.coordinates.shape[1] + 1), 1)
+    if len(used) > most:  # the likeliest tell most
+        used = used[np.argsort(-np.where(far, -np.inf, posterior)[used], kind="stable")[:most]]
+    return fit_surrogate(warp, made.coordinates[used], values[used], gradients[used], importance[used])
 
 
 def _integrate(
     surrogate: Surrogate, log_prior: BatchLogDensity, start: FloatArray, effective_target: float
 ) -> WeightedNodes:
+    log_density = _join(surrogate, log_prior)
+    mode = find_mode(log_density, start[None])
+    return integrate_by_importance(log_density, mode, effective_target)
+
+
+def _join(surrogate: Surrogate, log_prior: BatchLogDensity) -> BatchLogDensity:
+    """Return the log posterior density under the surrogate, falling steeply where that is not believed."""
     reach = float(np.sqrt(np.max(np.sum(surrogate.nodes[surrogate.importance > 0.0] ** 2, axis=1)))) + _BEYOND
 
     def log_density(coordinates: FloatArray) -> FloatArray:
@@ -220,8 +236,7 @@ def _integrate(
         outside = np.maximum(radius - reach, 0.0)
         return np.asarray(surrogate(coordinates) + log_prior(coordinates) - _STEEP * outside**2)
 
-    mode = find_mode(log_density, start[None])
-    return integrate_by_importance(log_density, mode, effective_target)
+    return log_density
 
 
 def _spread_nodes(sample: WeightedNodes, n_fresh: int, round_number: int) -> FloatArray:
