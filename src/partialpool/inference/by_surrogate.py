@@ -108,7 +108,13 @@ def prepare_interpolation(
         return
     evaluated = posterior.space.constrain(posterior.evaluated)[0]
     table = interpolate_effects(
-        marginal, evaluated, posterior.evaluated, posterior.points, posterior.coordinates, posterior.weights
+        marginal,
+        evaluated,
+        posterior.evaluated,
+        posterior.points,
+        posterior.coordinates,
+        posterior.weights,
+        _find_log_scales(posterior.space),
     )
     keys = [node_key(evaluated, node) for node in range(evaluated.n_nodes)]
     if kept is not None and all(key in kept for key in keys):

@@ -7,28 +7,35 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.inference.block_conditional import condition_blocks
 from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal, join_conditionals
-from partialpool.inference.spherical_moments import SphericalMoments, find_spherical_moments, join_spherical_moments
+from partialpool.inference.hyper_posterior import weighted_quantiles
+from partialpool.inference.spherical_moments import (
+    SphericalMoments,
+    find_spherical_moments,
+    join_spherical_moments,
+    mix_covariances,
+)
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.interpolation import interpolation_weights
 from partialpool.numerics.progress import track
+from partialpool.numerics.surrogate import FLOOR_BELOW, Warp, bend
 
 
 @dataclass(frozen=True, eq=False)
 class InterpolatedEffects:
-    """The ``evaluated`` nodes with their ``coordinates``, the ``points`` that are interpolated to, and the ``mixing``
-    weights (evaluated node, point)."""
+    """The ``evaluated`` nodes with their ``coordinates``, the ``points`` that are interpolated to, the ``mixing``
+    weights (evaluated node, point), and the coordinates' ``warp``."""
 
     marginal: GaussianMarginal
     evaluated: HyperPoints
     coordinates: FloatArray
     points: HyperPoints
     mixing: FloatArray
-    centre: FloatArray
-    root: FloatArray
+    warp: Warp
 
     @cached_property
     def _places(self) -> dict[bytes, int]:
@@ -41,7 +48,7 @@ class InterpolatedEffects:
 
     def mix_to(self, coordinates: FloatArray) -> FloatArray:
         """Return weights (evaluated node, point) for any other points."""
-        return interpolation_weights(self.coordinates, coordinates, self.centre, self.root)
+        return interpolation_weights(self.warp.apply(self.coordinates), self.warp.apply(coordinates))
 
     @cached_property
     def conditional(self) -> CoefficientConditional:
@@ -71,13 +78,16 @@ class InterpolatedEffects:
 
     def coefficients_at(self, nodes: IntArray) -> CoefficientConditional:
         """Return the coefficients' conditional at some of the points."""
-        mixing = self.mixing[:, nodes]
+        return self.mix_coefficients(self.points.select(nodes), self.mixing[:, nodes])
+
+    def mix_coefficients(self, points: HyperPoints, mixing: FloatArray) -> CoefficientConditional:
+        """Return the coefficients' conditional at any points, to which ``mixing`` (evaluated node, point) leads."""
         known = self.conditional
         return replace(
             known,
             mean=known.mean @ mixing,
-            covariance=_keep_positive(known.covariance @ mixing),
-            shift=self.marginal.shift_at(self.points.select(nodes)),
+            covariance=mix_covariances(known.covariance, mixing),
+            shift=self.marginal.shift_at(points),
         )
 
 
@@ -88,25 +98,22 @@ def interpolate_effects(
     points: HyperPoints,
     nodes: FloatArray,
     weights: FloatArray,
+    log_scales: NDArray[np.bool_],
 ) -> InterpolatedEffects:
     """Prepare the interpolation from evaluated ``coordinates`` (evaluated node, dimension) to the ``nodes`` (node,
-    dimension) of a posterior with these ``weights``."""
-    centre = weights @ nodes
-    spread = (nodes - centre) * np.sqrt(weights)[:, None]
+    dimension) of a posterior with these ``weights``; ``log_scales`` (dimension,) are logs of population sds."""
+    middle = [weighted_quantiles(column, weights, np.array([0.5]))[0] for column in nodes.T]
+    floor = np.where(log_scales, np.array(middle) - FLOOR_BELOW, -np.inf)
+    bent = bend(nodes, floor)
+    centre = weights @ bent
+    spread = (bent - centre) * np.sqrt(weights)[:, None]
     covariance = spread.T @ spread
     root = np.linalg.cholesky(covariance + 1e-10 * np.trace(covariance) * np.eye(len(centre)))
-    mixing = interpolation_weights(coordinates, nodes, centre, root)
-    return InterpolatedEffects(marginal, evaluated, coordinates, points, mixing, centre, np.asarray(root))
+    warp = Warp(floor, centre, np.asarray(root))
+    mixing = interpolation_weights(warp.apply(coordinates), warp.apply(nodes))
+    return InterpolatedEffects(marginal, evaluated, coordinates, points, mixing, warp)
 
 
 def node_key(points: HyperPoints, node: int) -> bytes:
     """Return the node's hyperparameters as bytes."""
     return bytes(points.effect_root[..., node].tobytes() + points.residual_sd[node].tobytes())
-
-
-def _keep_positive(covariance: FloatArray) -> FloatArray:
-    """Return covariances (order, order, node) with variances that interpolation has not made negative."""
-    result = covariance.copy()
-    for i in range(len(result)):
-        result[i, i] = np.maximum(result[i, i], 0.0)
-    return result

@@ -104,13 +104,28 @@ def contrast_of_levels(
 def _contrast_variances(
     marginal: GaussianMarginal, points: HyperPoints, terms: Sequence[KnownTerm], n_quantities: int
 ) -> FloatArray:
-    """Return variances over sigma^2 (node, quantity) of sums of effects, their logs interpolated where nodes are."""
+    """Return variances over sigma^2 (node, quantity) of sums of effects; where nodes are interpolated, so are the logs
+    of their shares of what the population alone gives."""
     for table in marginal.tables:
         nodes = table.find(points)
         if nodes is not None:
             known = contrast_variances(marginal.statistics, table.evaluated, terms, n_quantities)
-            return np.asarray(np.exp(table.mixing[:, nodes].T @ np.log(np.maximum(known, 1e-300))))
+            shares = known / _prior_variances(marginal.statistics, table.evaluated, terms, n_quantities)
+            logs = table.mixing[:, nodes].T @ np.log(np.maximum(shares, 1e-300))
+            return np.exp(logs) * _prior_variances(marginal.statistics, points, terms, n_quantities)
     return contrast_variances(marginal.statistics, points, terms, n_quantities)
+
+
+def _prior_variances(
+    statistics: Statistics, points: HyperPoints, terms: Sequence[KnownTerm], n_quantities: int
+) -> FloatArray:
+    """Return the variances over sigma^2 (node, quantity) that sums of effects have in the population."""
+    total = np.zeros((points.n_nodes, n_quantities))
+    for factor, _, effects in terms:
+        part = statistics.effect_slices[factor]
+        spread = np.einsum("ikn,iq->knq", points.effect_root[part, part], effects)
+        total += np.sum(spread * spread, axis=0)
+    return np.maximum(total / points.residual_sd[:, None] ** 2, 1e-300)
 
 
 # Sets of nodes whose moments are held: a summary goes back and forth between two.

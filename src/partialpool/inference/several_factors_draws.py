@@ -8,12 +8,10 @@ Effects are then scaled by the draw's own covariance root.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from partialpool.inference.conditional_moments import all_coefficients, draw_normal
-from partialpool.inference.gaussian_marginal import CoefficientConditional
 from partialpool.inference.interpolated_effects import InterpolatedEffects
 from partialpool.inference.several_factors import draw_noise
 from partialpool.models.hyperspace import HyperPoints
@@ -36,17 +34,17 @@ def draw_between_nodes(
     statistics, marginal = table.marginal.statistics, table.marginal
     mixing = table.mix_to(coordinates)
     nearest = _nearest(table, coordinates)
-    conditional = _interpolate(table, points, mixing, nearest)
+    conditional = table.mix_coefficients(points, mixing)
     basis = conditional.mean + draw_normal(conditional.covariance, rng)
     coefficients = all_coefficients(marginal, conditional, basis, points)
     target = np.concatenate([conditional.shift - conditional.basis @ basis, np.ones((1, len(nearest)))])
-    spherical = _draw_noise_nearby(table, nearest, levels, rng)
+    noise = _draw_noise_nearby(table, nearest, levels, rng)
     effects = []
     for k, part in enumerate(statistics.effect_slices):
+        own = multiply(points.effect_root[part, part][:, :, None], noise[k][:, None])[:, 0]
         if len(levels[k]):
             for t, row in enumerate(target):
-                spherical[k] += table.moments.means[k][:, t, levels[k]] @ (mixing * (row / points.residual_sd))
-        own = multiply(points.effect_root[part, part][:, :, None], spherical[k][:, None])[:, 0]
+                own += table.moments.means[k][:, t, levels[k]] @ (mixing * row)
         effects.append(own.swapaxes(1, 2))
     return coefficients, coefficients, tuple(effects)
 
@@ -75,20 +73,6 @@ def _draw_noise_nearby(
 
 def _nearest(table: InterpolatedEffects, at: FloatArray) -> IntArray:
     """Return the evaluated node nearest to each point, distances in posterior sds."""
-    nodes = np.linalg.solve(table.root, (table.coordinates - table.centre).T).T
-    wanted = np.linalg.solve(table.root, (at - table.centre).T).T
+    nodes, wanted = table.warp.apply(table.coordinates), table.warp.apply(at)
     squares = np.sum(wanted**2, axis=1)[:, None] + np.sum(nodes**2, axis=1) - 2.0 * wanted @ nodes.T
     return np.asarray(np.argmin(squares, axis=1), dtype=np.intp)
-
-
-def _interpolate(
-    table: InterpolatedEffects, points: HyperPoints, mixing: FloatArray, nearest: IntArray
-) -> CoefficientConditional:
-    """Return the coefficients' conditional at the draws: interpolated means, the nearest node's covariance."""
-    known = table.conditional
-    return replace(
-        known,
-        mean=known.mean @ mixing,
-        covariance=known.covariance[..., nearest],
-        shift=table.marginal.shift_at(points),
-    )

@@ -1,7 +1,8 @@
-"""Conditional moments of the effects of several factors at a set of nodes, in spherical coordinates.
+"""Conditional moments of the effects of several factors at a set of nodes.
 
-Where an evaluation is dear they are computed at few nodes and interpolated to many: spherical means and covariances
-vary slowly with the hyperparameters, and the scale of the effects is then each node's own.
+Where an evaluation is dear they are computed at few nodes and interpolated to many. What is interpolated varies slowly
+with the hyperparameters: the effects' means, which are bounded by the data, and the logs of their variances relative to
+the population's (triangular factors where a level has several effects).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from partialpool.inference.block_factor import BlockFactor
 from partialpool.inference.statistics import Statistics
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.numerics.small_matrices import multiply
+from partialpool.numerics.small_matrices import factor_ldl, multiply
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,10 @@ class SphericalMoments:
         level, node) of some levels of a factor."""
         means, covariance = self.means[factor][:, :, levels], self.covariances[factor][:, :, levels]
         if self.mixing is not None:
-            means, covariance = means @ self.mixing, covariance @ self.mixing
+            means, covariance = means @ self.mixing, mix_covariances(covariance, self.mixing)
         part = statistics.effect_slices[factor]
         root = (self.points.effect_root[part, part] / self.points.residual_sd)[:, :, None]
-        variance = np.sum(multiply(root, covariance) * root, axis=1)
-        return multiply(root, means), np.maximum(variance, 0.0)
+        return means, np.sum(multiply(root, covariance) * root, axis=1)
 
     @property
     def numbers(self) -> int:
@@ -76,7 +76,12 @@ def find_spherical_moments(
     means[statistics.leading] = solve_leading_means(statistics, effects.leading, blocks, effects.means)
     covariances[statistics.leading] = own
     order = range(len(means))
-    return SphericalMoments(points, tuple(means[k] for k in order), tuple(covariances[k] for k in order))
+    roots = [points.effect_root[part, part] / points.residual_sd for part in statistics.effect_slices]
+    return SphericalMoments(
+        points,
+        tuple(multiply(roots[k][:, :, None], means[k]) for k in order),
+        tuple(covariances[k] for k in order),
+    )
 
 
 def join_spherical_moments(points: HyperPoints, runs: Sequence[SphericalMoments]) -> SphericalMoments:
@@ -87,3 +92,20 @@ def join_spherical_moments(points: HyperPoints, runs: Sequence[SphericalMoments]
         tuple(np.concatenate([run.means[k] for run in runs], axis=-1) for k in factors),
         tuple(np.concatenate([run.covariances[k] for run in runs], axis=-1) for k in factors),
     )
+
+
+def mix_covariances(covariances: FloatArray, mixing: FloatArray) -> FloatArray:
+    """Interpolate covariances (order, order, ..., node) to points by ``mixing`` (node, point).
+
+    Their triangular factors and the logs of their pivots are interpolated: variances grow over orders of magnitude, and
+    the result is positive definite.
+    """
+    order = len(covariances)
+    if not order:
+        return np.empty((*covariances.shape[:-1], mixing.shape[1]))
+    factor = factor_ldl(covariances)
+    pivots = np.exp(np.log(np.maximum(factor.pivots, 1e-300)) @ mixing)
+    if order == 1:
+        return pivots[None]
+    lower = factor.lower @ mixing
+    return multiply(lower * pivots, lower.swapaxes(0, 1), left_is="lower", right_is="upper")

@@ -7,31 +7,31 @@ import numpy as np
 from partialpool.numerics.arrays import FloatArray
 
 # Length scale in posterior sds, and how far the values may be missed relative to the process: conditions the solve.
-_LENGTH = 3.0
-_NUGGET = 1e-9
+_LENGTH = 5.0
+# How far out of the box of the nodes, in posterior sds along each axis, the trend is followed.
+_BEYOND = 3.0
+_NUGGET = 1e-7
 
 
-def interpolation_weights(nodes: FloatArray, at: FloatArray, centre: FloatArray, root: FloatArray) -> FloatArray:
+def interpolation_weights(nodes: FloatArray, at: FloatArray) -> FloatArray:
     """Return weights (node, point) that take a function's values at ``nodes`` (node, dimension) to the points ``at``.
 
-    Coordinates are whitened by ``centre`` (dimension,) and ``root`` (dimension, dimension). A quadratic trend (linear
-    where nodes are few) plus a Gaussian process of squared-exponential covariance: linear functions are exact, and
-    every column sums to one. A point outside the box of the nodes counts as on its edge.
+    Coordinates are whitened: in posterior sds. A quadratic trend (linear where nodes are few) plus a Gaussian process
+    of squared-exponential covariance: linear functions are exact, and every column sums to one. A point far outside
+    the box of the nodes counts as less far.
 
     Source: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, section 2.7.
     """
-    known = np.asarray(np.linalg.solve(root, (nodes - centre).T).T, dtype=float)
-    wanted = np.asarray(np.linalg.solve(root, (at - centre).T).T, dtype=float)
-    wanted = wanted.clip(known.min(axis=0), known.max(axis=0))
+    wanted = at.clip(nodes.min(axis=0) - _BEYOND, nodes.max(axis=0) + _BEYOND)
     dimension = nodes.shape[1]
     quadratic = len(nodes) >= (dimension + 1) * (dimension + 2)
-    trend, goal = _trend(known, quadratic), _trend(wanted, quadratic)
+    trend, goal = _trend(nodes, quadratic), _trend(wanted, quadratic)
     n_nodes, n_trend = trend.shape
     system = np.zeros((n_nodes + n_trend, n_nodes + n_trend))
-    system[:n_nodes, :n_nodes] = _kernel(known, known) + _NUGGET * np.eye(n_nodes)
+    system[:n_nodes, :n_nodes] = _kernel(nodes, nodes) + _NUGGET * np.eye(n_nodes)
     system[:n_nodes, n_nodes:] = trend
     system[n_nodes:, :n_nodes] = trend.T
-    right = np.concatenate([_kernel(known, wanted), goal.T])
+    right = np.concatenate([_kernel(nodes, wanted), goal.T])
     return np.asarray(np.linalg.lstsq(system, right, rcond=1e-13)[0][:n_nodes])
 
 

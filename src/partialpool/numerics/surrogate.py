@@ -21,6 +21,10 @@ from numpy.typing import NDArray
 from partialpool.errors import ComputationError
 from partialpool.numerics.arrays import FloatArray, IntArray
 
+#: Log scales are warped this far below their middle: there, at a quarter of the variance, the likelihood begins to
+#: flatten.
+FLOOR_BELOW = 0.7
+
 # Length scales and sizes of the process, in posterior sds and units of log likelihood.
 _LENGTHS = (1.7, 2.5, 3.7, 5.5)
 _SIZES = (0.1, 1.0, 10.0)

@@ -21,7 +21,7 @@ from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.climb import Climb, climb
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mode import find_mode
-from partialpool.numerics.surrogate import Surrogate, Warp, bend, fit_surrogate
+from partialpool.numerics.surrogate import FLOOR_BELOW, Surrogate, Warp, bend, fit_surrogate
 
 #: Values (node,) and gradients (node, dimension) of a log likelihood at coordinates (node, dimension).
 DearLogLikelihood = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -30,8 +30,6 @@ DearLogLikelihood = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 _FIRST_STEP = 1.5
 # Step of the gradients' differences that correct the curvature, in its sds.
 _SMALL_STEP = 0.3
-# Log scales are warped this far below their mode: there, a quarter of the variance, the likelihood begins to flatten.
-_FLOOR_BELOW_MODE = 0.7
 # Fresh nodes of a round, at least, and for each dimension.
 _FRESH_NODES = (12, 2)
 # Evaluations this much less likely than the best, plus a dimension each, say nothing of the posterior.
@@ -189,7 +187,7 @@ def _look_around(made: _Evaluations, found: Climb) -> Climb:
 
 
 def _warp_around(found: Climb, log_scales: NDArray[np.bool_]) -> Warp:
-    floor = np.where(log_scales, found.location - _FLOOR_BELOW_MODE, -np.inf)
+    floor = np.where(log_scales, found.location - FLOOR_BELOW, -np.inf)
     return Warp(floor, bend(found.location, floor), np.asarray(np.linalg.cholesky(found.covariance)))
 
 
