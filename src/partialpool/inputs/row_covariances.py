@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.errors import IdentificationError
 from partialpool.inputs.measurements import Measurements
@@ -30,33 +31,53 @@ def check_covariances_differ(
 
     The covariance, of what the population's columns leave, is a sum of one matrix for each variance and covariance;
     where these are linearly dependent no data tell their factors apart, as in a Graeco-Latin square whose contrasts
-    leave nothing for sigma. Told for few rows only; ``confounding`` finds the cases that many rows can have.
+    leave nothing for sigma. Told for few rows only; ``confounding`` finds the cases that many rows can have. Effects
+    correlated among themselves may add up in several ways, as where no level has rows of both: the prior of their
+    correlation then says what the rows do not, with one factor as with several.
     """
     n_rows = len(measurements.response)
     if len(groups) < 2 or n_rows > _MOST_ROWS:
         return
     rest = _complement(population.values)
-    matrices, names = [], []
+    vectors, names = [], []
     for group in groups:
+        same = group.codes[:, None] == group.codes
         for block in group.blocks:
-            # an equivalent basis, so that columns far from 0 look as different as they are
-            columns = np.linalg.qr(group.values[:, list(block)])[0]
-            same = group.codes[:, None] == group.codes
-            for i, k in combinations_with_replacement(range(len(block)), 2):
-                half = np.outer(columns[:, i], columns[:, k]) * same
-                matrices.append(rest.T @ ((half + half.T) / np.linalg.norm(half)) @ rest)
-                names.append([group.sd_names[place] for place in block])
+            parts = _variance_parts(group.values[:, list(block)], same, rest)
+            vectors += parts
+            names += [[group.sd_names[place] for place in block]] * len(parts)
     if measurements.counts is None and not measurements.known_scale:
         variances = np.ones(n_rows) if measurements.precision is None else 1.0 / measurements.precision
-        matrices.append((rest.T * (variances / np.linalg.norm(variances))) @ rest)
+        vectors.append(_lower((rest.T * (variances / np.linalg.norm(variances))) @ rest))
         names.append(["sigma"])
-    dependent = _find_dependence([matrix[np.tril_indices(len(matrix))] for matrix in matrices])
+    dependent = _find_dependence(vectors)
     if dependent:
         involved = list(dict.fromkeys(name for k in dependent for name in names[k]))
         raise IdentificationError(
             f"in these {n_rows} rows {join_words(involved)} cannot be told apart: they add up to the same covariance "
             "of the rows in more than one way; drop a group term, or give more rows"
         )
+
+
+def _variance_parts(values: FloatArray, same: NDArray[np.bool_], rest: FloatArray) -> list[FloatArray]:
+    """Return independent matrices, as vectors, that span what the variances and covariances of correlated effects scale,
+    from their columns (row, effect) and the pairs of rows (row, row) that share a level."""
+    # an equivalent basis, so that columns far from 0 look as different as they are
+    columns = np.linalg.qr(values)[0]
+    parts = []
+    for i, k in combinations_with_replacement(range(columns.shape[1]), 2):
+        half = np.outer(columns[:, i], columns[:, k]) * same
+        size = np.linalg.norm(half)
+        if size > 0.0:
+            parts.append(_lower(rest.T @ ((half + half.T) / size) @ rest))
+    if columns.shape[1] == 1:
+        return parts
+    directions, sizes, _ = np.linalg.svd(np.stack(parts, axis=1), full_matrices=False)
+    return list(directions.T[sizes > _NOTHING_LEFT])
+
+
+def _lower(matrix: FloatArray) -> FloatArray:
+    return np.asarray(matrix[np.tril_indices(len(matrix))])
 
 
 def _complement(columns: FloatArray) -> FloatArray:

@@ -18,6 +18,7 @@ from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.observations import read_observations
 from partialpool.inputs.recipes import CombinedRecipe
 from partialpool.inputs.row_covariances import check_covariances_differ
+from partialpool.numerics.arrays import FloatArray
 
 RNG = np.random.default_rng(7)
 N = 120
@@ -251,20 +252,34 @@ def test_a_square_with_nothing_left_for_sigma(said: str | None, roles: dict[str,
     assert len(build_design(parsed, read_observations(square, parsed)).groups) == 3
 
 
+@pytest.mark.parametrize("columns", ["f", "0 + f"])
+@pytest.mark.parametrize("copies", [1, 4])
+def test_correlations_that_no_level_shows(columns: str, copies: int) -> None:
+    """No level of g has rows of two labels: the prior says what their correlation is, however few the rows."""
+    g = np.tile(np.repeat(np.arange(9), 3), copies)
+    data = {"y": RNG.normal(size=len(g)), "g": g, "f": np.array(list("uvw"))[g % 3], "b": np.arange(len(g)) % 4}
+    parsed = parse_formula(f"y ~ 1 + ({columns} | g) + (1 | b)")
+    assert len(build_design(parsed, read_observations(data, parsed)).groups) == 2
+    parsed = parse_formula(f"y ~ 1 + ({columns} | g) + (1 | g:f) + (1 | b)")
+    with pytest.raises(IdentificationError, match="cannot be told apart"):
+        build_design(parsed, read_observations(data, parsed))
+
+
 Small = tuple[tuple[GroupDesign, ...], PopulationDesign, Measurements]
 
 
 @st.composite
 def small_designs(draw: st.DrawFn) -> Small:
-    """Two or three factors over few rows, with an intercept, a 0/1 column or both, and population columns that repeat
-    some of their levels."""
+    """Two or three factors over few rows, with an intercept, a 0/1 column, both or the labels' indicators, and
+    population columns that repeat some of their levels."""
     n_rows = draw(st.integers(5, 9))
     codes = st.lists(st.integers(0, 2), min_size=n_rows, max_size=n_rows)
     columns = {"Intercept": np.ones(n_rows), "h": np.array(draw(codes), dtype=float) // 2}
+    columns["rest"] = 1.0 - columns["h"]
     groups = []
     for name in "abc"[: draw(st.integers(2, 3))]:
         levels, code = np.unique(draw(codes), return_inverse=True)
-        names = draw(st.sampled_from([("Intercept",), ("h",), ("Intercept", "h")]))
+        names = draw(st.sampled_from([("Intercept",), ("h",), ("Intercept", "h"), ("h", "rest")]))
         values = np.column_stack([columns[column] for column in names])
         together = tuple(range(len(names)))
         blocks = draw(st.sampled_from([(together,), tuple((k,) for k in together)]))
@@ -276,17 +291,35 @@ def small_designs(draw: st.DrawFn) -> Small:
     return tuple(groups), population, Measurements("rows", np.zeros(n_rows), None, None, None, None, known)
 
 
-def _are_dependent(groups: tuple[GroupDesign, ...], population: PopulationDesign, known: bool) -> bool:
-    """Whether the rows' covariance, after the population's columns, is the same for other variances."""
+def _take_population_out(groups: tuple[GroupDesign, ...], population: PopulationDesign) -> list[list[list[FloatArray]]]:
+    """What the population's columns leave of the levels' columns of each effect, by factor and block."""
     projection = np.eye(len(population.values)) - population.values @ np.linalg.pinv(population.values)
-    parts = [] if known else [np.eye(len(projection))]
-    for group in groups:
-        z = [group.values[:, [k]] * (group.codes[:, None] == range(group.n_levels)) for k in range(len(group.names))]
-        for block in group.blocks:
+    return [
+        [
+            [projection @ (group.values[:, [k]] * (group.codes[:, None] == range(group.n_levels))) for k in block]
+            for block in group.blocks
+        ]
+        for group in groups
+    ]
+
+
+def _leave_nothing(block: list[FloatArray]) -> bool:
+    """Whether the population's columns explain some combination of a block's effects in every level."""
+    sizes = [[np.trace(first @ second.T) for second in block] for first in block]
+    return bool(np.linalg.matrix_rank(sizes, tol=1e-9) < len(block))
+
+
+def _are_dependent(groups: tuple[GroupDesign, ...], population: PopulationDesign, known: bool) -> bool:
+    """Whether variances of one block change the rows' covariance, after the population's columns, as those of others,
+    or sigma's, do."""
+    projection = np.eye(len(population.values)) - population.values @ np.linalg.pinv(population.values)
+    spans = [] if known else [projection.reshape(1, -1)]
+    for blocks in _take_population_out(groups, population):
+        for block in blocks:
             pairs = itertools.combinations_with_replacement(block, 2)
-            parts += [z[i] @ z[k].T + z[k] @ z[i].T for i, k in pairs]
-    stacked = np.array([(projection @ part @ projection).ravel() for part in parts])
-    return bool(np.linalg.matrix_rank(stacked, tol=1e-9) < len(parts))
+            spans.append(np.array([(a @ b.T + b @ a.T).ravel() for a, b in pairs]))
+    ranks = [np.linalg.matrix_rank(span, tol=1e-9) for span in [*spans, np.vstack(spans)]]
+    return bool(ranks[-1] < sum(ranks[:-1]))
 
 
 def _is_refused(groups: tuple[GroupDesign, ...], population: PopulationDesign, measurements: Measurements) -> bool:
@@ -312,7 +345,10 @@ def test_what_is_refused_cannot_be_identified(small: Small) -> None:
     dependent = _are_dependent(groups, population, measurements.known_scale)
     refused = _is_refused(groups, population, measurements)
     one_level = any(group.n_levels == 1 for group in groups)
-    assert dependent or one_level or not refused
+    left = list(itertools.chain(*_take_population_out(groups, population)))
+    assert dependent or one_level or any(map(_leave_nothing, left)) or not refused
+    # of correlated effects a combination that is left nothing rests on the prior of their correlation
+    assert refused or not any(_leave_nothing([column]) for block in left for column in block)
     if not refused:
         if dependent:
             with pytest.raises(IdentificationError, match="they add up to the same covariance"):
