@@ -60,7 +60,7 @@ def check_covariances_differ(
 
 
 def _variance_parts(values: FloatArray, same: NDArray[np.bool_], rest: FloatArray) -> list[FloatArray]:
-    """Return independent matrices, as vectors, that span what the variances and covariances of correlated effects scale,
+    """Return independent matrices, as vectors, that span what the variances and covariances of a block's effects scale,
     from their columns (row, effect) and the pairs of rows (row, row) that share a level."""
     # an equivalent basis, so that columns far from 0 look as different as they are
     columns = np.linalg.qr(values)[0]
