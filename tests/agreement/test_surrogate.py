@@ -12,7 +12,7 @@ import partialpool as pp
 
 from .factors import FactorCase, FactorRows
 from .quadrature import half_line
-from .test_factor_posteriors import Problem, compare
+from .test_factor_posteriors import Problem, compare, solved
 
 FloatArray = NDArray[np.float64]
 ACCURACY = 4000.0**-0.5
@@ -66,6 +66,17 @@ def test_draws_are_those_of_the_tables(name: str) -> None:
         assert abs(values.mean() - line["mean"]) < (5.0 / np.sqrt(20_000) + 0.005) * line["sd"], parameter
         kurtosis = np.mean(((values - values.mean()) / values.std()) ** 4)
         assert abs(values.std() / line["sd"] - 1.0) < 5.0 * np.sqrt((kurtosis - 1.0) / 4 / 20_000) + 0.01, parameter
+
+
+@pytest.mark.parametrize("name", ["nested with sigma", "nested with sigma, flat mean"])
+def test_few_levels_against_quadrature(name: str) -> None:
+    """Posteriors of sds so wide that what effects are given them varies over orders of magnitude."""
+    problem, _, exact = solved(name)
+    fit = problem.fit(method="surrogate")
+    assert fit.engine.route == "surrogate of the likelihood"
+    for parameter, mean_error, sd_error in compare(problem, fit, exact):
+        assert mean_error < 3 * ACCURACY, parameter
+        assert sd_error < 0.02, parameter
 
 
 def corner() -> Problem:
