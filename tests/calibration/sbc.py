@@ -17,6 +17,7 @@ from scipy.special import chdtrc
 import partialpool as pp
 from partialpool.errors import AccuracyWarning, ComputationError
 
+from .factor_study import FactorStudy
 from .study import Study
 
 N_DRAWS = 255
@@ -46,7 +47,7 @@ class Calibration(NamedTuple):
         ]
 
 
-def calibrate(study: Study, n: int, seed: int) -> Calibration:
+def calibrate(study: Study | FactorStudy, n: int, seed: int) -> Calibration:
     """Fit ``n`` simulated data sets and test the truth's ranks for uniformity.
 
     A fit that refuses with ``ComputationError`` is counted and left out: it knows the data alone, so that the ranks of
@@ -57,15 +58,15 @@ def calibrate(study: Study, n: int, seed: int) -> Calibration:
     for k in range(n):
         rng = np.random.default_rng([seed, k])
         truth = study.draw_truth(rng)
-        noise = study.noise(truth) * rng.standard_normal(len(study.groups))
-        data = {"y": study.predictor(truth) + noise, "g": study.groups}
-        if study.x is not None:
-            data["x"] = study.x
+        predictor = study.predictor(truth)
+        data = {"y": predictor + study.noise(truth) * rng.standard_normal(len(predictor)), **study.given}
         try:
             with warnings.catch_warnings():
                 # a fit that says it is a few hundredths of an sd off is calibrated as it stands
                 warnings.simplefilter("ignore", AccuracyWarning)
-                fit = pp.fit(study.formula, data, standard_error=study.standard_error, priors=study.priors)
+                fit = pp.fit(
+                    study.formula, data, standard_error=study.standard_error, priors=study.priors, method=study.method
+                )
         except ComputationError:
             refused += 1
             continue

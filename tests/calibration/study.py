@@ -25,6 +25,12 @@ class Study:
     groups: IntArray
     x: FloatArray | None = None
     standard_error: FloatArray | None = None
+    method: str = "auto"
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The columns that are not simulated."""
+        return {"g": self.groups} | ({} if self.x is None else {"x": self.x})
 
     @property
     def formula(self) -> str:

@@ -13,6 +13,7 @@ import partialpool as pp
 from partialpool.inference import one_factor
 from partialpool.models.hyperspace import ScalarHyperparameter
 
+from .factor_study import FactorStudy
 from .sbc import calibrate
 from .study import Study
 
@@ -66,11 +67,77 @@ STUDIES = [
 ]
 
 
+def _label(name: str, codes: Any) -> Any:
+    return np.array([f"{name}{code:02}" for code in codes])
+
+
+_A = np.repeat(np.arange(6), [9, 6, 4, 8, 5, 7])
+_B = (np.arange(len(_A)) // 2) % np.array([4, 3, 2, 3, 2, 3])[_A]
+_S, _T = np.divmod(np.arange(40), 5)
+_S, _T = (
+    _S[np.arange(40) % 7 > 0],
+    (_T + _S % 2)[np.arange(40) % 7 > 0],
+)  # 34 rows of 8 by 6 levels, not all of which meet
+_ITEM = np.arange(240) % 12
+_SUBJECT = (np.arange(240) + np.arange(240) // 60) % 60
+_CROSSED_PRIORS = {
+    "Intercept": pp.Normal(0, 5),
+    "sd(s)": pp.HalfNormal(1),
+    "sd(t)": pp.HalfNormal(1),
+}
+FACTOR_STUDIES = [
+    FactorStudy(
+        "nested",
+        "(1 | a/b)",
+        (("a", ("Intercept",)), ("a:b", ("Intercept",))),
+        {
+            "Intercept": pp.Normal(0, 5),
+            "sd(a)": pp.HalfNormal(1),
+            "sd(a:b)": pp.HalfStudentT(4, 1),
+            "sigma": pp.Exponential(1),
+        },
+        {"a": _label("a", _A), "b": _label("b", _B)},
+    ),
+    FactorStudy(
+        "crossed, known standard errors",
+        "(1 | s) + (1 | t)",
+        (("s", ("Intercept",)), ("t", ("Intercept",))),
+        _CROSSED_PRIORS,
+        {"s": _label("s", _S), "t": _label("t", _T)},
+        standard_error=np.linspace(0.5, 1.5, len(_S)),
+    ),
+    FactorStudy(
+        "crossed with slopes",
+        "(1 + x | s) + (1 | t)",
+        (("s", ("Intercept", "x")), ("t", ("Intercept",))),
+        {
+            "Intercept": pp.Normal(0, 5),
+            "x": pp.Normal(0, 1),
+            "sd(s, Intercept)": pp.HalfNormal(1),
+            "sd(s, x)": pp.HalfNormal(0.5),
+            "cor(s, Intercept, x)": pp.LKJ(2),
+            "sd(t)": pp.HalfNormal(1),
+            "sigma": pp.HalfNormal(2),
+        },
+        {"s": _label("s", np.tile(_S, 2)), "t": _label("t", np.tile(_T, 2))},
+        x=np.random.default_rng(21).normal(2.0, 1.0, 2 * len(_S)),
+    ),
+    FactorStudy(
+        "crossed, on a surrogate",
+        "(1 | s) + (1 | t)",
+        (("s", ("Intercept",)), ("t", ("Intercept",))),
+        {**_CROSSED_PRIORS, "sigma": pp.HalfNormal(2)},
+        {"s": _label("s", _SUBJECT), "t": _label("t", _ITEM)},
+        method="surrogate",
+    ),
+]
+
+
 @pytest.mark.calibration
 def test_every_route_is_calibrated() -> None:
     results = []
     print("\n| model | parameter | chi-square (15 df) | p |\n| --- | --- | ---: | ---: |")
-    for study in STUDIES:
+    for study in (*STUDIES, *FACTOR_STUDIES):
         start = time.process_time()
         result = calibrate(study, 1000, seed=1)
         results.append(result)

@@ -188,7 +188,7 @@ def test_response_far_from_zero(problem: Problem) -> None:
     own, far = read(problem.own), read(its)
     for name, (mean, sd) in own.items():
         moved = shift if name == "Intercept" or (name.startswith("theta") and not name.endswith(", x]")) else 0.0
-        # rows' residuals are rounded to 2^-26 there, and a mean near 2^27 is a sum over hundreds of nodes of such numbers
+        # rows' residuals are rounded to 2^-26 there, and a mean near 2^27 is a sum of hundreds of such numbers
         unit = (24.0 if moved else 1.0) * 2.0**-26
         assert abs(far[name][0] - mean - moved) < problem.tolerance * sd + unit, name
         assert abs(far[name][1] - sd) < problem.tolerance * sd, name
