@@ -37,7 +37,7 @@ def nested(n_first: int, seed: int) -> dict[str, Any]:
 
 
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "crossed": ("y ~ x + (1 | s) + (1 | t)", crossed(2000, 400, 50, False, 0)),
+    "crossed": ("y ~ x + (1 | s) + (1 | t)", crossed(1000, 200, 50, False, 0)),
     "nested": ("y ~ 1 + (1 | s/t)", nested(120, 0)),
     "slopes": ("y ~ x + (1 + x | s) + (1 | t)", crossed(1200, 150, 40, True, 0)),
 }
