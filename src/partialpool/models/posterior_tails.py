@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.models.identification import count_identifying_groups, find_competing_columns, rank_with_groups
 from partialpool.models.joint_rank import rank_of_all_columns, reduce_effects
 from partialpool.models.priors import (
+    LKJ,
     JointTail,
     Prior,
     ScalarPrior,
     check_propriety,
+    find_correlated_tail,
     find_joint_tail,
     finite_moments,
     finite_residual_moments,
     growth_along,
 )
-from partialpool.models.slots import Pooling, effect_sd_name, get_scalar_prior
+from partialpool.models.slots import Pooling, describe_correlation_slot, effect_sd_name, get_scalar_prior
 from partialpool.numerics.arrays import FloatArray
 
 
@@ -111,12 +113,29 @@ class _Tails:
             self.competing[name] = find_competing_columns(flat, group, k)[0]
             heavy[name] = prior
             ranks[name] = int(group.find_levels_with(k).sum()) - self.competing[name]
+
+        def reduce(names: Collection[str]) -> Callable[[Collection[str]], int]:
+            return reduce_effects(flat, {name: places[name] for name in names})
+
         for name in heavy:
-            tail = find_joint_tail(
-                name, heavy, ranks, lambda names: reduce_effects(flat, {name: places[name] for name in names}), highest
+            found = (
+                find_joint_tail(name, heavy, ranks, reduce, highest),
+                self._find_correlated_tail(name, *places[name], heavy, ranks),
             )
-            if tail is not None:
-                self.together[name] = tail
+            if tails := [tail for tail in found if tail is not None]:
+                self.together[name] = min(tails, key=lambda tail: tail.power)
+
+    def _find_correlated_tail(
+        self, name: str, group: GroupDesign, k: int, heavy: Mapping[str, ScalarPrior], ranks: Mapping[str, int]
+    ) -> JointTail | None:
+        (places,) = (block for block in group.blocks if k in block)
+        if len(places) == 1:
+            return None
+        prior = self._priors[describe_correlation_slot(group, places).name]
+        names = [effect_sd_name(group, place) for place in places]
+        block = {other: heavy[other] for other in names if other in heavy}
+        others = {other: heavy[other] for other in heavy if other not in block}
+        return find_correlated_tail(name, block, others, ranks, prior.eta) if isinstance(prior, LKJ) else None
 
     def _flat_columns(self, without: Sequence[str] = ()) -> FloatArray:
         """The population columns whose coefficients have improper priors, but those named ``without``."""

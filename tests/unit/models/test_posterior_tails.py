@@ -22,12 +22,14 @@ from partialpool.inputs.recipes import CombinedRecipe
 from partialpool.models.joint_rank import rank_of_all_columns, reduce_effects
 from partialpool.models.posterior_tails import check_posterior_is_proper, find_finite_moments
 from partialpool.models.priors import (
+    LKJ,
     Flat,
     HalfCauchy,
     Normal,
     Prior,
     ScalarPrior,
     VariancePower,
+    find_correlated_tail,
     find_joint_tail,
 )
 from partialpool.models.slots import effect_sd_name
@@ -252,6 +254,108 @@ def test_ranks_over_more_rows_than_are_written_out_at_once() -> None:
     effects = {effect_sd_name(group, 0): (group, 0) for group in design.groups}
     rank = reduce_effects(design.population.values, effects)
     assert [rank(["sd(a)"]), rank(["sd(b)"]), rank(["sd(a)", "sd(b)"])] == [3, 2, 5]
+
+
+SLOPES = {"x": [0.1, 1.2, -0.7, 0.4, 2.0, -1.1, 0.8, -0.3, 1.5, 0.9, -2.0, 0.6, 0.2, -0.9]}
+STEPS = np.arange(0.0, 10.0, 0.25)
+#: Fisher's z of the correlation: 1 - cor^2 falls to e^-24.
+FISHER = np.arange(-12.0, 12.01, 0.25)
+
+
+def correlated(n_levels: int) -> Design:
+    """Two rows a level, with a slope that varies along with the intercept."""
+    data = {"a": np.repeat(np.arange(n_levels), 2), "x": SLOPES["x"][: 2 * n_levels]}
+    return make_design("y ~ x + (x | a)", data, standard_error=np.ones(2 * n_levels))
+
+
+@functools.cache
+def half_log_determinants_of_correlated(n_levels: int) -> FloatArray:
+    """As ``half_log_determinants``, at every pair of two log sds and every z: (first, second, z)."""
+    design = correlated(n_levels)
+    rest = np.linalg.qr(design.population.values, mode="complete")[0][:, 2:].T
+    (group,) = design.groups
+    levels = group.codes[:, None] == np.arange(n_levels)
+    halves = [rest @ (group.values[:, [k]] * levels) for k in range(2)]
+    parts = {
+        (i, k): halves[i] @ halves[k].T if i == k else halves[0] @ halves[1].T + halves[1] @ halves[0].T
+        for i, k in [(0, 0), (0, 1), (1, 1)]
+    }
+    scale = np.exp(STEPS)[:, None, None, None, None]
+    first, second, z = scale, np.moveaxis(scale, 0, 1), np.moveaxis(np.exp(FISHER)[:, None, None, None, None], 0, 2)
+    share = 1.0 / (1.0 + z**2)  # (1 - cor) / 2
+    # in the directions u0 + u1 and u0 - u1 nothing cancels
+    sums = parts[0, 0] * first**2 + parts[1, 1] * second**2 + parts[0, 1] * first * second
+    differences = parts[0, 0] * first**2 + parts[1, 1] * second**2 - parts[0, 1] * first * second
+    covariance = np.eye(len(rest)) + (1.0 - share) * sums + share * differences
+    return np.asarray(0.5 * np.linalg.slogdet(covariance)[1])
+
+
+def is_correlated_integrable(
+    n_levels: int, pair: Sequence[ScalarPrior], eta: float, orders: tuple[float, float] = (0.0, 0.0)
+) -> bool:
+    """As ``is_integrable``, over the correlation too."""
+    along = [prior.log_density(np.exp(STEPS)) + (1 + order) * STEPS for prior, order in zip(pair, orders, strict=True)]
+    # d cor = dz / cosh(z)^2, and LKJ's density is a power of 1 - cor^2 = 1 / cosh(z)^2
+    density = along[0][:, None, None] + along[1][:, None] - 2 * eta * np.log(np.cosh(FISHER))
+    density = np.exp(density - half_log_determinants_of_correlated(n_levels))
+    larger = np.maximum.outer(STEPS, STEPS)
+    inner, outer = (density[(larger >= k) & (larger < k + 1)].sum() for k in (8, 9))
+    return bool(outer < 0.8 * inner)
+
+
+CORRELATED = [Flat(), VariancePower(0), VariancePower(0.5)]
+
+
+@pytest.mark.parametrize("eta", [0.3, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("n_levels", [4, 5, 6, 7])
+@pytest.mark.parametrize(
+    "pair", list(itertools.product(CORRELATED, CORRELATED)), ids=lambda pair: f"{pair[0]} {pair[1]}"
+)
+def test_sds_that_grow_as_their_correlation_goes_to_one(
+    pair: tuple[ScalarPrior, ScalarPrior], n_levels: int, eta: float
+) -> None:
+    design = correlated(n_levels)
+    priors = flat_coefficients(design, list(pair)) | {"cor(a, Intercept, x)": LKJ(eta)}
+    if not is_correlated_integrable(n_levels, pair, eta):
+        with pytest.raises(PriorError, match="improper"):
+            check_posterior_is_proper(design, design.groups, priors, "partial")
+        return
+    check_posterior_is_proper(design, design.groups, priors, "partial")
+    orders = (1.0, 2.0)
+    found = find_finite_moments(design, name_sds(design), design.groups, priors, "partial", orders)
+    for order, first, second in zip(orders, *found, strict=True):
+        assert first == is_correlated_integrable(n_levels, pair, eta, (order, 0.0))
+        assert second == is_correlated_integrable(n_levels, pair, eta, (0.0, order))
+
+
+def test_what_is_said_of_correlations_that_go_to_one() -> None:
+    design = correlated(4)
+    priors = flat_coefficients(design, [VariancePower(0), VariancePower(0)])
+    check_posterior_is_proper(design, design.groups, priors | {"cor(a, Intercept, x)": LKJ(1)}, "partial")
+    with pytest.raises(PriorError) as caught:
+        check_posterior_is_proper(design, design.groups, priors | {"cor(a, Intercept, x)": LKJ(0.5)}, "partial")
+    assert str(caught.value) == (
+        "sd(a, Intercept) and sd(a, x): under VariancePower(0) with LKJ(0.5) the posterior is improper: as they grow "
+        "together and their correlations go to +-1 the likelihood falls only like sd^-3 (the rank of their groups' "
+        "columns, less what flat coefficients take up) while the priors over them gather like sd^2, and the product's "
+        "integral is infinite; give one of them a proper prior such as HalfNormal or HalfCauchy, or their correlations "
+        "LKJ with a greater eta"
+    )
+
+
+def test_other_factors_grow_along_with_correlated_effects() -> None:
+    """Ranks 5 alone; the pair takes 3.4 powers, and sds of other factors one or two each unless their rank is more."""
+    pair: dict[str, ScalarPrior] = {"sd(a)": VariancePower(0), "sd(a, x)": VariancePower(0)}
+    ranks = {"sd(a)": 5, "sd(a, x)": 5, "sd(b)": 5, "sd(c)": 9}
+    alone = find_correlated_tail("sd(a)", pair, {}, ranks, 0.3)
+    assert alone is not None
+    assert (alone.names, alone.fall, alone.eta) == (("sd(a)", "sd(a, x)"), 5, 0.3)
+    assert alone.power == pytest.approx(5 - 3.4 + 2)
+    both = find_correlated_tail("sd(a)", pair, {"sd(b)": VariancePower(0), "sd(c)": Flat()}, ranks, 0.3)
+    assert both is not None
+    assert (both.names, both.power) == (("sd(a)", "sd(a, x)", "sd(b)"), pytest.approx(5 - 5.4 + 2))
+    assert find_correlated_tail("sd(a)", pair, {}, ranks, 1.0) is None
+    assert find_correlated_tail("sd(a)", {**pair, "sd(a, x)": HalfCauchy(1)}, {}, ranks, 0.3) is None
 
 
 def test_of_very_many_flat_sds_the_fall_is_bounded() -> None:

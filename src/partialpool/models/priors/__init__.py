@@ -4,16 +4,10 @@ from partialpool.models.priors.base import Prior, ScalarPrior
 from partialpool.models.priors.caution import prior_caution
 from partialpool.models.priors.correlation import LKJ
 from partialpool.models.priors.flat import Flat, Uniform
+from partialpool.models.priors.joint_tails import JointTail, find_correlated_tail, find_joint_tail, growth_along
 from partialpool.models.priors.location import Cauchy, Normal, StudentT
 from partialpool.models.priors.parse import parse_prior
-from partialpool.models.priors.propriety import (
-    JointTail,
-    check_propriety,
-    find_joint_tail,
-    finite_moments,
-    finite_residual_moments,
-    growth_along,
-)
+from partialpool.models.priors.propriety import check_propriety, finite_moments, finite_residual_moments
 from partialpool.models.priors.resolve import ParameterSlot, resolve_priors
 from partialpool.models.priors.scale import (
     Exponential,
@@ -46,6 +40,7 @@ __all__ = [
     "Uniform",
     "VariancePower",
     "check_propriety",
+    "find_correlated_tail",
     "find_joint_tail",
     "finite_moments",
     "finite_residual_moments",

@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import combinations
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from partialpool.errors import PriorError
 from partialpool.models.priors.base import Prior, ScalarPrior
-
-# Sds of which all sets are looked through; of more the slowest fall is bounded.
-_MOST_SETS_OF = 12
-
-
-class JointTail(NamedTuple):
-    """Group-level sds (``names``) that grow together, and the ``power`` with which the likelihood then falls in the
-    first of them, after what the priors and the room of the others add."""
-
-    names: tuple[str, ...]
-    power: float
+from partialpool.models.priors.joint_tails import JointTail, growth_along
 
 
 def check_propriety(
@@ -36,7 +24,7 @@ def check_propriety(
     ``priors`` are the resolved priors by parameter name. ``groups_by_sd`` gives, for each group-level sd,
     how many groups (J) carry information on it; ``competing`` how many independent combinations of population
     columns with improper priors its effects could stand in for (r: 1, the mean alone, where not given).
-    ``together`` are what ``find_joint_tail`` found of the sds.
+    ``together`` are what ``find_joint_tail`` and ``find_correlated_tail`` found of the sds.
     ``residual_degrees`` is the number of observations less the rank of all columns with improper priors, None
     where sigma is known; ``within_degrees`` is what remains within groups (observations less the rank of
     population and group columns together), None where not counted.
@@ -51,7 +39,8 @@ def check_propriety(
       along with sigma, which adds 1 - a powers.
     - sigma to 0: the likelihood vanishes where rows repeat within groups; where none do, b > -1.
 
-    - several sds to infinity together: as ``find_joint_tail`` says.
+    - several sds to infinity together: as ``find_joint_tail`` says, and ``find_correlated_tail`` where their
+      correlations go to +-1 meanwhile.
     """
     for name, groups in groups_by_sd.items():
         _check_group_scale(name, _scalar(priors, name), groups, (competing or {}).get(name, 1))
@@ -61,53 +50,6 @@ def check_propriety(
     if residual_degrees is not None and "sigma" in priors:
         companions = [_scalar(priors, name) for name in groups_by_sd]
         _check_residual_scale(_scalar(priors, "sigma"), companions, residual_degrees, within_degrees)
-
-
-def find_joint_tail(
-    name: str,
-    priors: Mapping[str, ScalarPrior],
-    ranks: Mapping[str, int],
-    reduce: Callable[[Collection[str]], Callable[[Collection[str]], int]],
-    highest: float = 0.0,
-) -> JointTail | None:
-    """Return the sds whose growth along with sd ``name`` makes the posterior fall slowest; None where it could not make
-    a moment of the ``highest`` order (0: the integral) infinite.
-
-    ``priors`` are those of the group-level sds; ``ranks`` (r) say of each how many of its levels' columns are left once
-    the flat population columns are taken out, at the least; ``reduce(names)(some)`` is that rank of ``some`` of
-    ``names`` together.
-
-    With the flat coefficients integrated out the likelihood is, up to factors that stay bounded, det(sum_k sd_k^2 Z_k
-    Z_k' + ...)^-1/2, a sum over sets of independent columns (Cauchy and Binet): with sds S of order t and the others
-    held it falls like t^-r(S), r(S) the rank of their columns together. Where they grow at different rates, the
-    exponent is linear between these cases, so that they decide. The priors and the volume give
-    t^(sum over S of (1 - a) - 1), a an sd's tail exponent: the integral is finite where, for every S, r(S) > sum over
-    S of (1 - a), and a moment of sd_k of order m where r(S) > m + that sum for every S that holds k. Nested factors
-    share columns, so that r(S) is less than the sum of theirs; a single S = {k} is the rule of one sd. Correlations
-    are held.
-    """
-    needed = 1.0 + highest - priors[name].tail_exponent
-    others = sorted((o for o in priors if o != name and priors[o].tail_exponent < 1), key=lambda o: ranks[o])
-    growth, reach, bound = 0.0, 0, JointTail((), math.inf)
-    for count, other in enumerate(others, start=1):
-        growth += 1 - priors[other].tail_exponent
-        power = max(ranks[name], ranks[other]) - growth
-        if power <= needed:
-            reach = count
-        if power < bound.power:
-            bound = JointTail((name, *others[:count]), power)
-    if not reach:
-        return None
-    if reach > _MOST_SETS_OF:
-        return bound
-    rank = reduce((name, *others[:reach]))
-    slowest = JointTail((), math.inf)
-    for size in range(1, reach + 1):
-        for chosen in combinations(others[:reach], size):
-            names, growth = (name, *chosen), growth_along([priors[other] for other in chosen])
-            if max(ranks[other] for other in names) - growth < min(slowest.power, needed + 1e-9):
-                slowest = min(slowest, JointTail(names, rank(names) - growth), key=lambda tail: tail.power)
-    return slowest if slowest.power <= needed else None
 
 
 def finite_moments(
@@ -123,7 +65,7 @@ def finite_moments(
 
     ``groups`` (J) carry information on it and ``competing`` (r) flat population columns compete with its effects
     (0 where the mean's prior is proper, 1 where it alone is flat): the posterior falls like sd^-(J - r + a), or
-    slower where other sds grow along (``together``, see ``find_joint_tail``).
+    slower where other sds grow along (``together``, see ``joint_tails``).
     Where sigma grows along it falls like sigma^-residual_degrees times the prior of the sd.
 
     >>> from partialpool.models.priors import Flat
@@ -147,11 +89,6 @@ def finite_residual_moments(
     (False, True)
     """
     return max(residual_degrees, 0) + prior.tail_exponent - growth_along(companions) > order + 1
-
-
-def growth_along(companions: Sequence[ScalarPrior]) -> float:
-    """Return the powers of sigma that group-level sds add where they can grow along with it."""
-    return sum(max(0.0, 1 - companion.tail_exponent) for companion in companions)
 
 
 def _likelihood_power(groups: int, competing: int) -> int:
@@ -195,16 +132,19 @@ def _check_group_scale(name: str, prior: ScalarPrior, groups: int, competing: in
 
 
 def _refuse_together(tail: JointTail, priors: Sequence[ScalarPrior]) -> None:
-    growth = growth_along(priors[1:])
-    counted = tail.power + growth
     named = " and ".join(tail.names)
     given = " and ".join(dict.fromkeys(str(prior) for prior in priors))
-    room = sum(1 - prior.tail_exponent for prior in priors) - 1
+    room = tail.fall - tail.power - priors[0].tail_exponent
+    remedy = "give one of them a proper prior such as HalfNormal or HalfCauchy"
+    towards = ""
+    if tail.eta is not None:
+        given += f" with LKJ({tail.eta:g})"
+        towards = " and their correlations go to +-1"
+        remedy += ", or their correlations LKJ with a greater eta"
     raise PriorError(
-        f"{named}: under {given} the posterior is improper: as they grow together the likelihood falls only like "
-        f"sd^{0 - counted:g} (the rank of their groups' columns, less what flat coefficients take up) while the priors "
-        f"over them gather like sd^{room:g}, and the product's integral is infinite; give one of them a proper prior "
-        "such as HalfNormal or HalfCauchy"
+        f"{named}: under {given} the posterior is improper: as they grow together{towards} the likelihood falls only "
+        f"like sd^{0 - tail.fall:g} (the rank of their groups' columns, less what flat coefficients take up) while the "
+        f"priors over them gather like sd^{room:g}, and the product's integral is infinite; {remedy}"
     )
 
 
