@@ -91,9 +91,9 @@ def main(page: Path, picture: Path) -> None:
         "# Growth",
         "",
         "`python benchmarks/growth_several.py docs/growth.md docs/images/growth.png`: seconds of a fit with every",
-        "group's estimate and interval, data in memory, the second in its process; peak memory of the process, about 0.1",
-        "GB of it Python and libraries; one thread of two shared cores, which were busy with other work: read growth, not",
-        "times. Exponents are of the larger half of each series.",
+        "group's estimate and interval, data in memory, the second in its process; peak memory of the process, about",
+        "0.1 GB of it Python and libraries; one thread of two shared cores, which were busy with other work: read",
+        "growth, not times. Exponents are of the larger half of each series.",
         "",
         "![Seconds and peak memory against size](images/growth.png)",
     ]
