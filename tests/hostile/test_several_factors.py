@@ -188,3 +188,49 @@ def test_one_factor_in_several_terms_beside_another() -> None:
     fit = pp.fit("y ~ x + (1 | batch) + (0 + x | batch) + (1 | day)", DATA)
     assert fit.model.space.names == ("sd(batch, Intercept)", "sd(batch, x)", "sd(day)", "sigma")
     _check_sound(fit)
+
+
+def _simulate(correlation: float, sd_of_day: float) -> dict[str, Any]:
+    """400 rows of 20 levels of a, whose slopes are a multiple of the intercepts, crossed with 15 of b."""
+    rng = np.random.default_rng(3)
+    a, b, x = np.arange(400) % 20, rng.integers(0, 15, 400), rng.normal(size=400)
+    own, days = rng.normal(size=20), rng.normal(size=15)
+    y = own[a] * (1.0 + correlation * x) + sd_of_day * days[b] + 0.3 * rng.normal(size=400)
+    return {"y": y, "x": x, "a": a, "b": b}
+
+
+def test_a_factor_that_does_not_vary() -> None:
+    fit = pp.fit("y ~ x + (1 | a) + (1 | b)", _simulate(0.0, 0.0))
+    _check_sound(fit)
+    table = fit.summary(effects=True)
+    assert table.loc["sd(b)", "q50"] < 0.2 * table.loc["sigma", "q50"]
+    assert table.filter(like="u[b=", axis=0)["mean"].abs().max() < 0.1
+
+
+def test_an_estimate_of_zero() -> None:
+    """Levels of b whose means are all alike, closer than noise alone would have them."""
+    rng = np.random.default_rng(4)
+    a, b, noise = np.arange(400) % 20, np.arange(400) // 20 % 10, rng.normal(size=400)
+    noise -= (np.bincount(b, weights=noise) / 40)[b]
+    data = {"y": rng.normal(size=20)[a] + noise, "a": a, "b": b}
+    estimate = pp.fit("y ~ 1 + (1 | a) + (1 | b)", data, method="empirical_bayes").summary(effects=True)
+    assert estimate.loc["sd(b)", "mean"] == 0.0
+    assert (estimate.filter(like="u[b=", axis=0)["mean"] == 0.0).all()
+    _check_sound(pp.fit("y ~ 1 + (1 | a) + (1 | b)", data))
+
+
+@pytest.mark.parametrize("sd_of_day", [0.0, 1.0])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_perfectly_correlated_slopes(sign: float, sd_of_day: float) -> None:
+    fit = pp.fit("y ~ x + (x | a) + (1 | b)", _simulate(sign, sd_of_day))
+    _check_sound(fit)
+    correlation = fit.summary().loc["cor(a, Intercept, x)"]
+    assert sign * correlation["mean"] > 0.98
+    assert max(abs(correlation["q5"]), abs(correlation["q95"])) <= 1.0
+
+
+def test_complete_pooling_ignores_all_factors() -> None:
+    fit = pp.fit("y ~ x + (1 | batch/cask) + (1 | day)", DATA, pooling="complete")
+    _check_sound(fit)
+    alone = pp.fit("y ~ x", DATA)
+    np.testing.assert_allclose(fit.summary().to_numpy(), alone.summary().to_numpy())
