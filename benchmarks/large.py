@@ -1,30 +1,40 @@
-"""The large simulated problems, each a formula and columns: crossed, slopes, nested, crossed with two million rows."""
+"""The large problems: formulas, simulated columns, and the folder of binary columns that every tool reads them from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 Columns = dict[str, NDArray[np.float64] | NDArray[np.int64]]
 
+SEED = 20261121
+
 
 @dataclass(frozen=True)
 class LargeProblem:
-    """What is fitted, and whether joint draws of all effects are asked for beside those of the population."""
+    """What is fitted; without ``draw`` the columns are lme4's, exported by R when the benchmark runs."""
 
     name: str
     formula: str
-    draw: Callable[[np.random.Generator], Columns]
-    draws_of_effects: bool
     groups: tuple[str, ...]
+    draw: Callable[[np.random.Generator], Columns] | None
+    draws_of_effects: bool
+    """Whether joint draws of all effects are asked for beside those of the population."""
+    share_of_lme4: float | None = None
+    """The largest share of lme4's warm seconds that we set ourselves as a limit."""
+    gigabytes: float | None = None
+    """The largest peak memory of ours that we set ourselves as a limit."""
+    alone: bool = False
+    """Whether no peer is run."""
 
 
-def crossed(rng: np.random.Generator) -> Columns:
+def crossed(rng: np.random.Generator, shrink: int = 1) -> Columns:
     """As many rows and levels as lme4's InstEval: students and lecturers, who belong to 14 departments."""
-    n, n_students, n_lecturers, n_departments = 73_421, 2_972, 1_128, 14
+    n, n_students, n_lecturers, n_departments = 73_421 // shrink, 2_972 // shrink, 1_128 // shrink, 14
     student, lecturer = rng.integers(0, n_students, n), (rng.beta(0.9, 2.0, n) * n_lecturers).astype(int)
     student[:n_students], lecturer[:n_lecturers] = np.arange(n_students), np.arange(n_lecturers)
     department = rng.integers(0, n_departments, n_lecturers)
@@ -58,19 +68,55 @@ def crossed_large(rng: np.random.Generator, n: int = 2 * 10**6, n_levels: tuple[
     return {"y": y, "a": a, "b": b}
 
 
+_CROSSED = "y ~ 1 + (1 | s) + (1 | d) + (1 | dept)"
+_NESTED = "y ~ x + (1 | a) + (1 | b) + (1 | c)"
+
 PROBLEMS = (
-    LargeProblem("crossed", "y ~ 1 + (1 | s) + (1 | d) + (1 | dept)", crossed, True, ("s", "d", "dept")),
-    LargeProblem("slopes", "y ~ x + (1 + x | g)", slopes, False, ("g",)),
-    LargeProblem("nested", "y ~ x + (1 | a) + (1 | b) + (1 | c)", nested, False, ("a", "b", "c")),
-    LargeProblem("crossed_large", "y ~ 1 + (1 | a) + (1 | b)", crossed_large, False, ("a", "b")),
+    LargeProblem("crossed", _CROSSED, ("s", "d", "dept"), crossed, True, share_of_lme4=0.5),
+    LargeProblem("insteval", _CROSSED, ("s", "d", "dept"), None, True, share_of_lme4=0.5),
+    LargeProblem("slopes", "y ~ x + (1 + x | g)", ("g",), slopes, False, share_of_lme4=0.15, gigabytes=2.0),
+    LargeProblem("nested", _NESTED, ("a", "b", "c"), nested, False, share_of_lme4=0.5),
+    LargeProblem(
+        "crossed_large", "y ~ 1 + (1 | a) + (1 | b)", ("a", "b"), crossed_large, False, gigabytes=8.0, alone=True
+    ),
 )
+#: The same problems at sizes that take seconds, to try the programs out.
+SMALL: dict[str, Callable[[np.random.Generator], Columns]] = {
+    "crossed": lambda rng: crossed(rng, 10),
+    "slopes": lambda rng: slopes(rng, 20_000, 400),
+    "nested": lambda rng: nested(rng, 20_000, (20, 80, 2_000)),
+    "crossed_large": lambda rng: crossed_large(rng, 40_000, (2_000, 100)),
+}
 
 
-def find_problem(name: str) -> LargeProblem:
-    """Return a problem by name."""
-    return next(problem for problem in PROBLEMS if problem.name == name)
-
-
-def simulate(problem: LargeProblem) -> Columns:
+def simulate(problem: LargeProblem, small: bool = False) -> Columns:
     """Return the problem's columns, the same on every run."""
-    return problem.draw(np.random.default_rng(20261121))
+    draw = SMALL[problem.name] if small else problem.draw
+    if draw is None:
+        raise ValueError(f"{problem.name} is not simulated: R exports it")
+    return draw(np.random.default_rng(SEED))
+
+
+def write_columns(folder: Path, columns: Columns) -> None:
+    """Write one binary file a column, and their names and kinds: reading costs every tool the same next to nothing."""
+    lines = []
+    for name, values in columns.items():
+        kind = "double" if values.dtype.kind == "f" else "integer"
+        values.astype(np.float64 if kind == "double" else np.int32).tofile(folder / f"{name}.bin")
+        lines.append(f"{name} {kind}\n")
+    (folder / "columns.txt").write_text("".join(lines))
+
+
+def read_columns(folder: Path) -> Columns:
+    """Read what ``write_columns``, or the R program that exports lme4's data, wrote."""
+    entries = [line.split() for line in (folder / "columns.txt").read_text().splitlines()]
+    kinds = {"double": np.float64, "integer": np.int32}
+    return {name: np.fromfile(folder / f"{name}.bin", kinds[kind]) for name, kind in entries}
+
+
+def peak_gigabytes() -> float:
+    """Peak resident memory of this process; unlike getrusage's, it holds nothing of the process that started it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1e6
+    return float("nan")
