@@ -116,6 +116,8 @@ def _from_importance(space: HyperSpace, sample: WeightedNodes, n_before: int) ->
 def _half_difference(sample: WeightedNodes) -> float:
     """Half the largest difference, in posterior sds, between the means that the two half lattices give."""
     halves = [slice(0, None, 2), slice(1, None, 2)]
+    if not all(sample.weights[half].sum() > 0.0 for half in halves):
+        return np.inf
     means = [np.average(sample.nodes[half], axis=0, weights=sample.weights[half]) for half in halves]
     centre = sample.weights @ sample.nodes
     sd = np.sqrt(sample.weights @ (sample.nodes - centre) ** 2)

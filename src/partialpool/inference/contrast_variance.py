@@ -1,8 +1,8 @@
 """Conditional variances of any sums of effects of several factors.
 
-Small models invert the precision of all effects at once. In large ones a contrast is pushed through the elimination as
-a sparse vector: what its leading level explains moves to the levels that it meets, and so on down to the chain, whose
-triangular solve gives the rest of the variance.
+Small models solve with the precision of all effects at once. In large ones a contrast is pushed through the elimination
+as a sparse vector: what its leading level explains moves to the levels that it meets, and so on down to the chain,
+whose triangular solve gives the rest of the variance.
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ def contrast_variances(
         sum(n * (s.stop - s.start) for n, s in zip(statistics.n_groups, statistics.effect_slices, strict=True))
         <= _SMALL
     ):
-        for node in range(points.n_nodes):
-            result[node] = _from_whole_inverse(statistics, points.select(np.array([node])), terms)
+        n_effects = len(statistics.whole_gram)
+        length = max(1, _CHUNK // (n_effects * (3 * n_effects + 3 * n_quantities)))
+        every = np.arange(points.n_nodes, dtype=np.intp)
+        for start in range(0, points.n_nodes, length):
+            part = slice(start, start + length)
+            result[part] = _from_whole_precision(statistics, points.select(every[part]), terms)
         return result
     remaining = statistics.remaining
     if remaining is None:
@@ -60,24 +64,29 @@ def contrast_variances(
     return result
 
 
-def _from_whole_inverse(statistics: Statistics, point: HyperPoints, terms: Sequence[KnownTerm]) -> FloatArray:
-    """Invert the precision of all spherical effects of one node."""
+def _from_whole_precision(statistics: Statistics, points: HyperPoints, terms: Sequence[KnownTerm]) -> FloatArray:
+    """Solve with the precision of all spherical effects, at a run of nodes."""
+    n_nodes = points.n_nodes
     starts = np.cumsum([0, *(n * len(e) for n, e in zip(statistics.n_groups, statistics.effect_maps, strict=True))])
-    root = np.zeros((starts[-1], starts[-1]))
+    root = np.zeros((n_nodes, starts[-1], starts[-1]))
     for k, (n_levels, mapping) in enumerate(zip(statistics.n_groups, statistics.effect_maps, strict=True)):
         part = statistics.effect_slices[k]
-        own = mapping @ point.effect_root[part, part, 0] / point.residual_sd[0]
-        root[starts[k] : starts[k + 1], starts[k] : starts[k + 1]] = np.kron(own, np.eye(n_levels))
-    precision = np.eye(starts[-1]) + root.T @ statistics.whole_gram @ root
-    covariance = np.linalg.inv(precision)
-    vectors = np.zeros((starts[-1], terms[0][2].shape[1]))
+        own = np.einsum("ik,kjn->nij", mapping, points.effect_root[part, part] / points.residual_sd)
+        every = np.arange(n_levels)
+        for i in range(len(mapping)):
+            for j in range(len(mapping)):
+                rows, columns = starts[k] + i * n_levels + every, starts[k] + j * n_levels + every
+                root[:, rows, columns] = own[:, i, j, None]
+    precision = np.swapaxes(root, 1, 2) @ (statistics.whole_gram @ root)
+    np.einsum("nii->ni", precision)[...] += 1.0
+    vectors = np.zeros((n_nodes, starts[-1], terms[0][2].shape[1]))
     for factor, codes, effects in terms:
         part = statistics.effect_slices[factor]
-        spherical = point.effect_root[part, part, 0].T @ effects / point.residual_sd[0]
-        for i, values in enumerate(spherical):
+        spherical = np.einsum("kin,kq->niq", points.effect_root[part, part] / points.residual_sd, effects)
+        for i in range(spherical.shape[1]):
             rows = starts[factor] + i * statistics.n_groups[factor] + codes
-            vectors[rows, np.arange(len(codes))] += values
-    return np.asarray(np.sum(vectors * (covariance @ vectors), axis=0))
+            vectors[:, rows, np.arange(len(codes))] += spherical[:, i]
+    return np.asarray(np.sum(vectors * np.linalg.solve(precision, vectors), axis=1))
 
 
 def _push(

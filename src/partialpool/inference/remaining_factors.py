@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.cells import Cells, crossed_cells, is_nested, nested_cells
+from partialpool.inference.cells import Cells, crossed_cells, nested_cells
 from partialpool.inference.chain_layout import locate_in_storage
 from partialpool.inference.columns import Column, sum_by_group, weigh
 from partialpool.inference.cost import check_pairs, check_plan
@@ -194,6 +194,3 @@ def _multiply_targets(factor: FactorRows, left: list[Column], weights: FloatArra
             if not (factor.within and column is None):
                 border[i, t] = sum_by_group(weigh(column, weighted), factor.codes, factor.n_levels)
     return border
-
-
-__all__ = ["FactorRows", "RemainingFactors", "build_remaining_factors", "is_nested"]
