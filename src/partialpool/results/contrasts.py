@@ -220,6 +220,9 @@ def _prepare(posterior: Posterior, contrasts: Contrasts) -> Prepare:
     known: dict[bytes, ItemMoments] = {}
 
     def prepare_once(nodes: IntArray) -> ItemMoments:
-        return known.setdefault(nodes.tobytes(), prepare(nodes))
+        key = nodes.tobytes()
+        if key not in known:
+            known[key] = prepare(nodes)
+        return known[key]
 
     return prepare_once
