@@ -25,23 +25,35 @@ _SOME_ROWS = 4_000
 
 
 def check_levels(group: GroupDesign, measurements: Measurements) -> None:
-    """Raise ``IdentificationError`` for a factor with one level; and, where each row is a level of its own and sigma is
-    unknown, for effects that can give every row the variance that sigma gives it."""
+    """Raise ``IdentificationError`` for a factor with one level; and, where each row is a level of its own, for effects
+    that can give every row the variance that an unknown sigma gives it, or that a single trial has."""
     if group.n_levels == 1:
         raise IdentificationError(
             f"grouping column '{group.name}' has one group ('{group.labels[0]}'): {join_words(group.sd_names)} cannot "
             "be learned from one group; drop the group term or give more groups"
         )
-    alone = measurements.counts is None and not measurements.known_scale
+    alone = measurements.counts is None and (measurements.has_residual_sd or measurements.has_single_trials)
     if group.n_levels < len(group.codes) or not alone:
         return
     effects = _imitate_noise(group, measurements.precision)
     if effects:
-        raise IdentificationError(
-            f"grouping column '{group.name}' is different in every row: sigma and "
-            f"{join_words([group.sd_names[k] for k in effects])} cannot be told apart; give standard_error= if the "
-            "noise is known, size= and sd= if the rows are means, or drop the term"
+        _refuse_imitation(group, [group.sd_names[k] for k in effects], measurements)
+
+
+def _refuse_imitation(group: GroupDesign, sds: Sequence[str], measurements: Measurements) -> None:
+    if measurements.has_single_trials:
+        remedy = (
+            "drop the term, or group rows that share a level; successes of several trials (family='binomial' with "
+            "trials=) do tell"
         )
+        unlike = f"{join_words(sds)} cannot be told from the chance of a single trial"
+    else:
+        known, means = measurements.family in ("gaussian", "student_t"), measurements.family == "gaussian"
+        remedies = ["give standard_error= if the noise is known"] if known else []
+        remedies += ["size= and sd= if the rows are means"] if means else []
+        remedy = ", ".join([*remedies, "or drop the term" if remedies else "drop the term"])
+        unlike = f"sigma and {join_words(sds)} cannot be told apart"
+    raise IdentificationError(f"grouping column '{group.name}' is different in every row: {unlike}; {remedy}")
 
 
 def check_factors_differ(groups: Sequence[GroupDesign]) -> None:

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
+from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.levels import lies_within
-from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.places import join_words
 
 
@@ -81,7 +81,7 @@ def describe_formula(design: Design) -> FormulaDescription:
     return FormulaDescription(
         " ".join(design.formula.text.split()),
         design.formula.response,
-        _describe_noise(design.measurements, design.roles),
+        describe_noise(design.measurements, design.roles),
         design.population.names,
         {name: len(levels) for name, levels in design.column_levels.items() if levels is not None},
         tuple(_describe_factor(group, design.groups) for group in design.groups),
@@ -99,20 +99,6 @@ def name_parameters(group: GroupDesign) -> tuple[str, ...]:
         for first, second in combinations(block, 2)
     ]
     return (*group.sd_names, *correlations)
-
-
-def _describe_noise(measurements: Measurements, roles: Mapping[str, str | None]) -> str:
-    def named(role: str) -> str:
-        return f" '{roles[role]}'" if roles.get(role) else ""
-
-    if measurements.kind == "estimates":
-        text = f"estimates with known standard errors{named('standard_error')}"
-    elif measurements.kind == "summaries":
-        text = "means of raw rows (n, mean, sd) with unknown sigma"
-    else:
-        text = "raw rows with unknown sigma"
-    extra = [f"{role}{named(role)}" for role in ("weights", "counts", "offset") if role in roles]
-    return text + (f", {', '.join(extra)}" if extra else "")
 
 
 def _describe_factor(group: GroupDesign, groups: Sequence[GroupDesign]) -> FactorDescription:

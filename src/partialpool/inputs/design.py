@@ -101,9 +101,9 @@ def build_design(formula: Formula, observations: Observations) -> Design:
     """Turn observations into coefficient columns and group codes, and check that they are identified.
 
     Raises ``IdentificationError`` naming the columns for collinear population columns, a factor with one group, one
-    without a repeated group beside an unknown sigma, two that divide the rows alike, and one whose levels the
-    population part tells apart already; ``FormulaError`` for a coefficient that varies twice over one factor;
-    ``DataError`` where a function of a column is infinite or undefined.
+    without a repeated group beside an unknown sigma or single trials, two that divide the rows alike, and one whose
+    levels the population part tells apart already; ``FormulaError`` for a coefficient that varies twice over one
+    factor; ``DataError`` where a function of a column is infinite or undefined.
 
     >>> from partialpool.inputs.formula import parse_formula
     >>> from partialpool.inputs.observations import read_observations
@@ -128,6 +128,7 @@ def build_design(formula: Formula, observations: Observations) -> Design:
         check_levels(group, observations.measurements)
     check_factors_differ(groups)
     _check_enough_rows(len(recipe.names), observations.measurements)
+    _check_concentration(observations.measurements)
     for group in groups:
         check_not_in_population(group, population)
     check_covariances_differ(groups, population, observations.measurements)
@@ -186,7 +187,16 @@ def _check_enough_rows(n_columns: int, measurements: Measurements) -> None:
     n_rows = len(measurements.response)
     counts = measurements.counts
     n_raw = n_rows if counts is None else int(counts.sum())
-    if not measurements.known_scale and n_raw <= n_columns:
+    if measurements.dispersion is not None and n_raw <= n_columns:
         raise IdentificationError(
-            f"{n_raw} rows cannot tell {n_columns} coefficients and sigma apart: give more rows or drop columns"
+            f"{n_raw} rows cannot tell {n_columns} coefficients and {measurements.dispersion} apart: give more rows or "
+            "drop columns"
+        )
+
+
+def _check_concentration(measurements: Measurements) -> None:
+    if measurements.dispersion == "concentration" and measurements.has_single_trials:
+        raise IdentificationError(
+            "every row has one trial: concentration is how alike the trials of a row are, and cannot be learned; give "
+            "family='bernoulli', or rows of several trials"
         )

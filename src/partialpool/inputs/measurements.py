@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
-from partialpool.inputs.raw_columns import FloatArray
+from partialpool.inputs.censoring import build_limits
+from partialpool.inputs.family_data import find_family
+from partialpool.inputs.outcomes import Classes
+from partialpool.inputs.raw_columns import FloatArray, IntArray
+from partialpool.inputs.response_checks import check_response, check_spread
+from partialpool.inputs.role import DescribeRow, Role, refuse
 
 ROLES = ("standard_error", "size", "sd", "weights", "counts", "offset")
-DescribeRow = Callable[[int], str]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class Measurements:
     that mean is ``within_squares``; its noise variance is sigma^2 / ``precision``. ``known_scale`` says that
     sigma is 1, so that 1 / sqrt(precision) is the known standard error. None stands for all ones
     (``within_squares``, ``offset``: all zeros).
+
+    ``family`` names the likelihood family. ``sizes`` are trials or exposures. ``censoring`` is -1 where the value is
+    at most ``response``, 1 where it is at least that, 2 where it lies between ``response`` and ``upper``, 0 where it
+    is observed. Beyond ``lower_limit`` and ``upper_limit``, both or neither given and infinite for none, a row would
+    not be in the data. ``classes`` are the labels that meant 0 and 1 of an outcome.
     """
 
     kind: Literal["rows", "estimates", "summaries"]
@@ -33,15 +42,29 @@ class Measurements:
     within_squares: FloatArray | None  # (row,) >= 0
     offset: FloatArray | None  # (row,)
     known_scale: bool
+    family: str = "gaussian"
+    sizes: FloatArray | None = None  # (row,) > 0
+    censoring: IntArray | None = None  # (row,)
+    upper: FloatArray | None = None  # (row,) > response where censoring is 2, else equal to it
+    lower_limit: FloatArray | None = None  # (row,)
+    upper_limit: FloatArray | None = None  # (row,) > lower_limit
+    classes: Classes | None = None
 
+    @property
+    def dispersion(self) -> str | None:
+        """The unknown parameter that scatters rows of equal predictors: sigma, shape or concentration."""
+        return None if self.known_scale else find_family(self.family).dispersion
 
-@dataclass(frozen=True)
-class Role:
-    """What an argument beside the formula gives: ``values`` (row,), ``title`` for messages, ``column``."""
+    @property
+    def has_residual_sd(self) -> bool:
+        """Whether the rows' noise has an unknown sd, sigma."""
+        return self.dispersion == "sigma"
 
-    title: str
-    column: str
-    values: FloatArray
+    @property
+    def has_single_trials(self) -> bool:
+        """Whether every row is one trial, whose scatter its probability fixes: nothing can add to it."""
+        response = find_family(self.family).response
+        return response == "outcome" or (response == "successes" and self.sizes is not None and self.sizes.max() == 1)
 
 
 def check_roles_agree(given: Mapping[str, Any]) -> None:
@@ -61,13 +84,19 @@ def check_roles_agree(given: Mapping[str, Any]) -> None:
 
 
 def build_measurements(
-    response_title: str, response: FloatArray, roles: Mapping[str, Role], where: DescribeRow
+    response_title: str,
+    response: FloatArray,
+    roles: Mapping[str, Role],
+    where: DescribeRow,
+    family: str = "gaussian",
+    classes: Classes | None = None,
 ) -> Measurements:
     """Check the response and the roles, all (row,), and combine them; raises ``DataError``.
 
-    ``where`` describes a row for messages: "row 3 (school 'C')".
+    ``where`` describes a row for messages: "row 3 (school 'C')". ``classes`` are the labels of a 0/1 response.
     """
     check_roles_agree(roles)
+    reads = find_family(family)
     known = "standard_error" in roles
     counts, within = None, None
     if "size" in roles:
@@ -80,13 +109,31 @@ def build_measurements(
         precision = invert_standard_errors(roles["standard_error"], where)
     elif "weights" in roles:
         precision = _check_weights(roles["weights"], where)
+    sizes = check_response(response_title, response, roles, where, family)
+    at_least = -np.inf if reads.response == "real" else 0.0
+    limits = build_limits(response_title, response, roles, where, at_least)
     offset = roles["offset"].values if "offset" in roles else None
-    if not known:
-        _check_spread(response_title, response if offset is None else response - offset, within, offset is not None)
+    if reads.dispersion == "sigma" and not known:
+        check_spread(response_title, response, limits.upper, offset, within, reads)
     kind: Literal["rows", "estimates", "summaries"] = (
         "estimates" if known else "summaries" if "size" in roles else "rows"
     )
-    return Measurements(kind, response, precision, _ones_as_none(counts), within, offset, known)
+    return Measurements(
+        kind,
+        response,
+        precision,
+        _ones_as_none(counts),
+        within,
+        offset,
+        known,
+        family,
+        sizes,
+        limits.censoring,
+        limits.upper,
+        limits.lower_limit,
+        limits.upper_limit,
+        classes,
+    )
 
 
 def find_zeros(roles: Mapping[str, Role]) -> dict[str, NDArray[np.bool_]]:
@@ -100,34 +147,15 @@ def find_zeros(roles: Mapping[str, Role]) -> dict[str, NDArray[np.bool_]]:
     return found
 
 
-def _first(bad: NDArray[np.bool_]) -> int:
-    return int(np.argmax(bad))
-
-
-def _refuse(role: Role, bad: NDArray[np.bool_], where: DescribeRow, remedy: str) -> None:
-    if bad.any():
-        row = _first(bad)
-        more = int(bad.sum()) - 1
-        also = f" (and in {more} more rows)" if more else ""
-        value = role.values[row]
-        said = "missing" if np.isnan(value) else f"{value:g}"
-        raise DataError(f"{role.title} is {said} in {where(row)}{also}: {remedy}")
-
-
-def name_role(role: str, value: Any) -> str:
-    """Return how messages call a role: "offset", or "offset 'visits'" when its column has another name."""
-    return f"{role} '{value}'" if isinstance(value, str) and value != role else role
-
-
 def invert_standard_errors(role: Role, where: DescribeRow) -> FloatArray:
     """Return precisions (row,), 1 / standard error squared; raises ``DataError`` unless all are positive."""
     values = role.values
-    _refuse(role, np.isnan(values), where, "drop the row, or give its standard error")
-    _refuse(role, values < 0, where, "a standard error is positive")
-    _refuse(role, values == 0, where, "drop the row, or give its standard error")
+    refuse(role, np.isnan(values), where, "drop the row, or give its standard error")
+    refuse(role, values < 0, where, "a standard error is positive")
+    refuse(role, values == 0, where, "drop the row, or give its standard error")
     with np.errstate(all="ignore"):
         precision = 1.0 / np.square(values)
-    _refuse(
+    refuse(
         role,
         ~np.isfinite(precision) | (precision == 0),
         where,
@@ -137,13 +165,13 @@ def invert_standard_errors(role: Role, where: DescribeRow) -> FloatArray:
 
 
 def _check_weights(role: Role, where: DescribeRow) -> FloatArray:
-    _refuse(role, role.values < 0, where, "a weight is positive (0 leaves the row out)")
+    refuse(role, role.values < 0, where, "a weight is positive (0 leaves the row out)")
     return role.values
 
 
 def _check_counts(role: Role, where: DescribeRow) -> FloatArray:
-    _refuse(role, role.values < 0, where, "a count is positive (0 leaves the row out)")
-    _refuse(
+    refuse(role, role.values < 0, where, "a count is positive (0 leaves the row out)")
+    refuse(
         role,
         role.values != np.rint(role.values),
         where,
@@ -153,28 +181,17 @@ def _check_counts(role: Role, where: DescribeRow) -> FloatArray:
 
 
 def _check_sizes(role: Role, where: DescribeRow) -> FloatArray:
-    _refuse(role, role.values < 1, where, "a size counts raw rows, at least 1: drop the row")
-    _refuse(role, role.values != np.rint(role.values), where, "a size is a whole number of raw rows")
+    refuse(role, role.values < 1, where, "a size counts raw rows, at least 1: drop the row")
+    refuse(role, role.values != np.rint(role.values), where, "a size is a whole number of raw rows")
     return role.values
 
 
 def _within_squares(role: Role, sizes: FloatArray, where: DescribeRow) -> FloatArray:
     single = sizes == 1
-    _refuse(role, np.isnan(role.values) & ~single, where, "give it, or drop the row; only a size of 1 has no sd")
-    _refuse(role, role.values < 0, where, "a standard deviation is not negative")
+    refuse(role, np.isnan(role.values) & ~single, where, "give it, or drop the row; only a size of 1 has no sd")
+    refuse(role, role.values < 0, where, "a standard deviation is not negative")
     return np.where(single, 0.0, (sizes - 1.0) * np.square(role.values))
 
 
 def _ones_as_none(counts: FloatArray | None) -> FloatArray | None:
     return None if counts is None or (counts == 1).all() else counts
-
-
-def _check_spread(title: str, response: FloatArray, within: FloatArray | None, less_offset: bool) -> None:
-    if len(response) < 2 and (within is None or not within.any()):
-        raise DataError(f"{title} has one row: sigma cannot be learned from it; give more rows or standard_error=")
-    if response.min() == response.max() and (within is None or not within.any()):
-        beside = " beside its offset" if less_offset else ""
-        raise DataError(
-            f"{title} is constant{beside} ({response[0]:g} in every row): there is no spread to learn from; "
-            "check the column, or give standard_error= if its noise is known"
-        )

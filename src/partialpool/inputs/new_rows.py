@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from partialpool.errors import DataError
 from partialpool.inputs.columns_used import list_columns_used
 from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.frames import count_rows, list_columns, read_columns, read_series
+from partialpool.inputs.family_data import explain_size_refused, find_family
+from partialpool.inputs.frames import count_rows, list_columns, read_columns
 from partialpool.inputs.labels import Categorical, code_labels, match_levels
 from partialpool.inputs.levels import join_labels, level_labels
-from partialpool.inputs.measurements import Role, invert_standard_errors, name_role
+from partialpool.inputs.measurements import invert_standard_errors
 from partialpool.inputs.numeric import read_numbers
 from partialpool.inputs.observations import Column, find_missing
 from partialpool.inputs.places import name_rows, suggest_nearest
 from partialpool.inputs.raw_columns import FloatArray, IntArray, RawColumn
 from partialpool.inputs.recipes import check_finite
+from partialpool.inputs.role import Role, name_role, read_role_column
+from partialpool.inputs.sizes import check_exposure, check_trials
 
 NEW_GROUP = "(new)"
 
@@ -44,13 +47,14 @@ class NewRows:
     """Rows to predict for: ``population`` (row, coefficient), ``groups`` in the design's order.
 
     ``offset`` (row,) is None when the fit had none; ``precision`` (row,), 1 / standard error squared, is None
-    when the new rows' noise is not known.
+    when the new rows' noise is not known; ``sizes`` (row,), trials or exposures, is None for one each.
     """
 
     population: FloatArray
     groups: tuple[NewGroupRows, ...]
     offset: FloatArray | None
     precision: FloatArray | None
+    sizes: FloatArray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -58,16 +62,26 @@ class NewRows:
         return len(self.population)
 
 
-def read_new_rows(design: Design, data: Any, *, standard_error: Any = None, offset: Any = None) -> NewRows:
+def read_new_rows(
+    design: Design,
+    data: Any,
+    *,
+    standard_error: Any = None,
+    offset: Any = None,
+    trials: Any = None,
+    exposure: Any = None,
+) -> NewRows:
     """Read rows to predict for; only the columns that the right side of the formula uses are needed.
 
-    ``standard_error`` and ``offset`` are column names or arrays (row,); without them, a column that the fit
-    used by name is read again (required for the offset, optional for the standard error). A grouping column
+    ``standard_error``, ``offset``, ``trials`` and ``exposure`` are column names or arrays (row,), the last two also one
+    number; without them, a column that the fit used by name is read again (required for the offset, optional for the
+    others, where its absence stands for noise that is not known, one trial and an exposure of one). A grouping column
     that is absent, or missing in a row, stands for a new group. Raises ``DataError`` for missing values in
     other columns, labels that the fit's coefficients do not know, and unknown columns.
     """
     there = list_columns(data)
-    roles = _find_roles(design, there, standard_error, offset)
+    given = {"standard_error": standard_error, "offset": offset, "trials": trials, "exposure": exposure}
+    roles = _find_roles(design, there, {role: value for role, value in given.items() if value is not None})
     ordinary = list(design.column_levels)
     factors = [name for name in list_columns_used(design.formula).factors if name in there]
     named = [value for value in roles.values() if isinstance(value, str)]
@@ -78,39 +92,50 @@ def read_new_rows(design: Design, data: Any, *, standard_error: Any = None, offs
         raise DataError("the new data are empty: there are no rows")
     columns = {name: _read_like_fit(raw[name], design.column_levels[name]) for name in ordinary}
     numbers = {role: _read_role(role, value, raw, n_rows) for role, value in roles.items()}
-    _refuse_missing({**columns, **{role: values for role, values in numbers.items() if role == "offset"}})
+    _refuse_missing({**columns, **{role: values for role, values in numbers.items() if role != "standard_error"}})
     groups = tuple(_code_group(group, raw, columns, n_rows) for group in design.groups)
     population = design.population.recipe.code(columns, n_rows)
     check_finite(design.population.names, population, _describe_row)
-    return NewRows(population, groups, numbers.get("offset"), _invert(numbers.get("standard_error"), roles))
+    precision = _invert(numbers.get("standard_error"), roles)
+    return NewRows(population, groups, numbers.get("offset"), precision, _check_sizes(numbers, roles))
 
 
-def _find_roles(design: Design, there: list[str], standard_error: Any, offset: Any) -> dict[str, Any]:
-    roles: dict[str, Any] = {}
-    if offset is not None:
-        roles["offset"] = offset
-    elif "offset" in design.roles:
-        column = design.roles["offset"]
-        if column is None:
-            raise DataError("the fit had an offset given as an array: give offset= for the new rows too")
-        if column not in there:
-            raise DataError(
-                f"the new data have no column '{column}', the fit's offset{suggest_nearest(column, there)}; "
-                "add it, or give offset="
-            )
-        roles["offset"] = column
-    if standard_error is not None:
-        roles["standard_error"] = standard_error
-    elif design.roles.get("standard_error") in there:
-        roles["standard_error"] = design.roles["standard_error"]
+def _find_roles(design: Design, there: list[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    family = design.measurements.family
+    for role in ("trials", "exposure"):
+        if role in given and role != find_family(family).sizes:
+            raise DataError(explain_size_refused(role, family))
+    roles = dict(given)
+    if "offset" in design.roles and "offset" not in given:
+        roles["offset"] = _find_offset(design.roles["offset"], there)
+    for role in ("standard_error", "trials", "exposure"):
+        if role not in given and design.roles.get(role) in there:
+            roles[role] = design.roles[role]
     return roles
 
 
+def _find_offset(column: str | None, there: list[str]) -> str:
+    if column is None:
+        raise DataError("the fit had an offset given as an array: give offset= for the new rows too")
+    if column not in there:
+        raise DataError(
+            f"the new data have no column '{column}', the fit's offset{suggest_nearest(column, there)}; "
+            "add it, or give offset="
+        )
+    return column
+
+
 def _read_role(role: str, value: Any, raw: Mapping[str, RawColumn], n_rows: int) -> FloatArray:
-    column = raw[value] if isinstance(value, str) else read_series(role, value)
-    if len(column) != n_rows:
-        raise DataError(f"{role} has {len(column)} values, the new data have {n_rows} rows: give one value per row")
+    column = read_role_column(role, value, raw, n_rows, "the new data")
     return read_numbers(column, name_role(role, value))
+
+
+def _check_sizes(numbers: Mapping[str, FloatArray], roles: Mapping[str, Any]) -> FloatArray | None:
+    for role, check in (("trials", check_trials), ("exposure", check_exposure)):
+        if role in numbers:
+            title = name_role(role, roles[role])
+            return check(Role(title, title, numbers[role]), _describe_row)
+    return None
 
 
 def _invert(standard_error: FloatArray | None, roles: Mapping[str, Any]) -> FloatArray | None:

@@ -9,11 +9,11 @@ from partialpool.inputs.places import name_rows
 from partialpool.inputs.raw_columns import FloatArray, RawColumn
 
 
-def read_numbers(column: RawColumn, title: str) -> FloatArray:
+def read_numbers(column: RawColumn, title: str, *, may_be_infinite: bool = False) -> FloatArray:
     """Return a column as float64 (row,), without a copy where it is one, NaN where missing.
 
-    Raises ``DataError`` for text, dates and infinite values; ``title`` names the column there, as "response
-    'y'".
+    Raises ``DataError`` for text, dates and, unless they may be, infinite values; ``title`` names the column there,
+    as "response 'y'".
     """
     if column.categories is not None:
         raise DataError(_explain_labels(column, title))
@@ -25,7 +25,8 @@ def read_numbers(column: RawColumn, title: str) -> FloatArray:
     values = column.values.astype(np.float64, copy=False)
     if column.missing is not None:
         values = np.where(column.missing, np.nan, values)
-    check_not_infinite(values, title)
+    if not may_be_infinite:
+        check_not_infinite(values, title)
     return values
 
 

@@ -10,25 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
+from partialpool.inputs.censoring import read_codes, split_limits
 from partialpool.inputs.columns_used import ColumnsUsed, list_columns_used
-from partialpool.inputs.expressions import evaluate_expression, read_expression
+from partialpool.inputs.family_data import check_family_roles
 from partialpool.inputs.formula import Formula
-from partialpool.inputs.frames import read_columns, read_series
+from partialpool.inputs.frames import read_columns
 from partialpool.inputs.labels import Categorical, code_labels, select_rows
 from partialpool.inputs.levels import level_labels
-from partialpool.inputs.measurements import (
-    ROLES,
-    DescribeRow,
-    Measurements,
-    Role,
-    build_measurements,
-    check_roles_agree,
-    find_zeros,
-    name_role,
-)
+from partialpool.inputs.measurements import ROLES, Measurements, build_measurements, check_roles_agree, find_zeros
 from partialpool.inputs.missing import Mask, merge_masks, report_missing
 from partialpool.inputs.numeric import read_numbers
 from partialpool.inputs.raw_columns import FloatArray, IntArray, RawColumn
+from partialpool.inputs.responses import compute_response, read_responses
+from partialpool.inputs.role import DescribeRow, Role, name_role, read_role_column
+from partialpool.inputs.sizes import find_untried
 
 __all__ = ["Categorical", "FloatArray", "IntArray", "Measurements", "Observations", "read_observations"]
 
@@ -66,6 +61,11 @@ def read_observations(
     weights: Any = None,
     counts: Any = None,
     offset: Any = None,
+    trials: Any = None,
+    exposure: Any = None,
+    censored: Any = None,
+    truncation: Any = None,
+    family: str = "gaussian",
     missing: Literal["drop", "raise"] = "drop",
 ) -> Observations:
     """Read the columns that ``formula`` and the roles name, check them, and drop incomplete rows.
@@ -73,9 +73,15 @@ def read_observations(
     ``data`` is a dict of arrays, a numpy structured array or a frame that narwhals reads. Each role is a
     column name or an array (row,): ``standard_error`` of published estimates (units of the response);
     ``size`` and ``sd`` of rows that are means; precision ``weights`` (variance sigma^2 / weight); frequency
-    ``counts`` (a row that stands for k equal rows); ``offset`` (units of the response). Rows with a missing
-    value are left out with one ``MissingRowsWarning``, or refused with ``missing="raise"``; a weight or count
-    of 0 leaves its row out. Raises ``DataError`` naming column, row and remedy.
+    ``counts`` (a row that stands for k equal rows); ``offset`` (units of the predictor).
+
+    ``family`` says what the response is, and which further roles there are: ``trials`` of successes and ``exposure``
+    of counts, also as one number; ``censored``, codes 'none', 'left', 'right' or 'interval' (0, -1, 1, 2; true where
+    right-censored), with intervals a tuple (codes, upper ends); ``truncation``, a tuple (lower, upper) of None,
+    numbers, columns or arrays.
+
+    Rows with a missing value are left out with one ``MissingRowsWarning``, or refused with ``missing="raise"``; a
+    weight or count of 0, or no trials, leave the row out. Raises ``DataError`` naming column, row and remedy.
 
     >>> from partialpool.inputs.formula import parse_formula
     >>> data = {"y": [1.0, 2.0, 4.0], "g": ["a", "b", "a"]}
@@ -87,12 +93,16 @@ def read_observations(
         raise DataError(f"missing={missing!r} is not understood: it is 'drop' or 'raise'")
     arguments = (standard_error, size, sd, weights, counts, offset)
     given = {role: value for role, value in zip(ROLES, arguments, strict=True) if value is not None}
+    sizes = {"trials": trials, "exposure": exposure}
+    given |= {role: value for role, value in sizes.items() if value is not None}
+    given |= split_limits(censored, truncation)
+    check_family_roles(family, given)
     check_roles_agree(given)
     used = list_columns_used(formula)
     raw, n_rows = read_columns(data, _list_wanted(used, given))
     if n_rows == 0:
         raise DataError("the data are empty: there are no rows")
-    sources = _Sources(formula, used, raw, _read_roles(given, raw, n_rows))
+    sources = _Sources(formula, used, raw, _read_roles(given, raw, n_rows), family)
     return _keep_complete_rows(sources, n_rows, missing, given)
 
 
@@ -104,16 +114,16 @@ class _Sources:
     used: ColumnsUsed
     raw: Mapping[str, RawColumn]
     roles: Mapping[str, Role]
+    family: str
 
-    def read(self) -> tuple[dict[str, FloatArray], dict[str, Column], dict[str, Categorical]]:
-        """Return response columns, ordinary columns and grouping columns."""
-        response = {name: read_numbers(self.raw[name], f"response '{name}'") for name in self.used.response}
+    def read(self) -> tuple[dict[str, Column], dict[str, Categorical]]:
+        """Return ordinary columns and grouping columns."""
         ordinary = {name: read_ordinary(self.raw[name]) for name in self.used.ordinary}
         factors = {}
         for name in self.used.factors:
             seen = ordinary.get(name)
             factors[name] = seen if isinstance(seen, Categorical) else code_labels(self.raw[name])
-        return response, ordinary, factors
+        return ordinary, factors
 
 
 def read_ordinary(column: RawColumn) -> Column:
@@ -130,7 +140,8 @@ def find_missing(column: Column) -> Mask | None:
         return absent if absent.any() else None
     if np.isfinite(column).all():
         return None
-    return np.isnan(column)
+    absent = np.isnan(column)
+    return absent if absent.any() else None
 
 
 def _list_wanted(used: ColumnsUsed, given: Mapping[str, Any]) -> list[str]:
@@ -141,22 +152,27 @@ def _list_wanted(used: ColumnsUsed, given: Mapping[str, Any]) -> list[str]:
 def _read_roles(given: Mapping[str, Any], raw: Mapping[str, RawColumn], n_rows: int) -> dict[str, Role]:
     roles = {}
     for role, value in given.items():
-        named = isinstance(value, str)
         title = name_role(role, value)
-        column = raw[value] if named else read_series(role, value)
-        if len(column) != n_rows:
-            raise DataError(f"{role} has {len(column)} values, the data have {n_rows} rows: give one value per row")
-        roles[role] = Role(title, value if named else role, read_numbers(column, title))
+        column = read_role_column(role, value, raw, n_rows, "the data")
+        roles[role] = Role(title, value if isinstance(value, str) else role, _read_values(role, column, title))
     return roles
+
+
+def _read_values(role: str, column: RawColumn, title: str) -> FloatArray:
+    if role == "censored":
+        return read_codes(column, title)
+    return read_numbers(column, title, may_be_infinite=role.startswith("truncation"))
 
 
 def _keep_complete_rows(
     sources: _Sources, n_rows: int, missing: Literal["drop", "raise"], given: Mapping[str, Any]
 ) -> Observations:
-    response, ordinary, factors = sources.read()
+    response, classes = read_responses(sources.formula, sources.used.response, sources.raw, sources.family)
+    ordinary, factors = sources.read()
     masks = _find_all_missing({**response, **ordinary, **factors}, sources.roles)
     report_missing(masks, n_rows, missing)
-    dropping = {**masks, **find_zeros(sources.roles)}
+    values = next(iter(response.values())) if len(response) == 1 else None
+    dropping = {**masks, **find_zeros(sources.roles), **find_untried(sources.roles, values)}
     excluded = merge_masks(dropping)
     rows = None if excluded is None else np.flatnonzero(~excluded)
     dropped = {name: int(mask.sum()) for name, mask in dropping.items()}
@@ -168,9 +184,11 @@ def _keep_complete_rows(
     title = f"response '{sources.formula.response.strip('`')}'"
     measurements = build_measurements(
         title,
-        _compute_response(sources.formula, title, {k: _select(v, rows) for k, v in response.items()}, where, given),
+        compute_response(sources.formula, title, {k: _select(v, rows) for k, v in response.items()}, where, given),
         {name: replace(role, values=_select(role.values, rows)) for name, role in sources.roles.items()},
         where,
+        sources.family,
+        classes,
     )
     columns: dict[str, Column] = {}
     for name, column in ordinary.items():
@@ -189,8 +207,9 @@ def _find_all_missing(columns: Mapping[str, Column], roles: Mapping[str, Role]) 
         if mask is not None:
             masks[name] = mask
     for name, role in roles.items():
-        # a missing standard error or sd is bad input, not a missing value: see measurements
-        mask = None if name in ("standard_error", "sd") else find_missing(role.values)
+        # a missing standard error or sd is bad input, not a missing value: see measurements; of upper ends only those
+        # of intervals are there
+        mask = None if name in ("standard_error", "sd", "censored_upper") else find_missing(role.values)
         if mask is not None:
             masks[role.column] = mask
     return masks
@@ -211,28 +230,3 @@ def describe_rows(rows: IntArray | None, factors: Mapping[str, Categorical]) -> 
         return f"row {number + 1}"
 
     return describe
-
-
-def _compute_response(
-    formula: Formula,
-    title: str,
-    columns: Mapping[str, FloatArray],
-    where: DescribeRow,
-    given: Mapping[str, Any],
-) -> FloatArray:
-    expression = read_expression(formula.response)
-    if expression.kind == "column":
-        return columns[expression.columns[0]]
-    if "size" in given:
-        raise DataError(
-            f"the response {formula.response} is computed from means of raw rows, whose sd= is on another "
-            f"scale: "
-            "transform the raw rows before averaging, and name the column"
-        )
-    values = np.broadcast_to(evaluate_expression(expression, columns), next(iter(columns.values())).shape)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = int(np.argmax(bad))
-        taken = ", ".join(f"{name} = {values_[row]:g}" for name, values_ in columns.items())
-        raise DataError(f"{title} is {values[row]} in {where(row)}, from {taken}: mend or drop the row")
-    return values

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from partialpool.errors import DataError
 from partialpool.inputs.observations import Categorical, Column, Measurements, Observations
+from partialpool.inputs.places import join_words
 
 _MEASURED = ("response", "precision", "counts", "within_squares", "offset")
-_VERSION = 1
+_OF_FAMILIES = ("sizes", "censoring", "upper", "lower_limit", "upper_limit")
+# 2 where the measurements hold what releases that read version 1 do not know of
+_VERSIONS = (1, 2)
 
 
 def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -23,7 +26,7 @@ def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArra
     """
     arrays: dict[str, NDArray[Any]] = {}
     measurements = observations.measurements
-    for name in _MEASURED:
+    for name in (*_MEASURED, *_OF_FAMILIES):
         values = getattr(measurements, name)
         if values is not None:
             arrays[name] = np.ascontiguousarray(values)
@@ -33,8 +36,9 @@ def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArra
         _store(arrays, f"column_{place}", column)
     for place, factor in enumerate(observations.factors.values()):
         _store(arrays, f"factor_{place}", factor)
-    metadata = {
-        "version": _VERSION,
+    newer = measurements.family != "gaussian" or any(name in arrays for name in _OF_FAMILIES)
+    metadata: dict[str, Any] = {
+        "version": 2 if newer else 1,
         "kind": measurements.kind,
         "known_scale": measurements.known_scale,
         "columns": list(observations.columns),
@@ -43,15 +47,18 @@ def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArra
         "rows_dropped": dict(observations.rows_dropped),
         "roles": dict(observations.roles),
     }
+    if newer:
+        classes = measurements.classes
+        metadata |= {"family": measurements.family, "classes": None if classes is None else list(classes)}
     return arrays, metadata
 
 
 def observations_from_arrays(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Observations:
     """Return the observations that ``observations_to_arrays`` stored; raises ``DataError`` if incomplete."""
-    if metadata.get("version") != _VERSION:
+    if metadata.get("version") not in _VERSIONS:
         raise DataError(
-            f"the stored observations have version {metadata.get('version')}, this release reads {_VERSION}: "
-            "refit, or use the release that saved them"
+            f"the stored observations have version {metadata.get('version')}, this release reads "
+            f"{join_words(list(map(str, _VERSIONS)))}: refit, or use the release that saved them"
         )
     try:
         return _load(arrays, metadata)
@@ -60,7 +67,9 @@ def observations_from_arrays(arrays: Mapping[str, NDArray[Any]], metadata: Mappi
 
 
 def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Observations:
-    measured = {name: _as_floats(arrays[name]) if name in arrays else None for name in _MEASURED}
+    stored = (*_MEASURED, *_OF_FAMILIES)
+    measured = {name: _as_floats(arrays[name]) if name in arrays else None for name in stored}
+    classes = metadata.get("classes")
     response = _as_floats(arrays["response"])
     measurements = Measurements(
         metadata["kind"],
@@ -70,6 +79,13 @@ def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Ob
         measured["within_squares"],
         measured["offset"],
         bool(metadata["known_scale"]),
+        metadata.get("family", "gaussian"),
+        measured["sizes"],
+        np.asarray(arrays["censoring"], dtype=np.intp) if "censoring" in arrays else None,
+        measured["upper"],
+        measured["lower_limit"],
+        measured["upper_limit"],
+        None if classes is None else (classes[0], classes[1]),
     )
     columns = {name: _restore(arrays, f"column_{place}") for place, name in enumerate(metadata["columns"])}
     factors: dict[str, Categorical] = {}

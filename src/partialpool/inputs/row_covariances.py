@@ -27,7 +27,8 @@ def check_covariances_differ(
     groups: Sequence[GroupDesign], population: PopulationDesign, measurements: Measurements
 ) -> None:
     """Raise ``IdentificationError`` where several factors' variances, and sigma's where it is unknown, add up to the
-    same covariance of the rows in more than one way.
+    same covariance of the rows in more than one way. Single trials have the variance of their chance, which effects
+    that add to it alike in all rows only rescale, coefficients and all.
 
     The covariance, of what the population's columns leave, is a sum of one matrix for each variance and covariance;
     where these are linearly dependent no data tell their factors apart, as in a Graeco-Latin square whose contrasts
@@ -46,10 +47,10 @@ def check_covariances_differ(
             parts = _variance_parts(group.values[:, list(block)], same, rest)
             vectors += parts
             names += [[group.sd_names[place] for place in block]] * len(parts)
-    if measurements.counts is None and not measurements.known_scale:
+    if measurements.counts is None and (measurements.has_residual_sd or measurements.has_single_trials):
         variances = np.ones(n_rows) if measurements.precision is None else 1.0 / measurements.precision
         vectors.append(_lower((rest.T * (variances / np.linalg.norm(variances))) @ rest))
-        names.append(["sigma"])
+        names.append(["sigma" if measurements.has_residual_sd else "the chance of single trials"])
     dependent = _find_dependence(vectors)
     if dependent:
         involved = list(dict.fromkeys(name for k in dependent for name in names[k]))

@@ -1,0 +1,93 @@
+"""Describe noise: what the response is and how it scatters, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from partialpool.inputs.censoring import INTERVAL, LEFT, RIGHT
+from partialpool.inputs.levels import print_number
+from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.raw_columns import FloatArray
+
+Roles = Mapping[str, str | None]
+
+
+def describe_noise(measurements: Measurements, roles: Roles) -> str:
+    """Return what the response is: "raw rows with unknown sigma", "successes of trials 'visits'", and what is censored.
+
+    ``roles`` are the columns of the arguments beside the formula, as in ``Observations``.
+    """
+    parts = [_describe_family(measurements, roles)]
+    parts += [f"{role}{_quote(role, roles)}" for role in ("weights", "counts", "offset") if role in roles]
+    if measurements.censoring is not None:
+        for code, name in ((LEFT, "left"), (RIGHT, "right"), (INTERVAL, "interval")):
+            count = int((measurements.censoring == code).sum())
+            parts += [f"{name}-censored in {count} row{'' if count == 1 else 's'}"] if count else []
+    if measurements.lower_limit is not None and measurements.upper_limit is not None:
+        lower = _print_limit(measurements.lower_limit, roles.get("truncation_lower"))
+        upper = _print_limit(measurements.upper_limit, roles.get("truncation_upper"))
+        parts.append(f"truncated to ({lower}, {upper})")
+    return ", ".join(parts)
+
+
+def describe_classes(measurements: Measurements) -> str:
+    """Return "1 is 'yes', 0 is 'no'" for a 0/1 response that was given as labels, else nothing."""
+    if measurements.classes is None:
+        return ""
+    zero, one = measurements.classes
+    return f"1 is '{one}', 0 is '{zero}'"
+
+
+def _describe_family(measurements: Measurements, roles: Roles) -> str:
+    family = measurements.family
+    if family == "bernoulli":
+        classes = describe_classes(measurements)
+        return f"0/1 outcomes: {classes}" if classes else "0/1 outcomes"
+    if family in ("binomial", "beta_binomial"):
+        more = " with unknown concentration" if family == "beta_binomial" else ""
+        return f"successes of {_describe_trials(measurements.sizes, roles)}{more}"
+    if family in ("poisson", "negative_binomial"):
+        exposure = _describe_exposure(measurements.sizes, roles)
+        shape = " and unknown shape" if exposure else " with unknown shape"
+        return f"counts{exposure}{shape if family == 'negative_binomial' else ''}"
+    if family == "exponential":
+        return "exponential values"
+    return _describe_rows(measurements, roles) + {"student_t": ", Student t noise"}.get(family, "")
+
+
+def _describe_rows(measurements: Measurements, roles: Roles) -> str:
+    if measurements.kind == "estimates":
+        return f"estimates with known standard errors{_quote('standard_error', roles)}"
+    if measurements.kind == "summaries":
+        return "means of raw rows (n, mean, sd) with unknown sigma"
+    if measurements.family == "lognormal":
+        return "lognormal values with unknown sigma of their logarithms"
+    return "raw rows with unknown sigma"
+
+
+def _describe_trials(trials: FloatArray | None, roles: Roles) -> str:
+    if roles.get("trials") or trials is None or trials.min() < trials.max():
+        return f"trials{_quote('trials', roles)}"
+    count = print_number(float(trials[0]))
+    return f"{count} trial{'' if count == '1' else 's'}"
+
+
+def _describe_exposure(exposure: FloatArray | None, roles: Roles) -> str:
+    if exposure is None:
+        return ""
+    if roles.get("exposure") or exposure.min() < exposure.max():
+        return f" with exposure{_quote('exposure', roles)}"
+    return f" with exposure {print_number(float(exposure[0]))}"
+
+
+def _quote(role: str, roles: Roles) -> str:
+    return f" '{roles[role]}'" if roles.get(role) else ""
+
+
+def _print_limit(limits: FloatArray, column: str | None) -> str:
+    if limits.min() < limits.max():
+        return f"'{column}'" if column else "a limit of each row"
+    limit = float(limits[0])
+    return print_number(limit) if np.isfinite(limit) else f"{limit:g}"
