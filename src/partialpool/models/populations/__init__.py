@@ -1,0 +1,1 @@
+"""Distributions of groups' parameters on the linear predictor's scale."""
