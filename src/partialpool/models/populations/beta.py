@@ -72,9 +72,12 @@ class BetaPopulation(Population):
         return np.asarray(mode - below), np.asarray(mode + above)
 
     def location_scale(self, values: tuple[FloatArray, ...]) -> tuple[FloatArray, FloatArray]:
-        """The mode; the sd at the peak or 1, in which tails end or bend, if that is less."""
+        """Beside the mode, where tails of small shapes begin; the sd at the peak, or 1, in which tails bend, if it is
+        less."""
         alpha, beta = np.broadcast_arrays(*values)
-        return np.asarray(np.log(alpha / beta)), np.asarray(1.0 / np.sqrt(1.0 + _precision(alpha, beta)))
+        return np.asarray(np.log((1.0 + alpha) / (1.0 + beta))), np.asarray(
+            1.0 / np.sqrt(1.0 + _precision(alpha, beta))
+        )
 
     def stretch(self, values: tuple[FloatArray, ...]) -> FloatArray:
         """What shortens the tails of small shapes."""

@@ -59,9 +59,10 @@ class GammaPopulation(Population):
         return np.asarray(mode - below), np.asarray(mode + above)
 
     def location_scale(self, values: tuple[FloatArray, ...]) -> tuple[FloatArray, FloatArray]:
-        """The mode; the sd at the peak or 1, in which the right tail ends, if that is less."""
+        """Just above the mode, where the right tail of small shapes begins; the sd at the peak, or 1, in which that
+        tail ends, if it is less."""
         alpha, beta = np.broadcast_arrays(*values)
-        return np.asarray(np.log(alpha / beta)), np.asarray(1.0 / np.sqrt(1.0 + alpha))
+        return np.asarray(np.log((1.0 + alpha) / beta)), np.asarray(1.0 / np.sqrt(1.0 + alpha))
 
     def stretch(self, values: tuple[FloatArray, ...]) -> FloatArray:
         """What shortens the left tail of small shapes."""
@@ -114,8 +115,8 @@ class ExponentialPopulation(Population):
         return np.asarray(centre - log_drop - min(1.0, math.sqrt(2.0 * log_drop))), np.asarray(centre + above)
 
     def location_scale(self, values: tuple[FloatArray, ...]) -> tuple[FloatArray, FloatArray]:
-        """The mode, and the gamma's scale."""
-        return np.asarray(np.log(values[0])), np.full(np.shape(values[0]), math.sqrt(0.5))
+        """The gamma's of shape 1."""
+        return np.asarray(np.log(2.0 * values[0])), np.full(np.shape(values[0]), math.sqrt(0.5))
 
     def stretch(self, values: tuple[FloatArray, ...]) -> FloatArray:
         """The gamma's."""
