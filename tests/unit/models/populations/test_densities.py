@@ -1,8 +1,5 @@
 """Densities, derivatives, windows, grids, moments and draws of populations."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,9 +13,8 @@ from partialpool.models.populations.normal import NormalPopulation
 from partialpool.models.populations.skew_normal import SkewNormalPopulation
 from partialpool.models.populations.student_t import StudentTPopulation
 
-_spec = importlib.util.spec_from_file_location("population_cases", Path(__file__).with_name("cases.py"))
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
+from . import cases
+
 each_case = pytest.mark.parametrize(("population", "values"), cases.CASES, ids=cases.NAMES)
 
 
