@@ -67,6 +67,30 @@ def trigamma_difference(a: FloatArray, k: FloatArray) -> FloatArray:
     return _corrected(value, -1.0, _inverse_square_below, a, k)
 
 
+def log_gamma_excess(a: FloatArray) -> FloatArray:
+    """Return log Gamma(a) - a log a + a, about log(2 pi / a) / 2 for large a."""
+    a = np.asarray(a, dtype=np.float64)
+    lifted = _lift(a)
+    inverse = 1.0 / lifted
+    value = 0.5 * np.log(2.0 * np.pi * inverse) + inverse * _series(_LOG_GAMMA, inverse)
+    if (a < _LIFT).any():
+        log_gamma = value + lifted * np.log(lifted) - lifted - sum(np.log(a + j) for j in range(_LIFT))
+        value = np.where(a < _LIFT, log_gamma - a * np.log(a) + a, value)
+    return np.asarray(value)
+
+
+def digamma_gap(a: FloatArray) -> FloatArray:
+    """Return psi(a) - log a, the derivative of ``log_gamma_excess``, about -1 / (2 a) for large a."""
+    a = np.asarray(a, dtype=np.float64)
+    lifted = _lift(a)
+    inverse = 1.0 / lifted
+    value = -inverse * (0.5 + inverse * _series(_DIGAMMA, inverse))
+    if (a < _LIFT).any():
+        below = value + np.log(lifted) - np.log(a) - sum(1.0 / (a + j) for j in range(_LIFT))
+        value = np.where(a < _LIFT, below, value)
+    return np.asarray(value)
+
+
 def _floats(a: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.asarray(a, dtype=np.float64), np.asarray(k, dtype=np.float64)
 

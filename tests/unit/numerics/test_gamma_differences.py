@@ -10,6 +10,8 @@ import pytest
 from partialpool.numerics.gamma_differences import (
     digamma_difference,
     digamma_excess,
+    digamma_gap,
+    log_gamma_excess,
     log_rising,
     log_rising_excess,
     trigamma_difference,
@@ -142,3 +144,18 @@ def test_log_ratio_less_far_from_one():
     assert log_ratio_less(top, bottom, np.array(-1e6)) == pytest.approx(np.log(1e-12) + 1, rel=1e-12)
     near = log_ratio_less(np.array(1e12 + 7), np.array(1e12 + 2), np.array(5.0))
     assert near == pytest.approx(-12.5e-24, rel=1e-10)
+
+
+def test_gamma_less_its_leading_terms():
+    starts = np.array([start for start in STARTS if start > 1e-20])
+    log_gamma, digamma = np.empty(len(starts)), np.empty(len(starts))
+    with localcontext() as context:
+        context.prec = 80
+        half_log_two_pi = (2 * Decimal("3.14159265358979323846264338327950288419716939937510582097494459")).ln() / 2
+        for i, start in enumerate(starts):
+            a = Decimal(float(start))
+            functions = decimal_gamma_functions(a)
+            log_gamma[i] = float(functions[0] + half_log_two_pi - a * a.ln() + a)
+            digamma[i] = float(functions[1] - a.ln())
+    np.testing.assert_allclose(log_gamma_excess(starts), log_gamma, rtol=1e-13, atol=2e-14)
+    np.testing.assert_allclose(digamma_gap(starts), digamma, rtol=5e-14)
