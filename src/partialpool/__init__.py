@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from partialpool.inference.engine import Engine
     from partialpool.models.priors import (
         LKJ,
+        AlphaBetaPower,
+        Beta,
         Cauchy,
         Exponential,
         Flat,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         HalfNormal,
         HalfStudentT,
         InverseGamma,
+        LogNormal,
         Normal,
         PCPrior,
         StudentT,
@@ -37,8 +40,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PRIORS = (
-    "LKJ", "Cauchy", "Exponential", "Flat", "Gamma", "HalfCauchy", "HalfNormal", "HalfStudentT", "InverseGamma",
-    "Normal", "PCPrior", "StudentT", "Uniform", "VariancePower",
+    "LKJ", "AlphaBetaPower", "Beta", "Cauchy", "Exponential", "Flat", "Gamma", "HalfCauchy", "HalfNormal", "HalfStudentT",
+    "InverseGamma", "LogNormal", "Normal", "PCPrior", "StudentT", "Uniform", "VariancePower",
 )  # fmt: skip
 _HOMES = {
     **dict.fromkeys(_PRIORS, "partialpool.models.priors"),
@@ -49,6 +52,8 @@ _MODULES = ("datasets", "errors")
 
 __all__ = [
     "LKJ",
+    "AlphaBetaPower",
+    "Beta",
     "Cauchy",
     "Engine",
     "Exponential",
@@ -58,6 +63,7 @@ __all__ = [
     "HalfNormal",
     "HalfStudentT",
     "InverseGamma",
+    "LogNormal",
     "Normal",
     "PCPrior",
     "Posterior",

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from partialpool.inputs.describe import FormulaDescription
+    from partialpool.inputs.design import Design
+    from partialpool.inputs.observations import Observations
+    from partialpool.models.families.base import Family
+    from partialpool.models.populations.base import Population
     from partialpool.models.priors import Prior
     from partialpool.results.posterior import Posterior
     from partialpool.results.separate import SeparatePosterior
@@ -31,10 +35,16 @@ def fit(
     accuracy: float | None = None,
     sigma: Literal["common", "by group"] = "common",
     missing: Literal["drop", "raise"] = "drop",
-    family: Literal["gaussian"] = "gaussian",
+    family: Family | str = "gaussian",
+    link: str | None = None,
+    trials: Any = None,
+    exposure: Any = None,
+    censored: Any = None,
+    truncation: tuple[Any, Any] | None = None,
+    population: Population | str | Mapping[str, Population | str] | None = None,
     seed: int = 0,
 ) -> Posterior | SeparatePosterior:
-    """Fit a hierarchical Gaussian model, of any number of grouping factors, and return its full posterior.
+    """Fit a hierarchical model, of any number of grouping factors, and return its full posterior.
 
     Args:
         formula: lme4's language, such as ``"effect ~ 1 + (1 | school)"`` or ``"y ~ x + (1 + x | g)"``.
@@ -61,7 +71,19 @@ def fit(
             reached.
         sigma: ``"by group"`` gives every group its own residual sd (with ``pooling="none"`` only).
         missing: ``"drop"`` leaves incomplete rows out and warns with their number; ``"raise"`` refuses.
-        family: ``"gaussian"``.
+        family: the likelihood, by name or object: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``,
+            ``"negative_binomial"``, ``"beta_binomial"``, ``"gamma"``, ``"lognormal"``, ``"exponential"``,
+            ``"student_t"``; ``"student_t(nu=4)"`` fixes a parameter.
+        link: how the linear predictor becomes the mean, such as ``"probit"``; the family's first by default.
+        trials: of binomial and beta-binomial successes: a column, an array, or one number.
+        exposure: of Poisson and negative binomial counts, whose mean is exposure times rate: the same.
+        censored: codes 'none', 'left', 'right', 'interval' (a column or array; True for right), or a pair of codes and
+            the upper ends of intervals.
+        truncation: ``(lower, upper)``, each None, a number, a column or an array: values outside would not be among
+            the data.
+        population: of the groups' parameters: ``"normal"``, ``"student_t"``, ``"skew_normal"``, ``"lognormal"``,
+            ``"exponential"``, ``"gamma"``, ``"beta"``, ``"mixture(2)"`` or ``"nonparametric"``, by factor
+            (``{"store": "beta"}``) or alone where there is one factor.
         seed: of the draws; the same seed gives the same draws.
 
     Raises:
@@ -73,13 +95,11 @@ def fit(
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
     from partialpool.inputs.observations import read_observations
-    from partialpool.models.arguments import check_arguments
+    from partialpool.models.arguments import check_arguments, is_latent, name_family
     from partialpool.results.posterior import Posterior
     from partialpool.results.separate import fit_separately
 
-    check_arguments(
-        pooling=pooling, method=method, estimator=estimator, sigma=sigma, family=family, seed=seed, accuracy=accuracy
-    )
+    check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, seed=seed, accuracy=accuracy)
     parsed = parse_formula(formula)
     observations = read_observations(
         data,
@@ -91,19 +111,69 @@ def fit(
         counts=counts,
         offset=offset,
         missing=missing,
+        trials=trials,
+        exposure=exposure,
+        censored=censored,
+        truncation=truncation,
+        family=name_family(family),
     )
     design = build_design(parsed, observations)
+    if is_latent(design.measurements, link, population):
+        return _fit_latent(
+            observations,
+            design,
+            family,
+            link,
+            population,
+            priors,
+            pooling=pooling,
+            method=method,
+            estimator=estimator,
+            accuracy=accuracy,
+            sigma=sigma,
+            seed=seed,
+        )
     if sigma == "by group":
         return fit_separately(observations, design, priors, seed)
     outcome = run_engine(design, priors, pooling=pooling, method=method, estimator=estimator, accuracy=accuracy)
     return Posterior(observations, *outcome, method=method, seed=seed)
 
 
+def _fit_latent(
+    observations: Observations,
+    design: Design,
+    family: Family | str,
+    link: str | None,
+    population: Population | str | Mapping[str, Population | str] | None,
+    priors: Mapping[str, Prior | str] | None,
+    *,
+    pooling: Literal["partial", "complete", "none"],
+    method: Method,
+    estimator: str | None,
+    accuracy: float | None,
+    sigma: str,
+    seed: int,
+) -> Posterior:
+    """Fit a model whose effects leave by quadrature or conjugacy."""
+    from partialpool.inference.latent.run import run_latent_engine
+    from partialpool.inputs.observations import describe_rows
+    from partialpool.models.latent_arguments import check_latent_arguments, choose_likelihood
+    from partialpool.results.latent.posterior import LatentPosterior
+
+    check_latent_arguments(design, method=method, estimator=estimator, sigma=sigma)
+    where = describe_rows(observations.rows, observations.factors)
+    chosen, people = choose_likelihood(design, family, link, population, where)
+    outcome = run_latent_engine(
+        design, chosen, people, priors, pooling=pooling, method=method, estimator=estimator, accuracy=accuracy
+    )
+    return LatentPosterior(observations, *outcome, method=method, seed=seed)
+
+
 def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
     """Show how a formula is understood on some data: columns, factors, levels, counts and parameter names.
 
     ``roles`` are those of ``fit``: ``standard_error``, ``size``, ``sd``, ``weights``, ``counts``, ``offset``,
-    ``missing``.
+    ``trials``, ``exposure``, ``censored``, ``truncation``, ``family``, ``missing``.
     """
     from partialpool.inputs.describe import describe_formula
     from partialpool.inputs.design import build_design

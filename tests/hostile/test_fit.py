@@ -85,7 +85,6 @@ def test_standard_error_and_sigma(error: type[Exception], parts: list[str], argu
         (DataError, {"sigma": "group"}, "did you mean 'by group'?"),
         (DataError, {"sigma": "by group", "pooling": "none", "method": "grid"}, "leave method='auto'"),
         (NotYetError, {"sigma": "by group"}, "pooling='none' only"),
-        (NotYetError, {"family": "poisson"}, "only 'gaussian' is computed yet"),
         (DataError, {"missing": "keep"}, "it is 'drop' or 'raise'"),
     ],
 )

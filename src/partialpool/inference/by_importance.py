@@ -8,8 +8,7 @@ import numpy as np
 
 from partialpool.errors import AccuracyWarning, ComputationError
 from partialpool.inference.engine import Engine
-from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
+from partialpool.inference.hyper_posterior import HyperMarginal, HyperPosterior, gather_weightless, log_posterior
 from partialpool.models.hyperspace import Chart, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
@@ -29,7 +28,7 @@ _MAX_HALF_DIFFERENCE = 0.02
 
 
 def integrate_exactly(
-    space: HyperSpace, marginal: GaussianMarginal, accuracy: float, guide: BatchLogDensity | None = None
+    space: HyperSpace, marginal: HyperMarginal, accuracy: float, guide: BatchLogDensity | None = None
 ) -> HyperPosterior:
     """Sample in the chart that the priors are stated in; where its weights are not reliable, in the other, then in both
     with larger pilots. With a ``guide``, a cheap density near the posterior's in the first chart, the proposal adapted
@@ -59,7 +58,7 @@ def integrate_exactly(
 
 
 def _sample_in_chart(
-    space: HyperSpace, marginal: GaussianMarginal, target: float, pilots: int, guide: BatchLogDensity | None
+    space: HyperSpace, marginal: HyperMarginal, target: float, pilots: int, guide: BatchLogDensity | None
 ) -> HyperPosterior:
     log_density = log_posterior(space, marginal)
     mode = find_mode(log_density if guide is None else guide, space.starts())
@@ -67,11 +66,10 @@ def _sample_in_chart(
     return _from_importance(space, sample, 0 if guide is not None else mode.n_evaluations)
 
 
-def _effective_target(marginal: GaussianMarginal, accuracy: float) -> float:
+def _effective_target(marginal: HyperMarginal, accuracy: float) -> float:
     """Return the effective size to reach, from the accuracy and the array elements that one evaluation touches."""
-    work = 20.0 + marginal.cross.n_classes * marginal.cross.n_effects**2
     enough = accuracy**-2.0
-    return float(np.clip(_CHEAP_WORK / work, enough, _MOST_EXTRA * enough))
+    return float(np.clip(_CHEAP_WORK / (20.0 + marginal.work), enough, _MOST_EXTRA * enough))
 
 
 def _check_reliable(posterior: HyperPosterior) -> None:

@@ -103,6 +103,11 @@ class GaussianMarginal:
         """The leading factor's cross-products."""
         return self.statistics.cross
 
+    @property
+    def work(self) -> float:
+        """Array elements that one evaluation of the leading factor touches."""
+        return float(self.cross.n_classes * self.cross.n_effects**2)
+
     def log_likelihood(self, points: HyperPoints) -> FloatArray:
         """Return log p(y | hyperparameters) for each node, effects and integrated coefficients integrated out.
 

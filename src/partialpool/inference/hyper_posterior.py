@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from partialpool.inference.engine import Engine
-from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray, IntArray
 from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles
 
 # Share of the posterior below which a node carries nothing: no moment that is finite notices.
 _WEIGHTLESS = 1e-24
+
+
+class HyperMarginal(Protocol):
+    """What integrating hyperparameters asks of a marginal likelihood: its log in batches of points, the array elements
+    that one evaluation touches, and the seconds that it takes."""
+
+    def log_likelihood(self, points: HyperPoints) -> FloatArray:
+        """Return log p(y | hyperparameters) (node,)."""
+        ...
+
+    @property
+    def work(self) -> float:
+        """Array elements that one evaluation touches."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that one evaluation takes."""
+        ...
 
 
 class FineNodes(NamedTuple):
@@ -106,7 +124,7 @@ def weighted_quantiles(values: FloatArray, weights: FloatArray, probabilities: F
     return np.asarray(np.interp(probabilities, cumulative, values[order]))
 
 
-def log_posterior(space: HyperSpace, marginal: GaussianMarginal) -> BatchLogDensity:
+def log_posterior(space: HyperSpace, marginal: HyperMarginal) -> BatchLogDensity:
     """Return the log posterior density per unit of coordinate, up to p(y)."""
 
     def log_density(coordinates: FloatArray) -> FloatArray:

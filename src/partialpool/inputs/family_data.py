@@ -30,6 +30,7 @@ FAMILIES: Mapping[str, FamilyData] = {
     "gaussian": FamilyData("real", dispersion="sigma", known_noise=True, limits=True),
     "student_t": FamilyData("real", dispersion="sigma", known_noise=True),
     "lognormal": FamilyData("positive", dispersion="sigma", limits=True),
+    "gamma": FamilyData("positive", dispersion="shape"),
     "exponential": FamilyData("nonnegative", limits=True),
     "bernoulli": FamilyData("outcome"),
     "binomial": FamilyData("successes", sizes="trials"),

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from numbers import Integral, Real
+from typing import Any
 
 from partialpool.errors import DataError, NotYetError
+from partialpool.inputs.measurements import Measurements
+
+# Other names of families, as they are known elsewhere.
+_ALIASES = {"normal": "gaussian", "t": "student_t", "nb": "negative_binomial", "negbinomial": "negative_binomial"}
 
 _CHOICES = {
     "pooling": ("partial", "complete", "none"),
@@ -25,7 +31,6 @@ def check_arguments(
     method: str,
     estimator: str | None,
     sigma: str,
-    family: str,
     seed: object,
     accuracy: object = None,
 ) -> None:
@@ -43,8 +48,6 @@ def check_arguments(
         )
     if accuracy is not None and method in ("grid", "empirical_bayes"):
         raise DataError(f"accuracy= says how far an integration goes: method={method!r} has none of its own to steer")
-    if family != "gaussian":
-        raise NotYetError(f"family={family!r}: only 'gaussian' is computed yet")
     if estimator is not None and method != "empirical_bayes":
         raise DataError(f"estimator={estimator!r} belongs to method='empirical_bayes': add it, or drop the estimator")
     if method == "empirical_bayes" and pooling != "partial":
@@ -56,6 +59,31 @@ def check_arguments(
         )
     if sigma == "by group" and method != "auto":
         raise DataError(f"sigma='by group' has one method: leave method='auto' instead of {method!r}")
+
+
+def name_family(family: Any) -> str:
+    """Return a family's name from its object or its text, which may have arguments; unknown names are passed on.
+
+    >>> name_family("Student_t(nu=4)"), name_family("normal")
+    ('student_t', 'gaussian')
+    """
+    name = family if isinstance(family, str) else getattr(family, "name", None)
+    if not isinstance(name, str):
+        raise DataError(f"family={family!r}: give a name, such as 'binomial', or a family object")
+    plain = name.split("(")[0].strip().casefold()
+    return _ALIASES.get(plain, plain)
+
+
+def is_latent(measurements: Measurements, link: str | None, population: Any) -> bool:
+    """Say whether effects do not leave in the Gaussian closed form: another family, a link, limits, or a population
+    that is not normal."""
+    if measurements.family != "gaussian" or link not in (None, "identity"):
+        return True
+    if measurements.censoring is not None or measurements.lower_limit is not None:
+        return True
+    given = population.values() if isinstance(population, Mapping) else [population]
+    names = [value if isinstance(value, str) else getattr(value, "name", value) for value in given if value is not None]
+    return any(name != "normal" for name in names)
 
 
 def _is_accuracy(value: object) -> bool:

@@ -15,13 +15,14 @@ from partialpool.numerics.arrays import FloatArray
 class HyperGradient(NamedTuple):
     """The gradient at every node: along dL, L the effects' covariance root, the value changes by the trace of
     (L^-1 dL)' ``root`` (effect, effect, node); ``log_residual_sd`` (node,) is the derivative by log sigma with L held;
-    ``coefficients`` (sampled coefficient, node); ``log_coefficient_sds`` (mixed coefficient, node), None where there
-    are none."""
+    ``coefficients`` (sampled coefficient, node); ``log_coefficient_sds`` (mixed coefficient, node) and ``extras``
+    (extra, node), by their natural values, None where there are none."""
 
     root: FloatArray
     log_residual_sd: FloatArray
     coefficients: FloatArray
     log_coefficient_sds: FloatArray | None
+    extras: FloatArray | None = None
 
 
 def join_gradients(parts: Sequence[HyperGradient]) -> HyperGradient:
@@ -29,11 +30,13 @@ def join_gradients(parts: Sequence[HyperGradient]) -> HyperGradient:
     if len(parts) == 1:
         return parts[0]
     sds = [part.log_coefficient_sds for part in parts if part.log_coefficient_sds is not None]
+    extras = [part.extras for part in parts if part.extras is not None]
     return HyperGradient(
         np.concatenate([part.root for part in parts], axis=-1),
         np.concatenate([part.log_residual_sd for part in parts]),
         np.concatenate([part.coefficients for part in parts], axis=-1),
         np.concatenate(sds, axis=-1) if sds else None,
+        np.concatenate(extras, axis=-1) if extras else None,
     )
 
 
@@ -64,6 +67,12 @@ def pull_back(space: HyperSpace, coordinates: FloatArray, points: HyperPoints, g
             slope = _log_slope(hyper, coordinates[:, column], points.coefficient_sds[k])
             result[:, column] = gradient.log_coefficient_sds[k] * slope
             column += 1
+    if gradient.extras is not None and points.extras is not None:
+        for k, hyper in enumerate(space.extras):
+            result[:, column] = gradient.extras[k] * np.exp(hyper.constrain(coordinates[:, column])[1])
+            column += 1
+        if space.pair is not None:
+            result[:, column:] = space.pair.pull_back(points.extras[-2:], gradient.extras[-2:]).T
     return result
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.priors import ScalarPrior
+from partialpool.models.shape_pair import ShapePair
 from partialpool.numerics.arrays import FloatArray, IntArray
 
 Chart = Literal["natural", "centred"]
@@ -17,14 +18,15 @@ Chart = Literal["natural", "centred"]
 
 @dataclass(frozen=True)
 class ScalarHyperparameter:
-    """A hyperparameter that lives on an interval: a population sd, the residual sd, or a coefficient whose prior
-    is bounded and so cannot be integrated out in closed form, or the prior sd of a Student-t coefficient that can.
+    """A hyperparameter that lives on an interval: a population sd, the residual sd, a coefficient that cannot be
+    integrated out in closed form, the prior sd of a Student-t coefficient that can, or a positive shape parameter of a
+    likelihood or a population.
 
     ``guess`` is a natural value near which, within an order of magnitude, the data put it.
     """
 
     name: str
-    role: Literal["effect_sd", "residual_sd", "coefficient"]
+    role: Literal["effect_sd", "residual_sd", "coefficient", "shape"]
     prior: ScalarPrior
     guess: float
     spread: float  # for a coefficient, the sd of its estimate; for a scale unused
@@ -68,13 +70,15 @@ class HyperPoints:
 
     ``effect_root`` (effect, effect, node) is a root of the effects' covariance matrix, not always triangular;
     ``residual_sd`` (node,); ``coefficients`` (sampled coefficient, node); ``coefficient_sds`` (mixed coefficient, node)
-    the sds of normal priors that are mixed over, None where there are none.
+    the sds of normal priors that are mixed over, None where there are none; ``extras`` (extra, node) the parameters
+    of the likelihood and of populations beside these, None where there are none.
     """
 
     effect_root: FloatArray
     residual_sd: FloatArray
     coefficients: FloatArray
     coefficient_sds: FloatArray | None = None
+    extras: FloatArray | None = None
 
     @property
     def n_nodes(self) -> int:
@@ -88,14 +92,16 @@ class HyperPoints:
             self.residual_sd[nodes],
             self.coefficients[..., nodes],
             None if self.coefficient_sds is None else self.coefficient_sds[..., nodes],
+            None if self.extras is None else self.extras[..., nodes],
         )
 
 
 @dataclass(frozen=True)
 class HyperSpace:
     """Every hyperparameter of a model in coordinate order: effect sds, correlations, residual sd, sampled
-    coefficients, and the prior sds that Student-t coefficients are mixtures over (which are not reported). Effects of
-    a ``CovarianceBlock`` have coordinates of its own making.
+    coefficients, the prior sds that Student-t coefficients are mixtures over (which are not reported), then ``extras``
+    of the likelihood and the populations, the two of a ``pair`` last. Effects of a ``CovarianceBlock`` have coordinates
+    of its own making, as have the two shapes of a pair.
 
     Where the population is known (no pooling), ``fixed_effect_sds`` (effect,) replaces the effect sds and
     ``fixed_coefficients`` are the population's values; ``fixed_residual_sd`` is the residual sd where that is known.
@@ -110,6 +116,8 @@ class HyperSpace:
     fixed_coefficients: tuple[float, ...] = ()
     fixed_residual_sd: float = 1.0
     coefficient_sds: tuple[ScalarHyperparameter, ...] = ()
+    extras: tuple[ScalarHyperparameter, ...] = ()
+    pair: ShapePair | None = None
 
     @property
     def chart(self) -> Chart:
@@ -139,9 +147,8 @@ class HyperSpace:
     def dimension(self) -> int:
         """The number of coordinates."""
         residual = self.residual_sd is not None
-        return (
-            len(self.effect_sds) + self.n_correlations + residual + len(self.coefficients) + len(self.coefficient_sds)
-        )
+        beside = len(self.coefficients) + len(self.coefficient_sds) + len(self.extras) + 2 * (self.pair is not None)
+        return len(self.effect_sds) + self.n_correlations + residual + beside
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -153,14 +160,17 @@ class HyperSpace:
             *correlations,
             *residual,
             *(coefficient.name for coefficient in self.coefficients),
+            *(extra.name for extra in self.extras),
+            *(self.pair.names if self.pair else ()),
         )
 
     @property
     def scalars(self) -> tuple[ScalarHyperparameter | None, ...]:
-        """The scalar hyperparameter that each coordinate alone determines; None within covariance blocks."""
+        """The scalar hyperparameter that each coordinate alone determines; None within covariance blocks and pairs."""
         residual = (self.residual_sd,) if self.residual_sd else ()
         sds = [None if k in self._in_blocks else hyper for k, hyper in enumerate(self.effect_sds)]
-        return (*sds, *([None] * self.n_correlations), *residual, *self.coefficients, *self.coefficient_sds)
+        own = (*self.coefficients, *self.coefficient_sds, *self.extras)
+        return (*sds, *([None] * self.n_correlations), *residual, *own, *([None] * 2 * (self.pair is not None)))
 
     @cached_property
     def _in_blocks(self) -> frozenset[int]:
@@ -201,11 +211,18 @@ class HyperSpace:
         sampled = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficients)]
         column += len(self.coefficients)
         mixed = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficient_sds)]
+        column += len(self.coefficient_sds)
+        extras = [scalar(hyper, column + k) for k, hyper in enumerate(self.extras)]
+        if self.pair:
+            shapes, log_pair = self.pair.constrain(columns[column + len(self.extras) :])
+            extras += list(shapes)
+            log_prior += log_pair
         sampled += [np.full(n_nodes, value) for value in self.fixed_coefficients]
         # a prior unbounded at 0 where the sd has underflowed to it: no mass is there
         log_prior = np.where(np.isposinf(log_prior), -np.inf, log_prior)
         coefficients = np.array(sampled).reshape(len(sampled), n_nodes)
-        return HyperPoints(root, residual, coefficients, np.array(mixed) if mixed else None), log_prior
+        beside = (np.array(mixed) if mixed else None, np.array(extras) if extras else None)
+        return HyperPoints(root, residual, coefficients, *beside), log_prior
 
     def natural_values(self, points: HyperPoints) -> FloatArray:
         """Return the reported parameters (node, parameter), in the order of ``names``."""
@@ -220,6 +237,10 @@ class HyperSpace:
         if self.residual_sd:
             columns.append(points.residual_sd)
         columns.extend(points.coefficients[: len(self.coefficients)])
+        if points.extras is not None:
+            columns.extend(points.extras[: len(self.extras)])
+        if self.pair and points.extras is not None:
+            columns.extend(self.pair.report(points.extras[-2:]))
         return np.stack(columns, axis=1) if columns else np.empty((points.n_nodes, 0))
 
     def starts(self) -> FloatArray:
@@ -233,8 +254,10 @@ class HyperSpace:
                 for k, hyper in enumerate(self.effect_sds)
             ]
             residual = [self.residual_sd.unconstrain(0.8 * self.residual_sd.guess)] if self.residual_sd else []
-            location = [hyper.unconstrain(hyper.guess) for hyper in (*self.coefficients, *self.coefficient_sds)]
-            rows.append([*effect, *([0.0] * self.n_correlations), *residual, *location])
+            beside = (*self.coefficients, *self.coefficient_sds, *self.extras)
+            location = [hyper.unconstrain(hyper.guess) for hyper in beside]
+            pair = self.pair.start(fraction) if self.pair else ()
+            rows.append([*effect, *([0.0] * self.n_correlations), *residual, *location, *pair])
         return np.array(rows)
 
 

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, combinations, pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,7 @@ from partialpool.errors import FormulaError, PriorError, PriorWarning
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.places import join_words
 from partialpool.models.coefficient_prior import CoefficientPrior
-from partialpool.models.covariance_block import CovarianceBlock
-from partialpool.models.defaults import effect_scale
+from partialpool.models.effect_hyperparameters import build_covariance_blocks, build_effect_sds
 from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
 from partialpool.models.known_population import check_each_group_identifies, fix_coefficients, fix_effect_sds
 from partialpool.models.posterior_tails import check_posterior_is_proper, find_finite_moments
@@ -33,9 +32,6 @@ from partialpool.models.priors import (
 from partialpool.models.scales import DataScales, measure_scales
 from partialpool.models.slots import (
     Pooling,
-    correlation_name,
-    describe_correlation_slot,
-    effect_sd_name,
     get_scalar_prior,
     is_in_use,
     resolve_block_priors,
@@ -119,11 +115,11 @@ def build_model(
     coefficients = _split_coefficients(design, known, used, scales)
     pooled = () if known else groups
     space = HyperSpace(
-        effect_sds=tuple(hyper for group in pooled for hyper in _effect_sds(group, used, scales)),
+        effect_sds=tuple(hyper for group in pooled for hyper in build_effect_sds(group, used, scales)),
         blocks=tuple(
             block
             for group, part in zip(pooled, slice_effects(pooled), strict=True)
-            for block in _covariance_blocks(group, part.start, used, scales)
+            for block in build_covariance_blocks(group, part.start, used, scales)
         ),
         residual_sd=_residual_sd(design, used, scales),
         coefficients=coefficients.sampled,
@@ -151,58 +147,6 @@ def check_one_factor(design: Design, argument: str) -> None:
             f"{join_words([group.name for group in design.groups])} cannot be told apart without populations that they "
             f"come from: keep one factor, such as {columns}, or pool partially"
         )
-
-
-def _effect_sds(
-    group: GroupDesign, priors: Mapping[str, Prior], scales: DataScales
-) -> tuple[ScalarHyperparameter, ...]:
-    return tuple(
-        ScalarHyperparameter(
-            name := effect_sd_name(group, k),
-            "effect_sd",
-            get_scalar_prior(priors, name),
-            guess=_effect_guess(group, k, scales),
-            spread=1.0,
-        )
-        for k in range(len(group.names))
-    )
-
-
-def _effect_guess(group: GroupDesign, k: int, scales: DataScales) -> float:
-    """Where the sd's coordinate lies: in a covariance block, an intercept's is at the columns' means."""
-    correlated = any(len(block) > 1 and k in block for block in group.blocks)
-    if group.names[k] == "Intercept" and correlated:
-        return scales.response_sd
-    return effect_scale(group.names[k], group.names, scales)
-
-
-def _covariance_blocks(
-    group: GroupDesign, start: int, priors: Mapping[str, Prior], scales: DataScales
-) -> tuple[CovarianceBlock, ...]:
-    """Return the blocks of one factor, whose effects begin at ``start`` among all."""
-    blocks = []
-    for block in group.blocks:
-        if len(block) == 1:
-            continue
-        prior = priors[describe_correlation_slot(group, block).name]
-        if not isinstance(prior, LKJ):
-            raise PriorError(f"prior for the correlations of {group.name}: give LKJ(eta), not {prior}")
-        columns = [group.names[k] for k in block]
-        intercept = columns.index("Intercept") if "Intercept" in columns else None
-        beside = [intercept is not None and name != "Intercept" for name in columns]
-        blocks.append(
-            CovarianceBlock(
-                positions=tuple(start + k for k in block),
-                names=tuple(correlation_name(group, i, j) for i, j in combinations(block, 2)),
-                sd_priors=tuple(get_scalar_prior(priors, effect_sd_name(group, k)) for k in block),
-                correlation_prior=prior,
-                intercept=intercept,
-                centre=tuple(
-                    scales.column_means[name] if on else 0.0 for name, on in zip(columns, beside, strict=True)
-                ),
-            )
-        )
-    return tuple(blocks)
 
 
 def _residual_sd(design: Design, priors: Mapping[str, Prior], scales: DataScales) -> ScalarHyperparameter | None:

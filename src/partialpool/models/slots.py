@@ -67,9 +67,13 @@ def list_parameter_slots(
 
 
 def resolve_block_priors(
-    given: Mapping[str, Prior | str] | None, design: Design, groups: Sequence[GroupDesign], scales: DataScales
+    given: Mapping[str, Prior | str] | None,
+    design: Design,
+    groups: Sequence[GroupDesign],
+    scales: DataScales,
+    beside: Sequence[ParameterSlot] = (),
 ) -> tuple[list[ParameterSlot], dict[str, Prior]]:
-    """Resolve every prior.
+    """Resolve every prior, of the parameters of effects and coefficients and of those ``beside`` them.
 
     A block's defaults hold at the columns' means unless its intercept's sd was given a prior, or its correlations one
     at the formula's zero.
@@ -80,7 +84,7 @@ def resolve_block_priors(
         for block in group.blocks
         if len(block) > 1 and "Intercept" in [group.names[k] for k in block]
     }
-    slots = list_parameter_slots(design, groups, scales, at_means)
+    slots = [*list_parameter_slots(design, groups, scales, at_means), *beside]
     resolved = resolve_priors(given, slots)
     default = {slot.name for slot in slots if resolved[slot.name] is slot.default}
     kept = []
@@ -91,7 +95,7 @@ def resolve_block_priors(
             kept.append((name, block))
     if len(kept) == len(at_means):
         return slots, resolved
-    slots = list_parameter_slots(design, groups, scales, kept)
+    slots = [*list_parameter_slots(design, groups, scales, kept), *beside]
     return slots, resolve_priors(given, slots)
 
 

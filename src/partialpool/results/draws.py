@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inference.group_posterior import draw_jointly
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.selection import Selection, every_level, population_names, select_parameters
 
@@ -98,7 +97,7 @@ def _generate(
 
 
 def _draw(posterior: Posterior, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> PosteriorDraws:
-    joint = draw_jointly(posterior.marginal, posterior.hyper, n, levels, rng, coefficients_known=posterior.plug_in)
+    joint = posterior.draw_jointly(n, levels, rng)
     values = posterior.hyper.space.natural_values(joint.points).T
     return PosteriorDraws(values, joint.coefficients, joint.centres, joint.points.residual_sd, joint.effects)
 
@@ -115,7 +114,11 @@ def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> 
             continue
         kind, factor, effect, level = selection.effects[name]
         deviation = drawn.effects[factor][effect, :, level]
-        result[name] = deviation if kind == "u" else deviation + own[factor][effect]
+        if kind == "u":
+            result[name] = deviation
+        else:
+            theta = deviation + own[factor][effect]
+            result[name] = theta if kind == "theta" else posterior.to_response(theta)
     return result
 
 

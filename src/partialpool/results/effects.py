@@ -10,6 +10,7 @@ import numpy as np
 
 from partialpool.inference.group_posterior import ConditionalMoments, effects_given_nodes
 from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
+from partialpool.models.latent_model import LatentModel
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.infinite_moments import deviations_are_infinite
 
@@ -22,6 +23,10 @@ def summarise_effects(
 ) -> MixtureSummary:
     """Summarise every effect of every group of a factor, (kind * effect, group): deviations ('u') and the groups' own
     values ('theta')."""
+    if isinstance(posterior.model, LatentModel):
+        from partialpool.results.latent.effects import summarise_latent_effects
+
+        return summarise_latent_effects(posterior, factor, kinds, probabilities)
     group = posterior.model.groups[factor]
     columns = posterior.theta_columns(factor)
     populations = [columns if kind == "theta" else np.zeros_like(columns) for kind in kinds]

@@ -8,13 +8,19 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inputs.design import GroupDesign
+from partialpool.models.latent_model import LatentModel
 from partialpool.models.model import Model
 from partialpool.numerics.arrays import FloatArray
 
 
 def effect_kinds(model: Model) -> tuple[str, ...]:
-    """Return what is reported of each group: deviations 'u' and own values 'theta'; without a population the last."""
-    return ("theta",) if model.pooling == "none" else ("u", "theta")
+    """Return what is reported of each group: deviations 'u' and own values 'theta', without a population the last; and
+    where an intercept alone varies and the link is not the identity, 'p', 'rate' or 'mean' on the response's scale."""
+    latent = isinstance(model, LatentModel)
+    kinds = ("theta",) if model.pooling == "none" or (latent and model.replaces_intercept) else ("u", "theta")
+    if not latent or model.family.link == "identity" or any(group.names != ("Intercept",) for group in model.groups):
+        return kinds
+    return (*kinds, model.family.response_name) if len(model.groups) == 1 else kinds
 
 
 def effect_names(kind: str, group: GroupDesign) -> list[list[str]]:

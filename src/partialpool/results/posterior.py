@@ -13,6 +13,7 @@ import numpy as np
 from partialpool.errors import DataError, PriorError
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
+from partialpool.inference.group_posterior import JointDraws, draw_jointly
 from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.inputs.observations import Observations
 from partialpool.inputs.places import suggest_nearest
@@ -237,6 +238,14 @@ class Posterior:
         from partialpool.results.printing import describe_posterior
 
         return describe_posterior(self)
+
+    def draw_jointly(self, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> JointDraws:
+        """Draw hyperparameters, coefficients and the effects of some levels of each factor, ``n`` times."""
+        return draw_jointly(self.marginal, self.hyper, n, levels, rng, coefficients_known=self.plug_in)
+
+    def to_response(self, values: FloatArray) -> FloatArray:
+        """Return values of the linear predictor on the response's scale, which is the same."""
+        return values
 
     @cached_property
     def conditional(self) -> CoefficientConditional:

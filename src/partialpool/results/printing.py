@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from partialpool.inputs.describe_noise import describe_noise
+from partialpool.models.latent_model import LatentModel
 from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
@@ -40,12 +42,7 @@ def describe_posterior(posterior: Posterior) -> str:
 def _heading(posterior: Posterior) -> list[str]:
     model = posterior.model
     measurements = model.design.measurements
-    noise = {
-        "estimates": "known standard errors",
-        "summaries": "sigma unknown, rows are (n, mean, sd)",
-        "rows": "sigma unknown",
-    }[measurements.kind]
-    lines = [*_wrap(f"partialpool fit: {posterior.formula}"), f"gaussian, {noise}; {_describe_pooling(model)}"]
+    lines = [*_wrap(f"partialpool fit: {posterior.formula}"), *_wrap(_describe_likelihood(model))]
     n_rows = len(measurements.response)
     used = f"{n_rows:,} rows" if n_rows != 1 else "1 row"
     if measurements.counts is not None:
@@ -55,6 +52,22 @@ def _heading(posterior: Posterior) -> list[str]:
         dropped = ", ".join(f"{count:,} for {name}" for name, count in model.design.rows_dropped.items())
         lines += _wrap(f"left out of {model.design.rows_read:,} rows read: {dropped}")
     return lines
+
+
+def _describe_likelihood(model: Model) -> str:
+    """Return '(family), (noise); (pooling)', with link and population where they are not the gaussian model's."""
+    measurements = model.design.measurements
+    if isinstance(model, LatentModel):
+        noise = describe_noise(measurements, model.design.roles)
+        people = f", {model.population.name.replace('_', '-')} population" if model.pooling == "partial" else ""
+        family = model.family.name.replace("_", "-")
+        return f"{family} with {model.family.link} link, {noise}; {_describe_pooling(model)}{people if model.groups else ''}"
+    noise = {
+        "estimates": "known standard errors",
+        "summaries": "sigma unknown, rows are (n, mean, sd)",
+        "rows": "sigma unknown",
+    }[measurements.kind]
+    return f"gaussian, {noise}; {_describe_pooling(model)}"
 
 
 def _count_groups(model: Model) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import DataError
-from partialpool.results import draws as draws_module
+from partialpool.results import posterior as draws_module
 
 from .several import PRIORS, fit_several, make_data
 

@@ -19,9 +19,12 @@ from partialpool.models.priors.scale import (
     PCPrior,
     VariancePower,
 )
+from partialpool.models.priors.shapes import AlphaBetaPower, Beta, LogNormal
 
 __all__ = [
     "LKJ",
+    "AlphaBetaPower",
+    "Beta",
     "Cauchy",
     "Exponential",
     "Flat",
@@ -31,6 +34,7 @@ __all__ = [
     "HalfStudentT",
     "InverseGamma",
     "JointTail",
+    "LogNormal",
     "Normal",
     "PCPrior",
     "ParameterSlot",

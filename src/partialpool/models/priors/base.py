@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from partialpool.errors import PriorError
 
 FloatArray = NDArray[np.float64]
-Kind = Literal["coefficient", "scale", "correlation"]
+Kind = Literal["coefficient", "scale", "correlation", "shape", "probability", "pair"]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Uniform(ScalarPrior):
     Uniform(0, 1000) Uniform(0, inf)
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"coefficient", "scale"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"coefficient", "scale", "shape", "probability"})
 
     lower: float
     upper: float
@@ -74,7 +74,7 @@ class Flat(ScalarPrior):
     (False, 0.0)
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"coefficient", "scale"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"coefficient", "scale", "shape"})
 
     @property
     def support(self) -> tuple[float, float]:

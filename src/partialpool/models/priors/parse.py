@@ -22,6 +22,7 @@ from partialpool.models.priors.scale import (
     PCPrior,
     VariancePower,
 )
+from partialpool.models.priors.shapes import AlphaBetaPower, Beta, LogNormal
 
 PRIORS: dict[str, type[Prior]] = {
     prior.__name__: prior
@@ -40,6 +41,9 @@ PRIORS: dict[str, type[Prior]] = {
         Uniform,
         Flat,
         LKJ,
+        LogNormal,
+        Beta,
+        AlphaBetaPower,
     )
 }
 

@@ -13,13 +13,16 @@ from partialpool.models.priors.location import Cauchy, Normal, StudentT
 from partialpool.models.priors.parse import parse_prior, suggest_nearest
 from partialpool.models.priors.scale import HalfCauchy, HalfNormal, HalfStudentT
 
-ParameterClass = Literal["coefficients", "sd", "cor", "sigma"]
+ParameterClass = Literal["coefficients", "sd", "cor", "sigma", "shape"]
 
 SUITABLE: dict[Kind, str] = {
     "coefficient": "Normal, StudentT, Cauchy, Uniform or Flat",
     "scale": "HalfNormal, HalfCauchy, HalfStudentT, Exponential, PCPrior, Gamma, InverseGamma, Uniform, Flat "
     "or VariancePower",
     "correlation": "LKJ",
+    "shape": "Gamma, LogNormal, HalfNormal, HalfCauchy, HalfStudentT, Exponential, InverseGamma or Uniform",
+    "probability": "Beta or Uniform(0, 1)",
+    "pair": "AlphaBetaPower(-2.5)",
 }
 
 
@@ -123,10 +126,13 @@ def _check_suits(key: str, prior: Prior, slot: ParameterSlot) -> None:
             "coefficient": "coefficient",
             "scale": "standard deviation",
             "correlation": "correlation matrix",
+            "shape": "positive parameter",
+            "probability": "probability",
+            "pair": "pair of shapes",
         }
         shown = f"{slot.name} (key {key!r})" if _pack(key) != _pack(slot.name) else slot.name
         raise PriorError(f"prior for {shown}: {prior} does not suit a {what[slot.kind]}: {remedy}")
-    if slot.kind == "scale" and isinstance(prior, Uniform) and prior.lower < 0:
+    if slot.kind in ("scale", "shape") and isinstance(prior, Uniform) and prior.lower < 0:
         bound = Uniform(0, prior.upper) if prior.upper > 0 else "Uniform(0, upper)"
         raise PriorError(f"prior for {slot.name}: {prior} reaches below 0, a standard deviation does not: give {bound}")
 

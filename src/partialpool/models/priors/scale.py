@@ -17,7 +17,7 @@ from partialpool.models.priors.log_terms import log_gamma_kernel
 class ScalePrior(ScalarPrior):
     """A prior on a standard deviation, its density taken on the standard deviation itself."""
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"scale"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"scale", "shape"})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Models whose effects leave by quadrature or conjugacy, group by group."""

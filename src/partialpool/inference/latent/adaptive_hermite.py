@@ -1,0 +1,285 @@
+"""Adaptive Gauss-Hermite quadrature, group by group, for up to three normal effects of one factor.
+
+The order of the rule is raised until the log likelihood stops moving near the posterior's bulk (``refine``). The gradient
+is Fisher's identity at the same points: the expectation, given the data, of the gradient of the complete log density.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from partialpool.errors import ComputationError
+from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
+from partialpool.inference.latent.grouped_rows import GroupedRows
+from partialpool.inference.latent.located import Evaluated, Located, evaluate, locate_modes, log_sum
+from partialpool.inference.latent.table_draws import draw_from_rule
+from partialpool.models.hyper_gradient import HyperGradient
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.latent_model import LatentModel
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.hermite import Rule, hermite_rule, uniform_rule
+from partialpool.numerics.progress import track
+
+# Array elements (row, node, point) of a block: what stays in a core's cache.
+_BLOCK = 2**17
+# Seconds that one point of one row takes.
+_SECONDS = 3e-8
+# Orders of the rule that are tried, by number of effects, and the change of the log likelihood that ends the search.
+_ORDERS = {0: (1,), 1: (7, 11, 15, 21, 31, 45, 63, 91, 127), 2: (7, 11, 15, 21, 31, 45), 3: (5, 7, 11, 15, 21)}
+TOLERANCE = 1e-3
+# Changes up to which an answer is given, said in the certificate and warned of.
+_UNUSABLE = 0.3
+# The grid of conditional densities, in Laplace sds: its reach is doubled where the ends carry more than this.
+_REACH, _SPACING, _END = 8.0, 0.4, 1e-7
+_MOST_REACH = 64.0
+
+
+@dataclass(frozen=True)
+class AdaptiveHermite(LatentMarginal):
+    """The marginal likelihood by a rule of ``order`` points along each effect; ``change`` is what the last raising of
+    the order moved the log likelihood by."""
+
+    model: LatentModel
+    rows: GroupedRows
+    order: int = 15
+    change: float = float("nan")
+
+    @property
+    def n_effects(self) -> int:
+        """How many effects vary."""
+        return self.rows.effects.shape[1]
+
+    @property
+    def work(self) -> float:
+        """Rows times points of the rule."""
+        return float(self.rows.n_rows * self.order**self.n_effects)
+
+    @property
+    def seconds(self) -> float:
+        """About how long one evaluation takes on one core, in a batch: counted and not timed, so that the same model
+        takes the same route everywhere. Finding the modes costs as much as a dozen points."""
+        points = self.order**self.n_effects + 12.0 * self.n_effects
+        return _SECONDS * self.rows.n_rows * points
+
+    @property
+    def route(self) -> str:
+        """The rule, in words."""
+        if not self.n_effects:
+            return "no effects"
+        return f"effects integrated out by adaptive Gauss-Hermite quadrature of {self.order} points each"
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """The change of the log likelihood when the order was last raised."""
+        return {"change on raising the order": self.change} if self.n_effects else {}
+
+    @cached_property
+    def _rule(self) -> Rule:
+        return hermite_rule(self.order, self.n_effects) if self.n_effects else Rule(np.empty((0, 1)), np.zeros(1))
+
+    def log_likelihood(self, points: HyperPoints) -> FloatArray:
+        """Return log p(y | hyperparameters) for each node."""
+        total = np.full(points.n_nodes, self.rows.log_constant)
+        with np.errstate(all="ignore"):  # a node outside the floating range gets density zero
+            for part, nodes, located in self._blocks(points):
+                logs = log_sum(evaluate(located, self._rule).log_terms)
+                total[nodes] += self.rows.class_weights[part] @ logs
+        return np.where(np.isnan(total), -np.inf, total)
+
+    def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
+        """Return the log likelihood and its gradient, by Fisher's identity."""
+        total = np.full(points.n_nodes, self.rows.log_constant)
+        gradient = _no_gradient(self, points)
+        with np.errstate(all="ignore"):
+            for part, nodes, located in self._blocks(points):
+                found = evaluate(located, self._rule)
+                logs = log_sum(found.log_terms)
+                weights = self.rows.class_weights[part]
+                total[nodes] += weights @ logs
+                share = np.exp(found.log_terms - logs[..., None]) * weights[:, None, None]
+                _add_gradient(self, gradient, nodes, located, found, share)
+        return total, gradient
+
+    def refine(self, points: HyperPoints) -> AdaptiveHermite:
+        """Raise the order until the log likelihood at ``points`` moves by less than the tolerance.
+
+        Raises ``ComputationError`` where the highest order still moves it much.
+        """
+        if not self.n_effects:
+            return self
+        orders = _ORDERS[self.n_effects]
+        before = replace(self, order=orders[0]).log_likelihood(points)
+        change = np.inf
+        for lower, higher in zip(orders, orders[1:], strict=False):
+            after = replace(self, order=higher).log_likelihood(points)
+            change = float(np.max(np.abs(after - before)))
+            if change < TOLERANCE:
+                # the error of the lower order is its change; the higher is kept only where that is not far below
+                return replace(self, order=lower if change < 0.1 * TOLERANCE else higher, change=change)
+            before = after
+        if not change < _UNUSABLE:
+            raise ComputationError(
+                f"Gauss-Hermite quadrature of {orders[-1]} points an effect still moves the log likelihood by "
+                f"{change:.2g} (aim: {TOLERANCE}): the effects' conditional distributions are too far from normal; give "
+                "a more informative prior for the effects' sd"
+            )
+        return replace(self, order=orders[-1], change=change)
+
+    def class_of(self, factor: int) -> IntArray:
+        """Return each group's class."""
+        return self.rows.class_of
+
+    def group_rows(self, factor: int) -> FloatArray:
+        """Return how many raw rows each group has."""
+        return self.rows.group_rows
+
+    def population_variances(self, points: HyperPoints, factor: int) -> FloatArray:
+        """Return the squares of the effects' sds."""
+        return np.asarray(np.sum(points.effect_root**2, axis=1))
+
+    def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
+        """Return the conditional densities of one effect's deviation."""
+        columns = np.zeros((len(classes), self.n_effects))
+        columns[:, effect] = 1.0
+        return self.combination_tables(points, factor, columns, classes)
+
+    def combination_tables(
+        self, points: HyperPoints, factor: int, columns: FloatArray, classes: IntArray
+    ) -> ConditionalTables:
+        """Return the conditional densities of sums of effects: along the sum by the trapezoid rule, across it by
+        Gauss-Hermite."""
+        parts = []
+        for direction, items in _directions(columns):
+            rows = self.rows.take_classes(classes[items])
+            with np.errstate(all="ignore"):
+                parts.append((items, self._tables_along(rows, points, direction)))
+        if len(parts) == 1:
+            return parts[0][1]
+        return _join_tables(parts, len(classes))
+
+    def _tables_along(self, rows: GroupedRows, points: HyperPoints, direction: FloatArray) -> ConditionalTables:
+        turned, length = turn_root(points.effect_root, direction)
+        located = locate_modes(self.model.family, rows, points, turned)
+        reach = _REACH
+        while True:
+            rule = uniform_rule(reach, _SPACING, min(self.order, 31), self.n_effects)
+            logs = _evaluate_in_blocks(located, rule)
+            n_across = rule.points.shape[1] // (n_points := round(2 * reach / _SPACING) + 1)
+            along = log_sum(logs.reshape(*logs.shape[:2], n_points, n_across))
+            density = np.exp(along - along.max(axis=-1, keepdims=True))
+            density /= density.sum(axis=-1, keepdims=True)
+            if np.max(density[..., [0, -1]]) < _END or reach >= _MOST_REACH:
+                break
+            reach *= 2.0
+        z = _SPACING * np.arange(-(n_points // 2), n_points // 2 + 1)
+        return ConditionalTables(z, located.mode[0] * length, located.root[0, 0] * length, density)
+
+    def draw_effects(
+        self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator
+    ) -> tuple[FloatArray, ...]:
+        """Draw deviations from each group's conditional distribution, one hyperparameter point a draw."""
+        return (draw_from_rule(self.model.family, self.rows, points, self.rows.class_of[levels[0]], rng),)
+
+    def _blocks(self, points: HyperPoints) -> Iterator[tuple[slice, slice, Located]]:
+        """Yield runs of classes and of nodes with their modes."""
+        n_points = self._rule.points.shape[1]
+        runs = self.rows.blocks(max(1, _BLOCK // n_points))
+        longest = max(int(self.rows.lengths[run].sum()) for run in runs)
+        n_nodes = max(1, _BLOCK // (n_points * longest))
+        for start in track(range(0, points.n_nodes, n_nodes), "evaluating the likelihood"):
+            nodes = slice(start, min(start + n_nodes, points.n_nodes))
+            chosen = points.select(np.arange(nodes.start, nodes.stop, dtype=np.intp))
+            for run in runs:
+                rows = self.rows if len(runs) == 1 else self.rows.select(run)
+                yield run, nodes, locate_modes(self.model.family, rows, chosen)
+
+
+def _evaluate_in_blocks(located: Located, rule: Rule) -> FloatArray:
+    """Return the log terms (class, node, point), some points of the rule at a time."""
+    n_points = rule.points.shape[1]
+    size = max(1, 16 * _BLOCK // max(located.base.size, 1))
+    parts = []
+    for start in range(0, n_points, size):
+        part = Rule(rule.points[:, start : start + size], rule.log_weights[start : start + size])
+        parts.append(evaluate(located, part).log_terms)
+    return np.concatenate(parts, axis=-1)
+
+
+def turn_root(root: FloatArray, direction: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the root (effect, effect, node) turned so that the sum ``direction`` (effect,) of effects moves with the
+    first axis alone, and by how much (node,)."""
+    along = np.einsum("e,ekn->kn", direction, root)
+    length = np.sqrt(np.sum(along * along, axis=0))
+    if len(root) == 1:
+        return root, along[0]
+    unit = np.where(length > 0.0, along / np.where(length > 0.0, length, 1.0), 0.0)
+    unit[0] = np.where(length > 0.0, unit[0], 1.0)
+    # the reflection that takes the first axis to the unit vector
+    normal = -unit
+    normal[0] += 1.0
+    size = np.sum(normal * normal, axis=0)
+    scaled = normal * np.where(size > 1e-30, 2.0 / np.where(size > 1e-30, size, 1.0), 0.0)
+    projected = np.einsum("ekn,kn->en", root, normal)
+    return root - projected[:, None] * scaled[None], length
+
+
+def _directions(columns: FloatArray) -> list[tuple[FloatArray, IntArray]]:
+    """Return the distinct rows of ``columns`` (item, effect) and which items have each."""
+    distinct, place = np.unique(columns, axis=0, return_inverse=True)
+    place = place.ravel()
+    return [(row, np.flatnonzero(place == k)) for k, row in enumerate(distinct)]
+
+
+def _join_tables(parts: list[tuple[IntArray, ConditionalTables]], n_items: int) -> ConditionalTables:
+    """Put tables of several items together, on the widest grid."""
+    z = max((table.z for _, table in parts), key=len)
+    n_nodes = parts[0][1].centre.shape[1]
+    centre, scale = np.empty((n_items, n_nodes)), np.empty((n_items, n_nodes))
+    density = np.zeros((n_items, n_nodes, len(z)))
+    for items, table in parts:
+        centre[items], scale[items] = table.centre, table.scale
+        margin = (len(z) - len(table.z)) // 2
+        density[items, :, margin : len(z) - margin] = table.density
+    return ConditionalTables(z, centre, scale, density)
+
+
+def _no_gradient(marginal: AdaptiveHermite, points: HyperPoints) -> HyperGradient:
+    n = points.n_nodes
+    extras = None if points.extras is None else np.zeros(points.extras.shape)
+    root = np.zeros((marginal.n_effects, marginal.n_effects, n))
+    return HyperGradient(root, np.zeros(n), np.zeros(points.coefficients.shape), None, extras)
+
+
+def _add_gradient(
+    marginal: AdaptiveHermite,
+    gradient: HyperGradient,
+    nodes: slice,
+    located: Located,
+    found: Evaluated,
+    share: FloatArray,
+) -> None:
+    """Add a block's gradient; ``share`` (class, node, point) is each point's probability times the class's weight."""
+    rows = located.rows
+    dispersion = tuple(value[:, None] for value in located.dispersion)
+    derivatives = located.family.derivatives(found.eta, rows.response.expand(2), dispersion)
+    expected = rows.spread(share)
+    if rows.counts is not None:
+        expected = expected * rows.counts[:, None, None]
+    first = np.sum(np.where(expected > 0.0, derivatives.first * expected, 0.0), axis=-1)
+    if len(gradient.coefficients):
+        gradient.coefficients[:, nodes] += rows.population.T @ first
+    if gradient.extras is not None:
+        for k, slope in enumerate(derivatives.by_dispersion):
+            gradient.extras[k, nodes] += np.where(expected > 0.0, slope * expected, 0.0).sum(axis=(0, 2))
+    # integrating by parts, the expectation of the gradient by v times v' is that of v v' less the identity
+    total = rows.class_weights.sum()
+    for k in range(marginal.n_effects):
+        for j in range(k + 1):
+            moment = np.sum(share * found.v[k] * found.v[j], axis=(0, 2)) - (k == j) * total
+            gradient.root[k, j, nodes] += moment
+            if j < k:
+                gradient.root[j, k, nodes] += moment

@@ -1,0 +1,225 @@
+"""Integrating the hyperparameters of a latent model.
+
+| evaluations that the accuracy takes | dimension | route |
+| --- | --- | --- |
+| last less than a second | any | importance sampling on a lattice; a conjugate pair's two shapes: an adaptive grid |
+| last longer | any | a surrogate of the likelihood, its error measured |
+| the surrogate does not become accurate, or is not wanted | 1, 2 | an adaptive grid |
+| the same | 3 and more | importance sampling at every node |
+
+A grid suits groups' own values badly where their sd may be near zero: about a coefficient on the lines of a grid they
+have a comb for a distribution. So it is taken where groups are many, or where there are no coefficients.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import AccuracyWarning, ComputationError
+from partialpool.inference.by_importance import integrate_exactly
+from partialpool.inference.engine import Engine
+from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior, gather_weightless, log_posterior
+from partialpool.inference.latent.contract import LatentMarginal
+from partialpool.models.hyper_gradient import pull_back
+from partialpool.models.hyperspace import HyperSpace
+from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.grid import integrate_on_grid
+from partialpool.numerics.mode import find_mode
+from partialpool.numerics.node_subset import thin_lattice
+from partialpool.numerics.progress import Counter
+from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate_by_surrogate
+
+# Seconds of exact evaluations from which a surrogate is built instead, and that they may take where it fails.
+_PATIENCE = 1.0
+_LONGEST = 600.0
+_FEWEST_DRAWS = 500.0
+_GRID_EVALUATIONS, _LATTICE_EVALUATIONS = 700.0, 2.6
+# Evaluations after which a surrogate is given up, and for each dimension; nodes at which effects are conditioned.
+_MOST_EVALUATIONS = (90, 15)
+_CARRYING, _CARRIERS = 0.3, (48, 512)
+# Coefficients are among what is sampled here, and their sds are wanted to half a per cent: where these seconds allow it,
+# up to so many times the effective draws that the accuracy asks for.
+_CHEAP_SECONDS, _MOST_EXTRA = 0.5, 5.0
+# Groups from which a grid of two hyperparameters serves the groups' own values.
+_MANY_GROUPS = 400
+# Nodes of the posterior at which the quadrature's order is tried again, and how often it is raised.
+_CHECKED_NODES, _MOST_RAISES = 8, 3
+
+
+def integrate_latent(marginal: LatentMarginal, method: str, accuracy: float) -> tuple[LatentMarginal, HyperPosterior]:
+    """Integrate the hyperparameters, with the quadrature over groups as fine as the posterior's bulk needs.
+
+    Raises ``ComputationError`` when the integration, or the quadrature, does not reach its accuracy.
+    """
+    space = marginal.model.space
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        marginal = marginal.refine(space.constrain(space.starts())[0])
+        for _ in range(_MOST_RAISES):
+            posterior = _integrate(space, marginal, method, accuracy)
+            finer = marginal.refine(_spread_nodes(posterior))
+            if finer.work <= marginal.work:
+                break
+            marginal = finer
+    evidence = {**posterior.engine.evidence, **finer.evidence}
+    engine = replace(posterior.engine, evidence=evidence, elimination=finer.route)
+    return finer, replace(posterior, engine=engine)
+
+
+def _spread_nodes(posterior: HyperPosterior):  # type: ignore[no-untyped-def]
+    """Return some nodes that stand for the whole posterior, the outer ones too."""
+    subset = thin_lattice(posterior.weights, _CHECKED_NODES) if posterior.grid is None else None
+    if subset is None:
+        order = np.argsort(posterior.weights)[::-1]
+        carrying = order[: int(np.searchsorted(np.cumsum(posterior.weights[order]), 0.99)) + 1]
+        nodes = carrying[np.linspace(0, len(carrying) - 1, _CHECKED_NODES).astype(np.intp)]
+    else:
+        nodes = subset.nodes[:: max(1, len(subset.nodes) // _CHECKED_NODES)]
+    return posterior.points.select(np.unique(nodes))
+
+
+def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accuracy: float) -> HyperPosterior:
+    if space.dimension == 0:
+        return _closed_form(space, marginal)
+    plain = space.dimension <= 2 and not space.coefficients
+    many = space.dimension <= 2 and min(_n_groups(marginal), default=0) >= _MANY_GROUPS
+    n_evaluations = _GRID_EVALUATIONS if plain or many else _LATTICE_EVALUATIONS * accuracy**-2.0
+    dear = method == "auto" and n_evaluations * marginal.seconds > _PATIENCE
+    if space.fixed_effect_sds is None and (method == "surrogate" or dear):
+        found = _by_surrogate(space, marginal, accuracy)
+        if found is not None:
+            return found
+    if method in ("auto", "surrogate") and (plain or many):
+        return _by_grid(space, marginal)
+    found = integrate_exactly(space, marginal, _affordable(accuracy, marginal))
+    reason = f"{space.dimension} hyperparameter{'s' if space.dimension > 1 else ''}, coefficients among them"
+    return replace(found, engine=replace(found.engine, reason=reason))
+
+
+def _n_groups(marginal: LatentMarginal) -> list[int]:
+    return [group.n_levels for group in marginal.model.groups]
+
+
+def _closed_form(space: HyperSpace, marginal: LatentMarginal) -> HyperPosterior:
+    coordinates = np.empty((1, 0))
+    log_likelihood = float(marginal.log_likelihood(space.constrain(coordinates)[0])[0])
+    engine = Engine("quadrature", "no unknown hyperparameter", {}, "converged", float("inf"))
+    return HyperPosterior(space, coordinates, np.ones(1), log_likelihood, None, engine)
+
+
+def _by_grid(space: HyperSpace, marginal: LatentMarginal) -> HyperPosterior:
+    log_density = log_posterior(space, marginal)
+    mode = find_mode(log_density, space.starts())
+    grid = integrate_on_grid(log_density, mode, _growth(space, marginal.model.moments))
+    evidence = {
+        "nodes": float(grid.log_density.size),
+        "change on halving the spacing": grid.change_on_doubling,
+        "evaluations": float(mode.n_evaluations + grid.n_evaluations),
+    }
+    plural = "s" if space.dimension > 1 else ""
+    engine = Engine("adaptive grid", f"{space.dimension} hyperparameter{plural}", evidence, "converged", float("inf"))
+    nodes = gather_weightless(grid.nodes, grid.weights)
+    return HyperPosterior(space, nodes, grid.weights, grid.log_integral, grid, engine)
+
+
+def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
+    """How fast the highest finite moment grows along each coordinate: only log scales reach far."""
+    growth = np.zeros(space.dimension)
+    for k, hyper in enumerate(space.scalars):
+        if hyper is not None and hyper.role != "coefficient" and np.isinf(hyper.support[1]):
+            growth[k] = moments[k]
+    if space.pair is not None:  # both shapes grow with the second coordinate
+        growth[-1] = max(moments[-len(space.pair.names) :])
+    return growth
+
+
+def _by_surrogate(space: HyperSpace, marginal: LatentMarginal, accuracy: float) -> HyperPosterior | None:
+    """Integrate on a surrogate of the likelihood; None where it does not become accurate."""
+    space = space.in_chart(space.charts[0])
+    counter = Counter("evaluating the likelihood")
+
+    def log_likelihood(coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        points, _ = space.constrain(coordinates)
+        values, gradient = marginal.value_and_gradient(points)
+        counter.advance(len(coordinates))
+        return values, pull_back(space, coordinates, points, gradient)
+
+    try:
+        with counter:
+            found = integrate_by_surrogate(
+                log_likelihood,
+                lambda coordinates: space.constrain(coordinates)[1],
+                space.starts()[2],
+                np.diag(_guess_variances(space, marginal)),
+                _find_log_scales(space),
+                accuracy,
+                effective_target=accuracy**-2.0,
+                max_evaluations=_MOST_EVALUATIONS[0] + _MOST_EVALUATIONS[1] * space.dimension,
+            )
+    except (ComputationError, np.linalg.LinAlgError):
+        return None
+    return _from_surrogate(space, marginal, found) if found.converged else None
+
+
+def _from_surrogate(space: HyperSpace, marginal: LatentMarginal, found: SurrogateIntegral) -> HyperPosterior:
+    nodes = thin_lattice(found.fine_weights, int(np.clip(_CARRYING / marginal.seconds, *_CARRIERS)))
+    evidence = {
+        "surrogate error (sd)": found.error,
+        "evaluations": float(found.n_evaluations),
+        "effective draws": found.effective_size,
+        "Pareto-k": found.pareto_k,
+    }
+    plural = "s" if space.dimension > 1 else ""
+    reason = (
+        f"{space.dimension} hyperparameter{plural}; evaluations are dear, so the likelihood is interpolated between a "
+        "few, the error measured at nodes that did not shape it"
+    )
+    engine = Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
+    fine = FineNodes(found.fine_nodes, found.fine_weights)
+    return HyperPosterior(space, found.fine_nodes[nodes.nodes], nodes.weights, found.log_integral, None, engine, fine)
+
+
+def _find_log_scales(space: HyperSpace) -> NDArray[np.bool_]:
+    flags = np.zeros(space.dimension, dtype=bool)
+    for k, hyper in enumerate(space.effect_sds):
+        flags[k] = np.isinf(hyper.support[1])
+    return flags
+
+
+def _guess_variances(space: HyperSpace, marginal: LatentMarginal) -> FloatArray:
+    """Return rough posterior variances of the coordinates, for the first steps of the climb."""
+    variances = np.ones(space.dimension)
+    per_effect = [group.n_levels for group in marginal.model.groups for _ in group.names]
+    for k in range(len(space.effect_sds)):
+        variances[k] = 1.0 / (1.0 + 0.2 * per_effect[k])
+    column = len(space.effect_sds)
+    for block in space.blocks:
+        after = column + len(block.names)
+        variances[column:after] = 1.0 / (1.0 + 0.2 * per_effect[block.positions[0]])
+        column = after
+    n_rows = len(marginal.model.response.values)
+    fewest = min([n_rows, *per_effect])
+    variances[column : column + len(space.coefficients)] = 1.0 / (1.0 + 0.5 * fewest)
+    variances[column + len(space.coefficients) :] = 1.0 / (1.0 + 0.1 * fewest)
+    return variances
+
+
+def _affordable(accuracy: float, marginal: LatentMarginal) -> float:
+    """Return the accuracy, a finer one where evaluations are cheap, or one that takes some minutes of evaluations where
+    the one asked for takes longer."""
+    cheap = _CHEAP_SECONDS / (_LATTICE_EVALUATIONS * marginal.seconds)
+    if cheap > accuracy**-2.0:
+        return float(min(cheap, _MOST_EXTRA * accuracy**-2.0) ** -0.5)
+    draws = max(_LONGEST / (_LATTICE_EVALUATIONS * marginal.seconds), _FEWEST_DRAWS)
+    reached = max(accuracy, float(draws**-0.5))
+    if reached > accuracy:
+        warnings.warn(
+            f"evaluations of the likelihood are too dear for an accuracy of {accuracy:.2g} posterior sds: posterior "
+            f"means are computed to about {reached:.2g} posterior sds instead",
+            AccuracyWarning,
+            stacklevel=5,
+        )
+    return reached

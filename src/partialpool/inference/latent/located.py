@@ -1,0 +1,213 @@
+"""The modes of groups' integrands, and the rules centred there.
+
+Effects are b = R v with v standard normal a priori. Each group's integrand is centred at its mode in v and scaled by
+the curvature there, so that few points do.
+
+Source: Liu and Pierce (1994), Biometrika 81:624-629; Pinheiro and Bates (1995), J. Computational and Graphical
+Statistics 4:12-35, section 2.4.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.inference.latent.grouped_rows import GroupedRows
+from partialpool.models.families.base import Family, ResponseColumns
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.hermite import Rule
+
+_LOG_2PI = float(np.log(2.0 * np.pi))
+# Newton steps to a mode, and the step, in conditional sds, from which it is near enough to centre a rule on.
+_MOST_STEPS = 100
+_NEAR = 1e-4
+# Curvature below which the rule's scale does not follow it: the prior's alone is 1.
+_LEAST_CURVATURE = 0.2
+# The longest step, in prior sds: the linear predictor's exponential overflows beyond.
+_LONGEST_STEP = 8.0
+
+
+class Located(NamedTuple):
+    """Some classes at some nodes: ``base`` (row, node) the linear predictor without effects, ``columns``
+    (effect, row, node) what multiplies v, ``mode`` (effect, class, node) and the lower triangular ``root``
+    (effect, effect, class, node) of the conditional covariance of v there."""
+
+    family: Family
+    rows: GroupedRows
+    response: ResponseColumns
+    dispersion: tuple[FloatArray, ...]
+    base: FloatArray
+    columns: FloatArray
+    mode: FloatArray
+    root: FloatArray
+
+
+class Evaluated(NamedTuple):
+    """The integrand at a rule's points: ``v`` (effect, class, node, point), ``eta`` (row, node, point), and
+    ``log_terms`` (class, node, point), whose exponentials add up to the integral."""
+
+    v: FloatArray
+    eta: FloatArray
+    log_terms: FloatArray
+
+
+def locate_modes(family: Family, rows: GroupedRows, points: HyperPoints, root: FloatArray | None = None) -> Located:
+    """Find the modes of all classes of ``rows`` at each point; ``root`` (effect, effect, node) is a root of the
+    effects' covariance other than the points' own."""
+    n_dispersions = len(family.dispersions)
+    dispersion = () if points.extras is None else tuple(points.extras[:n_dispersions])
+    base, columns = linear_parts(rows, points, points.effect_root if root is None else root)
+    response = rows.response.expand(1)
+    mode = np.zeros((len(columns), rows.n_classes, points.n_nodes))
+    located = Located(family, rows, response, dispersion, base, columns, mode, np.empty(0))
+    return _scale(_climb(located))
+
+
+def linear_parts(rows: GroupedRows, points: HyperPoints, root: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the linear predictor without effects (row, node), and what multiplies v (effect, row, node)."""
+    n_nodes = points.n_nodes
+    base = rows.population @ points.coefficients if len(points.coefficients) else np.zeros((rows.n_rows, n_nodes))
+    if rows.offset is not None:
+        base = base + rows.offset[:, None]
+    columns = np.zeros((root.shape[1], rows.n_rows, n_nodes))
+    for k in range(root.shape[1]):
+        for effect in range(len(root)):
+            if np.any(root[effect, k]):
+                columns[k] += rows.effects[:, effect, None] * root[effect, k]
+    return base, columns
+
+
+def predict_at(located: Located, v: FloatArray) -> FloatArray:
+    """Return eta (row, node) with effects v (effect, class, node)."""
+    eta = located.base
+    for column, value in zip(located.columns, v, strict=True):
+        eta = eta + column * located.rows.spread(value)
+    return eta
+
+
+def evaluate(located: Located, rule: Rule) -> Evaluated:
+    """Evaluate the integrand at the points of a rule."""
+    rows, n_axes = located.rows, len(located.mode)
+    v = np.empty((*located.mode.shape, rule.points.shape[1]))
+    for k in range(n_axes):
+        v[k] = located.mode[k, ..., None]
+        for j in range(k + 1):
+            v[k] += located.root[k, j, ..., None] * rule.points[j]
+    eta = np.broadcast_to(located.base[..., None], (*located.base.shape, v.shape[-1]))
+    for column, value in zip(located.columns, v, strict=True):
+        eta = eta + column[..., None] * rows.spread(value)
+    log_terms = log_density_of(located, eta)
+    log_terms = log_terms - 0.5 * sum(value * value for value in v)
+    volume = np.zeros(located.mode.shape[1:])
+    for k in range(n_axes):
+        volume = volume + np.log(located.root[k, k])
+    log_terms += (volume - 0.5 * n_axes * _LOG_2PI)[..., None] + rule.log_weights
+    return Evaluated(v, eta, log_terms)
+
+
+def log_density_of(located: Located, eta: FloatArray) -> FloatArray:
+    """Return the log density of each class's rows, (class, node, point), from eta (row, node, point)."""
+    rows = located.rows
+    dispersion = tuple(value[:, None] for value in located.dispersion)
+    values = located.family.log_density(eta, rows.response.expand(2), dispersion)
+    if rows.counts is not None:
+        values = values * rows.counts[:, None, None]
+    return rows.sum(values)
+
+
+def log_sum(log_terms: FloatArray) -> FloatArray:
+    """Return the log of the sum over the last axis."""
+    peak = log_terms.max(axis=-1)
+    safe = np.where(np.isfinite(peak), peak, 0.0)
+    return np.asarray(safe + np.log(np.exp(log_terms - safe[..., None]).sum(axis=-1)))
+
+
+def _climb(located: Located) -> Located:
+    """Newton's method for every class and node at once; a step that does not climb is halved."""
+    v = located.mode
+    if not len(v):
+        return located
+    value, gradient, curvature = _derivatives(located, v)
+    length = np.ones(v.shape[1:])
+    for _ in range(_MOST_STEPS):
+        step = _solve(curvature, gradient)
+        size = np.sqrt(np.sum(step * step, axis=0))
+        step = step * np.minimum(1.0, _LONGEST_STEP / np.maximum(size, 1e-300))
+        moved = np.sqrt(np.maximum(np.sum(step * gradient, axis=0), 0.0))
+        if np.all((moved < _NEAR) | (length < 1e-6)):
+            break
+        proposal = v + length * step
+        new_value, new_gradient, new_curvature = _derivatives(located, proposal)
+        better = new_value >= value - 1e-12 * (1.0 + np.abs(value))
+        v = np.where(better, proposal, v)
+        value = np.where(better, new_value, value)
+        gradient = np.where(better, new_gradient, gradient)
+        curvature = np.where(better, new_curvature, curvature)
+        length = np.where(better, np.minimum(1.0, 2.0 * length), 0.3 * length)
+    return located._replace(mode=v)
+
+
+def _derivatives(located: Located, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the log integrand (class, node), its gradient by v, and minus its Hessian with what is not concave in the
+    likelihood left out."""
+    rows, columns = located.rows, located.columns
+    eta = predict_at(located, v)
+    found = located.family.derivatives(eta, located.response, located.dispersion)
+    value, first, second = found.value, found.first, np.minimum(found.second, 0.0)
+    if rows.counts is not None:
+        value, first, second = (part * rows.counts[:, None] for part in (value, first, second))
+    total = rows.sum(value) - 0.5 * np.sum(v * v, axis=0)
+    total = np.where(np.isnan(total), -np.inf, total)
+    n_axes = len(columns)
+    gradient = np.empty_like(v)
+    curvature = np.empty((n_axes, *v.shape))
+    for k in range(n_axes):
+        gradient[k] = rows.sum(first * columns[k]) - v[k]
+        for j in range(k + 1):
+            curvature[k, j] = curvature[j, k] = (k == j) - rows.sum(second * columns[k] * columns[j])
+    usable = np.isfinite(gradient).all(axis=0) & np.isfinite(curvature).all(axis=(0, 1))
+    gradient = np.where(usable, gradient, 0.0)
+    curvature = np.where(usable, curvature, np.eye(n_axes)[..., None, None])
+    return np.where(usable, total, -np.inf), gradient, curvature
+
+
+def _solve(curvature: FloatArray, gradient: FloatArray) -> FloatArray:
+    if len(gradient) == 1:
+        return gradient / curvature[0]
+    matrices = np.moveaxis(curvature, (0, 1), (-2, -1))
+    return np.moveaxis(np.linalg.solve(matrices, np.moveaxis(gradient, 0, -1)[..., None])[..., 0], -1, 0)
+
+
+def _scale(located: Located) -> Located:
+    """Add the root of the conditional covariance at the modes."""
+    mode, columns, rows = located.mode, located.columns, located.rows
+    n_axes = len(mode)
+    if not n_axes:
+        return located._replace(root=np.empty((0, 0, *mode.shape[1:])))
+    second = located.family.derivatives(predict_at(located, mode), located.response, located.dispersion).second
+    if rows.counts is not None:
+        second = second * rows.counts[:, None]
+    second = np.where(np.isfinite(second), second, 0.0)
+    if n_axes == 1:
+        curvature = np.maximum(1.0 - rows.sum(second * columns[0] ** 2), _LEAST_CURVATURE)
+        return located._replace(root=curvature[None, None] ** -0.5)
+    hessian = np.empty((*mode.shape[1:], n_axes, n_axes))
+    for k in range(n_axes):
+        for j in range(k + 1):
+            hessian[..., k, j] = hessian[..., j, k] = (k == j) - rows.sum(second * columns[k] * columns[j])
+    return located._replace(root=np.moveaxis(_covariance_root(hessian, located.family.concave), (-2, -1), (0, 1)))
+
+
+def _covariance_root(hessian: FloatArray, concave: bool) -> NDArray[np.float64]:
+    """Return the lower triangular root of the inverse of each matrix (..., axis, axis), whose eigenvalues are kept
+    above a floor where the likelihood is not concave."""
+    if not concave:
+        values, vectors = np.linalg.eigh(hessian)
+        values = np.maximum(values, _LEAST_CURVATURE)
+        hessian = np.einsum("...ik,...k,...jk->...ij", vectors, values, vectors)
+    # the root of the inverse, lower triangular, from the Cholesky factor with axes in reverse order
+    flipped = np.linalg.cholesky(hessian[..., ::-1, ::-1])[..., ::-1, ::-1]
+    return np.asarray(np.linalg.inv(np.swapaxes(flipped, -1, -2)))

@@ -1,0 +1,336 @@
+"""Nested factors, observation-level effects included: Gauss-Hermite quadrature recursively up the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from partialpool.errors import ComputationError
+from partialpool.inference.latent.adaptive_hermite import TOLERANCE
+from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
+from partialpool.inference.latent.recursion import Recursion
+from partialpool.inference.latent.table_draws import draw_on_grid
+from partialpool.inference.latent.tree import Tree
+from partialpool.models.families.base import ResponseColumns
+from partialpool.models.hyper_gradient import HyperGradient
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.latent_model import LatentModel
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.hermite import Rule, hermite_rule, uniform_rule
+from partialpool.numerics.progress import track
+
+_BLOCK = 2**17
+_SECONDS = 4e-8
+_ORDERS = (5, 7, 9, 13, 19, 27)
+_UNUSABLE = 0.3
+# Newton steps that a level's mode takes, about.
+_STEPS = 5
+# The grid of conditional densities, and the coarse one that draws interpolate, in Laplace sds.
+_REACH, _SPACING = 8.0, 0.4
+_COARSE, _FINER = 0.8, 4
+# Step of the central differences of the log likelihood, relative to each hyperparameter.
+_STEP = 1e-4
+
+
+@dataclass(frozen=True)
+class NestedHermite(LatentMarginal):
+    """The marginal likelihood by a rule of ``order`` points at every level of the tree; rows are in its order."""
+
+    model: LatentModel
+    tree: Tree
+    response: ResponseColumns
+    counts: FloatArray | None
+    population: FloatArray  # (row, coefficient)
+    offset: FloatArray | None
+    log_constant: float
+    order: int = 9
+    change: float = float("nan")
+
+    @property
+    def work(self) -> float:
+        """Rows times the points of all levels' rules and modes."""
+        return float(len(self.population) * (self.order + _STEPS) ** self.tree.n_levels)
+
+    @property
+    def seconds(self) -> float:
+        """Counted, not timed."""
+        return _SECONDS * self.work
+
+    @property
+    def route(self) -> str:
+        """The recursion, in words."""
+        names = [self.model.groups[k].name for k in self.tree.factors[::-1]]
+        return f"effects of {', within '.join(names)} integrated out by nested Gauss-Hermite quadrature of {self.order} points"
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """The change of the log likelihood when the order was last raised."""
+        return {"change on raising the order": self.change}
+
+    @cached_property
+    def _rule(self) -> Rule:
+        return hermite_rule(self.order)
+
+    def log_likelihood(self, points: HyperPoints) -> FloatArray:
+        """Return log p(y | hyperparameters) for each node."""
+        total = np.full(points.n_nodes, self.log_constant)
+        with np.errstate(all="ignore"):
+            for _, nodes, recursion in self._blocks(points):
+                shift = np.zeros((recursion.tree.n_units(0), recursion.base.shape[1]))
+                total[nodes] += recursion.integral(0, shift).value.sum(axis=0)
+        return np.where(np.isnan(total), -np.inf, total)
+
+    def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
+        """Return the log likelihood and its gradient, by central differences."""
+        n = points.n_nodes
+        n_effects = len(points.effect_root)
+        root = np.zeros((n_effects, n_effects, n))
+        for k in range(n_effects):
+            root[k, k] = self._difference(points, "effect_root", (k, k))
+        coefficients = np.zeros(points.coefficients.shape)
+        for k in range(len(coefficients)):
+            coefficients[k] = self._difference(points, "coefficients", (k,)) / self._unit(points.coefficients[k])
+        extras = None if points.extras is None else np.zeros(points.extras.shape)
+        if extras is not None and points.extras is not None:
+            for k in range(len(extras)):
+                extras[k] = self._difference(points, "extras", (k,)) / points.extras[k]
+        return self.log_likelihood(points), HyperGradient(root, np.zeros(n), coefficients, None, extras)
+
+    def _unit(self, values: FloatArray) -> FloatArray:
+        return np.maximum(np.abs(values), self.model.scales.response_sd)
+
+    def _difference(self, points: HyperPoints, name: str, place: tuple[int, ...]) -> FloatArray:
+        """Return the derivative by one number, times that number (times its unit for a coefficient)."""
+        values = getattr(points, name)
+        step = _STEP * (self._unit(values[place]) if name == "coefficients" else values[place])
+        sides = []
+        for sign in (1.0, -1.0):
+            moved = values.copy()
+            moved[place] += sign * step
+            sides.append(self.log_likelihood(replace(points, **{name: moved})))
+        return np.asarray((sides[0] - sides[1]) / (2.0 * _STEP))
+
+    def refine(self, points: HyperPoints) -> NestedHermite:
+        """Raise the order until the log likelihood at ``points`` moves by less than the tolerance."""
+        before = replace(self, order=_ORDERS[0]).log_likelihood(points)
+        change = np.inf
+        for lower, higher in zip(_ORDERS, _ORDERS[1:], strict=False):
+            after = replace(self, order=higher).log_likelihood(points)
+            change = float(np.max(np.abs(after - before)))
+            if change < TOLERANCE:
+                return replace(self, order=lower if change < 0.1 * TOLERANCE else higher, change=change)
+            before = after
+        if not change < _UNUSABLE:
+            raise ComputationError(
+                f"nested Gauss-Hermite quadrature of {_ORDERS[-1]} points a level still moves the log likelihood by "
+                f"{change:.2g} (aim: {TOLERANCE}): give more informative priors for the effects' sds"
+            )
+        return replace(self, order=_ORDERS[-1], change=change)
+
+    def table_cost(self, factor: int) -> float:
+        """Return the points above and below a factor's level."""
+        return float((self.order + _STEPS) ** (self.tree.n_levels - 1))
+
+    def class_of(self, factor: int) -> IntArray:
+        """Return each group's unit of the tree."""
+        return self.tree.unit_of[self.tree.factors.index(factor)]
+
+    def group_rows(self, factor: int) -> FloatArray:
+        """Return how many raw rows each group has."""
+        group = self.model.groups[factor]
+        return np.bincount(group.codes, weights=self.model.design.measurements.counts, minlength=group.n_levels)
+
+    def population_variances(self, points: HyperPoints, factor: int) -> FloatArray:
+        """Return the square of the factor's sd."""
+        return points.effect_root[factor, factor][None] ** 2
+
+    def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
+        """Return the conditional densities of some units' deviations: for units below others, one for every point of
+        the rules above, with its weight."""
+        level = self.tree.factors.index(factor)
+        top = self._top_units(level, classes)
+        order = np.argsort(top, kind="stable")
+        parts = []
+        with np.errstate(all="ignore"):
+            for run in self._runs(top[order], points.n_nodes):
+                wanted = order[run]
+                recursion, first = self._recursion(points, int(top[wanted[0]]), int(top[wanted[-1]]) + 1, level)
+                parts.append(_table_units(recursion, level, classes[wanted] - first))
+        inverse = np.empty(len(order), dtype=np.intp)
+        inverse[order] = np.arange(len(order))
+        return _take_items(_stack(parts), inverse)
+
+    def _runs(self, tops: IntArray, n_nodes: int) -> Iterator[slice]:
+        """Divide sorted coarsest units into runs whose rows, at all nodes and points, fit a block."""
+        per_row = n_nodes * 41 * (self.order + _STEPS) ** (self.tree.n_levels - 1)
+        most_rows = max(1, 16 * _BLOCK // per_row)
+        ends = self._row_ends
+        start = 0
+        while start < len(tops):
+            before = ends[tops[start] - 1] if tops[start] else 0
+            last = max(int(np.searchsorted(ends, before + most_rows, side="right")), int(tops[start]) + 1)
+            stop = int(np.searchsorted(tops, last, side="left"))
+            yield slice(start, stop)
+            start = stop
+
+    def combination_tables(
+        self, points: HyperPoints, factor: int, columns: FloatArray, classes: IntArray
+    ) -> ConditionalTables:
+        """Return the conditional densities of multiples of one factor's deviations."""
+        found = self.tables(points, factor, 0, classes)
+        return found._replace(centre=found.centre * columns, scale=found.scale * columns)
+
+    def draw_effects(
+        self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator
+    ) -> tuple[FloatArray, ...]:
+        """Draw the deviations of some levels of each factor jointly, from the coarsest down."""
+        n_draws = points.n_nodes
+        result = [np.empty((1, n_draws, len(wanted))) for wanted in levels]
+        tops = [self._top_units(k, self.tree.unit_of[k][levels[f]]) for k, f in enumerate(self.tree.factors)]
+        needed = np.unique(np.concatenate(tops)) if tops else np.empty(0, dtype=np.intp)
+        for unit in track(needed, "drawing effects"):
+            drawn, firsts = self._draw_tree(points, int(unit), rng)
+            for level, factor in enumerate(self.tree.factors):
+                own = np.flatnonzero(tops[level] == unit)
+                places = self.tree.unit_of[level][levels[factor][own]] - firsts[level]
+                result[factor][0][:, own] = drawn[level][places].T
+        return tuple(result)
+
+    def _draw_tree(
+        self, points: HyperPoints, unit: int, rng: np.random.Generator
+    ) -> tuple[list[FloatArray], list[int]]:
+        """Draw the deviations (unit, draw) of each level within one unit of the coarsest."""
+        tree, _ = self.tree.part(unit, unit + 1)
+        firsts, first, stop = [], unit, unit + 1
+        for level in range(tree.n_levels):
+            firsts.append(first)
+            ends = np.append(self.tree.starts[level], self.tree.n_children(level))
+            first, stop = int(ends[first]), int(ends[stop])
+        drawn = [np.empty((tree.n_units(level), points.n_nodes)) for level in range(tree.n_levels)]
+        size = max(1, 8 * _BLOCK // max(tree.n_rows * 21 * (self.order + _STEPS) ** (tree.n_levels - 1), 1))
+        rule = uniform_rule(_REACH, _COARSE)
+        for start in range(0, points.n_nodes, size):
+            nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
+            with np.errstate(all="ignore"):
+                recursion, _ = self._recursion(points.select(nodes), unit, unit + 1, 0)
+                shift = np.zeros((1, len(nodes)))
+                for level in range(tree.n_levels):
+                    centred = recursion.centre(level, shift)
+                    logs = recursion.evaluate(level, shift, centred, rule)[1]
+                    v = centred.mode + centred.scale * draw_on_grid(*_interpolate(rule.points[0], logs), rng)
+                    drawn[level][:, nodes] = recursion.sds[level] * v
+                    shift = tree.spread(level, shift + drawn[level][:, nodes])
+        return drawn, firsts
+
+    def _top_units(self, level: int, units: IntArray) -> IntArray:
+        """Return the unit of the coarsest level that each unit of a level lies in."""
+        for above in range(level - 1, -1, -1):
+            units = np.searchsorted(self.tree.starts[above], units, side="right") - 1
+        return np.asarray(units, dtype=np.intp)
+
+    def _recursion(self, points: HyperPoints, first: int, stop: int, level: int) -> tuple[Recursion, int]:
+        """Return the recursion of some coarsest units, and the number of their first unit at a level."""
+        tree, rows = self.tree.part(first, stop)
+        for above in range(level):
+            first = int(self.tree.starts[above][first])
+        base = self.population[rows] @ points.coefficients
+        if self.offset is not None:
+            base = base + self.offset[rows, None]
+        taken = np.arange(rows.start, rows.stop, dtype=np.intp)
+        recursion = Recursion(
+            tree,
+            self.model.family,
+            self.response.select(taken).expand(1),
+            None if self.counts is None else self.counts[rows, None],
+            base,
+            np.stack([points.effect_root[k, k] for k in self.tree.factors]),
+            () if points.extras is None else tuple(points.extras[: self.model.n_dispersions]),
+            self._rule,
+        )
+        return recursion, first
+
+    def _blocks(self, points: HyperPoints) -> Iterator[tuple[slice, slice, Recursion]]:
+        """Yield runs of coarsest units and of nodes."""
+        per_row = (self.order + _STEPS) ** max(self.tree.n_levels - 1, 1) * self.order
+        at_once = max(1, _BLOCK * 8 // per_row)
+        ends = self._row_ends
+        runs, first = [], 0
+        while first < len(ends):
+            before = ends[first - 1] if first else 0
+            stop = max(first + 1, int(np.searchsorted(ends, before + at_once, side="right")))
+            runs.append(slice(first, stop))
+            first = stop
+        longest = max(int(ends[run.stop - 1] - (ends[run.start - 1] if run.start else 0)) for run in runs)
+        n_nodes = max(1, at_once // longest)
+        for start in track(range(0, points.n_nodes, n_nodes), "evaluating the likelihood"):
+            nodes = slice(start, min(start + n_nodes, points.n_nodes))
+            chosen = points.select(np.arange(nodes.start, nodes.stop, dtype=np.intp))
+            for run in runs:
+                yield run, nodes, self._recursion(chosen, run.start, run.stop, 0)[0]
+
+    @cached_property
+    def _row_ends(self) -> IntArray:
+        """Where the rows of each coarsest unit end."""
+        ends = np.arange(1, self.tree.n_units(0) + 1)
+        for level in range(self.tree.n_levels):
+            bounds = np.append(self.tree.starts[level], self.tree.n_children(level))
+            ends = bounds[ends]
+        return np.asarray(ends, dtype=np.intp)
+
+
+def _table_units(recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
+    """Return tables of some units of a level, the levels above integrated by their rules."""
+    tree, n_nodes = recursion.tree, recursion.base.shape[1]
+    shift = np.zeros((tree.n_units(0), n_nodes))
+    weights = np.ones((tree.n_units(0), n_nodes))
+    for above in range(level):
+        centred = recursion.centre(above, shift)
+        _, logs = recursion.evaluate(above, shift, centred, recursion.rule)
+        share = np.exp(logs - logs.max(axis=-1, keepdims=True))
+        share /= share.sum(axis=-1, keepdims=True)
+        v = centred.mode[..., None] + centred.scale[..., None] * recursion.rule.points[0]
+        moved = shift[..., None] + recursion.sds[above][:, None] * v
+        shift = tree.spread(above, moved.reshape(len(shift), -1))
+        weights = tree.spread(above, (weights[..., None] * share).reshape(len(weights), -1))
+        recursion = recursion.repeat(v.shape[-1])
+    rule = uniform_rule(_REACH, _SPACING)
+    centred = recursion.centre(level, shift)
+    logs = recursion.evaluate(level, shift, centred, rule)[1][units]
+    density = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    density /= density.sum(axis=-1, keepdims=True)
+    sds = recursion.sds[level]
+    tables = ConditionalTables(rule.points[0], sds * centred.mode[units], sds * centred.scale[units], density)
+    return tables if level == 0 else tables._replace(node_weights=weights[units])
+
+
+def _stack(parts: list[ConditionalTables]) -> ConditionalTables:
+    """Put tables of successive items together."""
+    shares = [part.node_weights for part in parts if part.node_weights is not None]
+    return parts[0]._replace(
+        centre=np.concatenate([part.centre for part in parts]),
+        scale=np.concatenate([part.scale for part in parts]),
+        density=np.concatenate([part.density for part in parts]),
+        node_weights=np.concatenate(shares) if shares else None,
+    )
+
+
+def _take_items(tables: ConditionalTables, items: IntArray) -> ConditionalTables:
+    shares = tables.node_weights
+    return tables._replace(
+        centre=tables.centre[items],
+        scale=tables.scale[items],
+        density=tables.density[items],
+        node_weights=None if shares is None else shares[items],
+    )
+
+
+def _interpolate(grid: FloatArray, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return a finer grid and the log density there by cubic splines."""
+    from scipy.interpolate import CubicSpline
+
+    fine = np.linspace(grid[0], grid[-1], _FINER * (len(grid) - 1) + 1)
+    heights = np.maximum(logs - logs.max(axis=-1, keepdims=True), -80.0)
+    return fine, np.minimum(CubicSpline(grid, heights, axis=-1)(fine), 5.0)

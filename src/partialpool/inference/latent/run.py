@@ -1,0 +1,107 @@
+"""Which engine integrates the groups of a latent model.
+
+| population | likelihood | factors | groups leave by |
+| --- | --- | --- | --- |
+| beta | binomial | one, no covariates | closed form |
+| gamma | Poisson | one, no covariates | closed form |
+| normal, lognormal | any | one, up to three effects | adaptive Gauss-Hermite quadrature |
+| normal | any | several nested, intercepts | the same, recursively |
+| any other | any | one, an intercept | quadrature over the population's window |
+| mixture, nonparametric | any without dispersions | one, no covariates | EM, convex optimisation (plug-in) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.inference.integrate import DEFAULT_ACCURACY
+from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.latent.contract import LatentMarginal
+from partialpool.inference.latent.grouped_rows import group_rows
+from partialpool.inference.latent.integrate import integrate_latent
+from partialpool.inference.latent.maximum_likelihood import estimate_latent
+from partialpool.inference.latent.nested_hermite import NestedHermite
+from partialpool.inference.latent.population_window import PopulationWindow
+from partialpool.inference.latent.tree import grow_tree
+from partialpool.inputs.design import Design
+from partialpool.models.families.base import Family
+from partialpool.models.latent_model import LatentModel, build_latent_model
+from partialpool.models.populations.base import Population
+from partialpool.models.priors import Prior
+from partialpool.models.slots import Pooling
+
+
+class LatentOutcome(NamedTuple):
+    """What an engine leaves: the model, its marginal likelihood and the hyperparameters' posterior."""
+
+    model: LatentModel
+    marginal: LatentMarginal
+    hyper: HyperPosterior
+
+
+def run_latent_engine(
+    design: Design,
+    family: Family,
+    population: Population,
+    priors: Mapping[str, Prior | str] | None,
+    *,
+    pooling: Pooling,
+    method: str,
+    estimator: str | None,
+    accuracy: float | None = None,
+) -> LatentOutcome:
+    """Build the model, reduce the rows, and integrate the hyperparameters."""
+    plug_in = method == "empirical_bayes"
+    model = build_latent_model(design, family, population, priors, pooling, estimated=plug_in)
+    marginal = build_latent_marginal(model)
+    if plug_in:
+        return LatentOutcome(model, *estimate_latent(marginal, estimator or "ml"))
+    refined, hyper = integrate_latent(marginal, method, accuracy or DEFAULT_ACCURACY)
+    return LatentOutcome(model, refined, hyper)
+
+
+def build_latent_marginal(model: LatentModel) -> LatentMarginal:
+    """Return the marginal likelihood by the engine that the table names."""
+    design = model.design
+    measured = design.measurements
+    n_rows = len(measured.response)
+    groups = model.groups
+    if len(groups) > 1:
+        return _build_nested(model)
+    codes = groups[0].codes if groups else np.zeros(n_rows, dtype=np.intp)
+    effects = groups[0].values if groups else np.empty((n_rows, 0))
+    columns = design.population.values[:, list(model.coefficient_prior.sampled)]
+    rows = group_rows(
+        model.family,
+        model.response,
+        measured.counts,
+        columns,
+        effects,
+        measured.offset,
+        codes,
+        groups[0].n_levels if groups else 1,
+    )
+    if model.population.name != "normal":
+        return PopulationWindow(model, rows)
+    return AdaptiveHermite(model, rows)
+
+
+def _build_nested(model: LatentModel) -> NestedHermite:
+    """Return the recursive marginal of nested factors; rows take the tree's order."""
+    design, measured = model.design, model.design.measurements
+    tree, order = grow_tree(model.groups)
+    counts = np.ones(len(order)) if measured.counts is None else measured.counts
+    columns = design.population.values[:, list(model.coefficient_prior.sampled)]
+    return NestedHermite(
+        model,
+        tree,
+        model.response.select(order),
+        None if measured.counts is None else counts[order],
+        columns[order],
+        None if measured.offset is None else measured.offset[order],
+        float(counts @ model.family.log_constant(model.response)),
+    )

@@ -1,0 +1,103 @@
+"""Which likelihood and population a fit's arguments name, and whether they go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from partialpool.errors import DataError, FormulaError, NotYetError
+from partialpool.inputs.design import Design
+from partialpool.inputs.measurements import DescribeRow
+from partialpool.inputs.places import suggest_nearest
+from partialpool.models.families import read_family
+from partialpool.models.families.base import Family
+from partialpool.models.latent_model import collect_response
+from partialpool.models.populations import read_population
+from partialpool.models.populations.base import Population
+
+
+def check_latent_arguments(design: Design, *, method: str, estimator: str | None, sigma: str) -> None:
+    """Raise where an argument is for Gaussian models with normal populations alone."""
+    if method == "grid":
+        raise DataError("method='grid' is the textbook algorithm of gaussian models: use 'auto'")
+    if sigma == "by group":
+        raise NotYetError("sigma='by group' is for gaussian models: leave sigma='common'")
+    if estimator in ("reml", "dersimonian_laird"):
+        raise DataError(f"estimator={estimator!r} is for gaussian models: use 'ml', or 'moments' for a conjugate pair")
+    measured = design.measurements
+    if measured.kind == "summaries" or (measured.precision is not None and not measured.known_scale):
+        raise NotYetError(
+            "rows of (n, mean, sd), and precision weights, are computed for gaussian models with normal populations: "
+            "give raw rows, or standard_error="
+        )
+
+
+def choose_likelihood(
+    design: Design,
+    family: Family | str,
+    link: str | None,
+    population: Population | str | Mapping[str, Population | str] | None,
+    where: DescribeRow,
+) -> tuple[Family, Population]:
+    """Return family and population, their supports joined, with the response checked.
+
+    A positive population lives on the log scale of the mean, a beta population on the logit scale of the probability:
+    they choose the link where none is given. Raises ``DataError`` where a population's support is not what the link
+    reaches.
+    """
+    people = _read_population(design, population)
+    chosen = _join(read_family(family, link), link, people)
+    if design.measurements.known_scale and hasattr(chosen, "known_noise"):
+        chosen = replace(chosen, known_noise=True)
+    title = f"response '{design.formula.response.strip('`')}'"
+    chosen.check(title, collect_response(design), where)
+    return chosen, people
+
+
+def _read_population(
+    design: Design, population: Population | str | Mapping[str, Population | str] | None
+) -> Population:
+    names = [group.name for group in design.groups]
+    if isinstance(population, Mapping):
+        for name in population:
+            if name not in names:
+                raise DataError(
+                    f"population: '{name}' is not a grouping factor of the formula{suggest_nearest(str(name), names)}"
+                )
+        read = {name: read_population(value) for name, value in population.items()}
+        unlike = [value for value in read.values() if value.name != "normal"]
+        if len(names) > 1 and unlike:
+            raise NotYetError(
+                f"a {unlike[0].name} population beside other grouping factors is not computed: keep one factor, or leave "
+                "its population normal"
+            )
+        return next(iter(unlike), read_population("normal"))
+    found = read_population("normal" if population is None else population)
+    if found.name != "normal" and not names:
+        raise FormulaError(f"population={population!r}: the formula has no group term, such as (1 | g)")
+    if found.name != "normal" and len(names) > 1:
+        raise DataError(f"population={population!r}: say of which factor, as in {{'{names[0]}': {population!r}}}")
+    return found
+
+
+def _join(family: Family, link: str | None, population: Population) -> Family:
+    """Return the family with the link that the population's support needs."""
+    if population.support == "line":
+        if family.link == "identity" and family.response_name != "mean":
+            raise DataError(
+                f"a {population.name} population reaches every number, {family.name} with link='identity' only "
+                f"{'probabilities' if family.response_name == 'p' else 'positive rates'}: use another link"
+            )
+        return family
+    needed = "logit" if population.support == "probability" else "log"
+    what = "probabilities" if needed == "logit" else "positive numbers"
+    if needed not in family.links:
+        raise DataError(
+            f"a {population.name} population is of {what}, which {family.name} (links {', '.join(family.links)}) has "
+            "not: choose another population or family"
+        )
+    if link is not None and link not in (needed, "identity"):
+        raise DataError(
+            f"a {population.name} population is of {what}, and link='{link}' does not reach just these: drop link="
+        )
+    return replace(family, link=needed)

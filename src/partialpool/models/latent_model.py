@@ -1,0 +1,185 @@
+"""Models whose effects do not leave in closed form: any likelihood family, any population.
+
+Coefficients are hyperparameters here, beside the effects' sds and the parameters of likelihood and population.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from partialpool.errors import FormulaError, NotYetError, PriorError, PriorWarning
+from partialpool.inputs.design import Design, GroupDesign
+from partialpool.models.coefficient_prior import CoefficientPrior
+from partialpool.models.effect_hyperparameters import build_covariance_blocks, build_effect_sds
+from partialpool.models.families.base import Family, ResponseColumns
+from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
+from partialpool.models.known_population import fix_coefficients, fix_effect_sds, normal_or_flat
+from partialpool.models.latent_propriety import check_latent_posterior_is_proper
+from partialpool.models.latent_scales import measure_latent_scales, place_latent_coefficients
+from partialpool.models.latent_slots import build_extras, build_pair, list_latent_slots
+from partialpool.models.model import Model, check_one_factor, slice_effects
+from partialpool.models.populations.base import Population
+from partialpool.models.priors import LKJ, Prior, prior_caution
+from partialpool.models.slots import Pooling, get_scalar_prior, is_in_use, resolve_block_priors
+
+# The most correlated effects of one factor that quadrature integrates.
+MOST_EFFECTS = 3
+
+
+@dataclass(frozen=True)
+class LatentModel(Model):
+    """A model with a likelihood ``family`` and a ``population`` of group parameters, on the linear predictor's scale.
+
+    All coefficients are sampled. Where the population is not about the linear predictor (beta, gamma, exponential) it
+    replaces the intercept: there are no coefficients, and a group's own value is the population's draw. ``extras`` of a
+    hyperparameter point are the family's dispersions, then the population's parameters other than its sd.
+    """
+
+    family: Family
+    population: Population
+    response: ResponseColumns
+
+    @property
+    def n_dispersions(self) -> int:
+        """How many of the extras belong to the family."""
+        return len(self.family.dispersions)
+
+    @property
+    def replaces_intercept(self) -> bool:
+        """Whether the population stands in the intercept's place."""
+        return not self.population.centred
+
+
+def build_latent_model(
+    design: Design,
+    family: Family,
+    population: Population,
+    priors: Mapping[str, Prior | str] | None,
+    pooling: Pooling,
+    *,
+    estimated: bool = False,
+) -> LatentModel:
+    """Join a design, a family and a population to their priors.
+
+    Raises:
+        FormulaError: the formula has more than the population can stand for.
+        NotYetError: more effects by one factor than are integrated.
+        PriorError: a prior is unknown, does not suit, or leaves the posterior improper.
+    """
+    groups = design.groups
+    if pooling == "none":
+        check_one_factor(design, "pooling='none'")
+    if pooling == "complete":
+        if not population.centred:
+            raise FormulaError(
+                f"pooling='complete' has no groups, and so no {population.name} population: drop population="
+            )
+        groups = ()
+    _check_effects(groups, population, pooling)
+    response = collect_response(design)
+    scales = measure_latent_scales(design, family, response)
+    own = list_latent_slots(design, family, population, response, scales, priors)
+    without_noise = replace(design, measurements=replace(design.measurements, known_scale=True))
+    slots, resolved = resolve_block_priors(priors, without_noise, groups, scales, own)
+    used = {slot.name: resolved[slot.name] for slot in slots if is_in_use(slot, design, pooling)}
+    if not population.centred:
+        used = {name: prior for name, prior in used.items() if name in {slot.name for slot in own}}
+        _refuse_unused(priors, used, population)
+    for name, prior in used.items():
+        if caution := prior_caution(prior):
+            warnings.warn(f"prior for {name}: {caution}", PriorWarning, stacklevel=3)
+    known = groups[0] if pooling == "none" and groups else None
+    pooled = () if known or not population.centred else groups
+    names = design.population.names
+    placed = place_latent_coefficients(design, family, response, scales)
+    sampled = [k for k, name in enumerate(names) if not (known and name in known.names)]
+    if not population.centred:
+        sampled = []
+    space = HyperSpace(
+        effect_sds=tuple(hyper for group in pooled for hyper in build_effect_sds(group, used, scales)),
+        blocks=tuple(
+            block
+            for group, part in zip(pooled, slice_effects(pooled), strict=True)
+            for block in build_covariance_blocks(group, part.start, used, scales)
+        ),
+        residual_sd=None,
+        coefficients=tuple(
+            ScalarHyperparameter(names[k], "coefficient", get_scalar_prior(used, names[k]), *placed[k]) for k in sampled
+        ),
+        n_effects=sum(len(group.names) for group in pooled or ((known,) if known else ())),
+        fixed_effect_sds=fix_effect_sds(known, used, scales) if known else None,
+        fixed_coefficients=_fix_coefficients(design, population, known, used),
+        extras=build_extras(family, population, groups, response, used, scales),
+        pair=build_pair(population, response, used, scales),
+    )
+    order = [*sampled, *(k for k in range(len(names)) if k not in sampled)]
+    split = CoefficientPrior((), tuple(order), np.empty(0), np.empty(0))
+    moments = (2,) * len(space.names)
+    if not estimated:
+        moments = check_latent_posterior_is_proper(design, family, population, response, space, used, pooling)
+    if known:
+        for name in known.names:
+            normal_or_flat(used, name)
+    return LatentModel(design, pooling, groups, used, space, split, scales, moments, family, population, response)
+
+
+def collect_response(design: Design) -> ResponseColumns:
+    """Return the columns that families read, from the measurements."""
+    measurements = design.measurements
+    n_rows = len(measurements.response)
+    known = measurements.known_scale and measurements.precision is not None
+    return ResponseColumns(
+        measurements.response,
+        np.ones(n_rows) if measurements.sizes is None else measurements.sizes,
+        measurements.precision**-0.5 if known and measurements.precision is not None else None,
+        measurements.censoring,
+        measurements.upper,
+        measurements.lower_limit,
+        measurements.upper_limit,
+    )
+
+
+def _fix_coefficients(
+    design: Design, population: Population, known: GroupDesign | None, priors: Mapping[str, Prior]
+) -> tuple[float, ...]:
+    """Return the coefficients that are known: the population's own values without pooling, zeros where a population
+    stands in the intercept's place."""
+    if not population.centred:
+        return (0.0,) * len(design.population.names)
+    return fix_coefficients(design, known, priors) if known else ()
+
+
+def _check_effects(groups: tuple[GroupDesign, ...], population: Population, pooling: Pooling) -> None:
+    for group in groups:
+        if len(group.names) > MOST_EFFECTS:
+            raise NotYetError(
+                f"{len(group.names)} effects vary by {group.name}: up to {MOST_EFFECTS} are integrated under this "
+                "likelihood; let fewer vary"
+            )
+    if len(groups) > 1 and any(group.names != ("Intercept",) for group in groups):
+        raise NotYetError(
+            "several grouping factors under this likelihood are integrated where each has an intercept alone, "
+            "(1 | g): drop the slopes, or all factors but one"
+        )
+    if population.name == "normal":
+        return
+    if pooling == "none":
+        raise FormulaError(f"pooling='none' has no population: drop population= ({population.name})")
+    if len(groups) != 1 or groups[0].names != ("Intercept",):
+        raise FormulaError(
+            f"a {population.name} population is of one number a group: write one term (1 | g), or leave the "
+            "population normal"
+        )
+
+
+def _refuse_unused(given: Mapping[str, Prior | str] | None, used: Mapping[str, Prior], population: Population) -> None:
+    for key in given or {}:
+        packed = "".join(str(key).split())
+        if packed not in {"".join(name.split()) for name in used} and packed != "shape":
+            raise PriorError(
+                f"priors: {key!r} is no parameter here: a {population.name} population has {', '.join(used)}"
+            )

@@ -1,0 +1,174 @@
+"""Whether improper priors leave the posterior of a latent model proper: refused before any computing where not.
+
+Proper priors always do. A flat coefficient needs data that bound it: under a binomial likelihood no combination of
+columns may separate successes from failures (Albert and Anderson 1984, Biometrika 71:1-10), under a Poisson one none
+may reach only zero counts. A flat sd needs three groups that bound their own values, because each leaves a factor 1 /
+sd as the sd grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import IdentificationError, PriorError
+from partialpool.inputs.design import Design
+from partialpool.models.families.base import Family, ResponseColumns
+from partialpool.models.hyperspace import HyperSpace
+from partialpool.models.populations.base import Population
+from partialpool.models.priors import AlphaBetaPower, Flat, Prior, ScalarPrior, VariancePower
+from partialpool.models.slots import Pooling
+
+# Below this gain per unit of coefficient a direction does not separate.
+_NEGLIGIBLE = 1e-7
+
+
+def check_latent_posterior_is_proper(
+    design: Design,
+    family: Family,
+    population: Population,
+    response: ResponseColumns,
+    space: HyperSpace,
+    priors: Mapping[str, Prior],
+    pooling: Pooling,
+) -> tuple[int, ...]:
+    """Return how many posterior moments of each hyperparameter are known to be finite (0, 1 or 2).
+
+    Raises ``IdentificationError`` for separation under flat priors, ``PriorError`` for other improper posteriors.
+    """
+    flat = [name for name in design.population.names if name in priors and not priors[name].proper]
+    bounded = _bounded_rows(family, response)
+    if flat and population.centred:
+        _check_not_separated(design, family, response, flat)
+    scales = [name for name, prior in priors.items() if not prior.proper and name not in flat]
+    for name in scales:
+        prior = priors[name]
+        if isinstance(prior, AlphaBetaPower):
+            _check_power(prior, bounded)
+            continue
+        if not name.startswith("sd(") or not isinstance(prior, Flat | VariancePower) or pooling != "partial":
+            raise PriorError(
+                f"prior for {name}: {prior} is improper, and propriety is not known here: give a proper one"
+            )
+        _check_flat_sd(design, name, prior, bounded)
+    return _finite_moments(space, priors, design, bounded)
+
+
+def _bounded_rows(family: Family, response: ResponseColumns) -> NDArray[np.bool_]:
+    """Return which rows (row,) bound their own linear predictor on both sides."""
+    if family.response_name == "p":
+        return (response.values > 0) & (response.values < response.sizes)
+    if family.discrete:
+        return response.values > 0
+    if response.censoring is None:
+        return np.ones(len(response.values), dtype=bool)
+    return (response.censoring == 0) | (response.censoring == 2)
+
+
+def _check_power(prior: AlphaBetaPower, bounded: NDArray[np.bool_]) -> None:
+    if prior.power >= -2.0:
+        raise PriorError(
+            f"prior for (alpha, beta): under {prior} the posterior is improper, because complete pooling (alpha + beta "
+            "to infinity) has infinite mass: give a power below -2, such as -2.5"
+        )
+    if not bounded.any():
+        raise PriorError(
+            f"prior for (alpha, beta): under {prior} the posterior is improper where no group has both successes and "
+            "failures: give proper priors on mean and concentration"
+        )
+
+
+def _check_flat_sd(design: Design, name: str, prior: ScalarPrior, bounded: NDArray[np.bool_]) -> None:
+    group = next(group for group in design.groups if name in group.sd_names)
+    n_bounded = len(_bounded_groups(design, group.name, bounded))
+    # the density falls like sd^(-n + 1 - tail) once the location, if flat, has taken one
+    if prior.zero_exponent <= -1.0:
+        raise PriorError(f"prior for {name}: under {prior} the posterior is improper at 0: give a proper prior")
+    if n_bounded - 1 + prior.tail_exponent <= 1.0:
+        raise PriorError(
+            f"prior for {name}: under {prior} the posterior is improper: {n_bounded} groups of {group.name} bound "
+            f"their own value (the others have no successes or no failures), and more than "
+            f"{2.0 - prior.tail_exponent:g} are needed: give a proper prior, such as HalfNormal(1)"
+        )
+
+
+def _bounded_groups(design: Design, factor: str, bounded: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the groups with a bounded row, or with rows that bound it from both sides (zeros and ones)."""
+    group = next(group for group in design.groups if group.name == factor)
+    values = design.measurements.response
+    codes = group.codes
+    known = np.zeros(group.n_levels, dtype=bool)
+    known[codes[bounded]] = True
+    low, high = np.full(group.n_levels, np.inf), np.full(group.n_levels, -np.inf)
+    np.minimum.at(low, codes, values)
+    np.maximum.at(high, codes, values)
+    return np.flatnonzero(known | (high > low))
+
+
+def _check_not_separated(design: Design, family: Family, response: ResponseColumns, flat: list[str]) -> None:
+    """Raise ``IdentificationError`` naming the columns where some direction of flat coefficients is not bounded.
+
+    With rows x_i that a success pushes up and a failure down, a direction d with x_i'd >= 0 for all successes and <= 0
+    for all failures, not all zero, increases the likelihood forever: a linear programme finds it.
+    """
+    from scipy.optimize import linprog
+
+    if not family.discrete:
+        return
+    names = design.population.names
+    places = [names.index(name) for name in flat]
+    columns = design.population.values[:, places]
+    columns = columns / np.maximum(np.max(np.abs(columns), axis=0), 1e-300)
+    failing = response.values < response.sizes if family.response_name == "p" else np.ones(len(columns), dtype=bool)
+    up, down = response.values > 0, failing
+    upward = columns[up & ~down] if family.response_name == "p" else columns[:0]
+    downward = columns[down & ~up]
+    both = np.unique(columns[up & down], axis=0)
+    signed = np.concatenate([np.unique(upward, axis=0), -np.unique(downward, axis=0)])
+    if not len(signed) and len(both):
+        return
+    bounds = [(-1.0, 1.0)] * len(flat)
+    equal = (both, np.zeros(len(both))) if len(both) else (None, None)
+    found = linprog(
+        -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), A_eq=equal[0], b_eq=equal[1], bounds=bounds
+    )
+    if found.status != 0 or -found.fun <= _NEGLIGIBLE:
+        return
+    taking = [name for name, value in zip(flat, found.x, strict=True) if abs(value) > 1e-6]
+    what = "successes from failures" if family.response_name == "p" else "zero counts from the others"
+    raise IdentificationError(
+        f"{', '.join(taking)} separate{'s' if len(taking) == 1 else ''} {what} completely, and the prior there is flat: "
+        "the likelihood has no maximum and the posterior is improper; give Normal priors (the default), or drop the "
+        "column"
+    )
+
+
+def _finite_moments(
+    space: HyperSpace, priors: Mapping[str, Prior], design: Design, bounded: NDArray[np.bool_]
+) -> tuple[int, ...]:
+    """Return the finite moments of each reported hyperparameter: infinite ones come with heavy-tailed priors alone."""
+    moments = []
+    for name in space.names:
+        prior = priors.get(name)
+        if isinstance(prior, ScalarPrior) and not np.isinf(prior.tail_exponent):
+            extra = 0.0
+            for group in design.groups:
+                if name in group.sd_names:
+                    extra = len(_bounded_groups(design, group.name, bounded)) - (
+                        not all(p.proper for p in priors.values())
+                    )
+            elsewhere = name in design.population.names or name in ("sigma",)
+            exponent = prior.tail_exponent + extra + (10.0 if elsewhere else 0.0)
+            moments.append(2 if exponent > 3.0 else 1 if exponent > 2.0 else 0)
+        elif space.pair is not None and space.pair.joint is not None and name != "mean":
+            # alpha + beta has density (alpha + beta)^(power + 1) where the likelihood is flat, towards complete pooling
+            exponent = space.pair.joint.tail_exponent
+            moments.append(2 if exponent > 3.0 else 1 if exponent > 2.0 else 0)
+        elif space.pair is not None and space.pair.on == "mean and concentration" and name in ("alpha", "beta"):
+            tail = space.pair.priors[1].tail_exponent
+            moments.append(2 if tail > 3.0 else 1 if tail > 2.0 else 0)
+        else:
+            moments.append(2)
+    return tuple(moments)

@@ -1,0 +1,150 @@
+"""The parameters of likelihoods and populations that carry priors, with their defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from partialpool.errors import PriorError
+from partialpool.inputs.design import Design, GroupDesign
+from partialpool.models.families.base import Family, ResponseColumns
+from partialpool.models.hyperspace import ScalarHyperparameter
+from partialpool.models.populations.base import Population
+from partialpool.models.priors import (
+    AlphaBetaPower,
+    Beta,
+    Gamma,
+    HalfStudentT,
+    LogNormal,
+    Normal,
+    ParameterSlot,
+    Prior,
+    parse_prior,
+)
+from partialpool.models.scales import DataScales
+from partialpool.models.shape_pair import ShapePair
+from partialpool.models.slots import get_scalar_prior
+
+#: The key of a prior on both shapes together.
+JOINT = "(alpha, beta)"
+# The default sd of the log of a shape, concentration or mean: a factor of 20 either way within two of them.
+_LOG_SD = 1.5
+
+
+def list_latent_slots(
+    design: Design,
+    family: Family,
+    population: Population,
+    response: ResponseColumns,
+    scales: DataScales,
+    given: Mapping[str, Prior | str] | None,
+) -> list[ParameterSlot]:
+    """List the parameters of the likelihood and of the population beside coefficients, sds and correlations."""
+    guesses = family.guess_dispersions(response, np.ones(len(response.values)))
+    slots = [_dispersion_slot(name, guess, scales) for name, guess in zip(family.dispersions, guesses, strict=True)]
+    for group in design.groups[:1]:
+        for name in population.parameters:
+            if name == "nu":
+                slots.append(ParameterSlot(f"nu({group.name})", "shape", "shape", Gamma(2.0, 0.1)))
+            elif name == "skew":
+                slots.append(ParameterSlot(f"skew({group.name})", "coefficient", "shape", Normal(0.0, 4.0)))
+            elif name == "mean":
+                slots.append(ParameterSlot("mean", "shape", "shape", LogNormal(scales.response_mean, _LOG_SD)))
+    if population.parameters == ("alpha", "beta"):
+        slots += _pair_slots(population, response, scales, given)
+    return slots
+
+
+def _dispersion_slot(name: str, guess: float, scales: DataScales) -> ParameterSlot:
+    if name == "sigma":
+        return ParameterSlot("sigma", "scale", "sigma", HalfStudentT(3.0, scales.response_sd))
+    if name == "nu":
+        return ParameterSlot("nu", "shape", "shape", Gamma(2.0, 0.1))
+    return ParameterSlot(name, "shape", "shape", LogNormal(round(math.log(guess), 2), _LOG_SD))
+
+
+def _pair_slots(
+    population: Population, response: ResponseColumns, scales: DataScales, given: Mapping[str, Prior | str] | None
+) -> list[ParameterSlot]:
+    """List the two shapes, or mean and concentration, or both shapes together, whichever has priors given."""
+    keys = {"".join(str(key).split()) for key in given or {}}
+    together, shapes, others = {"(alpha,beta)"} & keys, {"alpha", "beta"} & keys, {"mean", "concentration"} & keys
+    if bool(together) + bool(shapes) + bool(others) > 1:
+        raise PriorError(
+            "priors: give them on alpha and beta, on mean and concentration, or on '(alpha, beta)' together, not on "
+            "several of these"
+        )
+    mean, size = guess_pair(population, response, scales)
+    if together:
+        return [ParameterSlot(JOINT, "pair", "shape", AlphaBetaPower())]
+    if shapes:
+        if len(shapes) == 1:
+            missing = ({"alpha", "beta"} - shapes).pop()
+            raise PriorError(
+                f"priors: {shapes.pop()} has one and {missing} has not: give both, or mean= and concentration"
+            )
+        return [ParameterSlot(name, "shape", "shape", LogNormal(0.0, _LOG_SD)) for name in ("alpha", "beta")]
+    concentration = LogNormal(round(math.log(size), 2), _LOG_SD)
+    if population.name == "beta":
+        first = ParameterSlot("mean", "probability", "shape", Beta(1.0, 1.0))
+    else:
+        first = ParameterSlot("mean", "shape", "shape", LogNormal(round(math.log(mean), 2), _LOG_SD))
+    return [first, ParameterSlot("concentration", "shape", "shape", concentration)]
+
+
+def guess_pair(population: Population, response: ResponseColumns, scales: DataScales) -> tuple[float, float]:
+    """Return a mean and a concentration near the data's: those of a population worth one typical group."""
+    size = float(np.median(response.sizes))
+    if population.name == "beta":
+        return 1.0 / (1.0 + math.exp(-scales.response_mean)), max(size, 1.0)
+    mean = math.exp(scales.response_mean)
+    return mean, max(size, 1.0 / mean)
+
+
+def build_pair(
+    population: Population, response: ResponseColumns, priors: Mapping[str, Prior], scales: DataScales
+) -> ShapePair | None:
+    """Return the two shapes as hyperparameters, None where the population has none."""
+    if population.parameters != ("alpha", "beta"):
+        return None
+    joint = priors.get(JOINT)
+    kind = "beta" if population.name == "beta" else "gamma"
+    names = ("alpha", "beta", "mean", "concentration")[: 4 if population.name == "beta" else 3]
+    guess = guess_pair(population, response, scales)
+    if isinstance(joint, AlphaBetaPower):
+        return ShapePair(kind, names, "both", (), joint, guess)  # type: ignore[arg-type]
+    if "alpha" in priors:
+        both = (get_scalar_prior(priors, "alpha"), get_scalar_prior(priors, "beta"))
+        return ShapePair(kind, names, "shapes", both, None, guess)  # type: ignore[arg-type]
+    both = (get_scalar_prior(priors, "mean"), get_scalar_prior(priors, "concentration"))
+    return ShapePair(kind, names, "mean and concentration", both, None, guess)  # type: ignore[arg-type]
+
+
+def build_extras(
+    family: Family,
+    population: Population,
+    groups: Sequence[GroupDesign],
+    response: ResponseColumns,
+    priors: Mapping[str, Prior],
+    scales: DataScales,
+) -> tuple[ScalarHyperparameter, ...]:
+    """Return the family's dispersions, then the population's parameters other than its sd and a pair of shapes."""
+    guesses = family.guess_dispersions(response, np.ones(len(response.values)))
+    extras = [
+        ScalarHyperparameter(name, "shape", get_scalar_prior(priors, name), guess=guess, spread=1.0)
+        for name, guess in zip(family.dispersions, guesses, strict=True)
+    ]
+    for group in groups[:1]:
+        for name in population.parameters:
+            if name == "nu":
+                prior = get_scalar_prior(priors, f"nu({group.name})")
+                extras.append(ScalarHyperparameter(f"nu({group.name})", "shape", prior, guess=8.0, spread=1.0))
+            elif name == "skew":
+                prior = get_scalar_prior(priors, f"skew({group.name})")
+                extras.append(ScalarHyperparameter(f"skew({group.name})", "coefficient", prior, guess=0.0, spread=2.0))
+            elif name == "mean":
+                prior, guess = get_scalar_prior(priors, "mean"), math.exp(scales.response_mean)
+                extras.append(ScalarHyperparameter("mean", "shape", prior, guess=guess, spread=1.0))
+    return tuple(extras)

@@ -1,0 +1,99 @@
+"""Contrasts of groups of a latent model, from seeded joint draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from partialpool.errors import DataError
+from partialpool.numerics.arrays import FloatArray
+from partialpool.results.draws import draw_posterior
+from partialpool.results.levels import find_level, quote_label
+from partialpool.results.parameters import check_quantiles, quantile_columns
+from partialpool.results.selection import no_level
+from partialpool.results.table import Table
+
+if TYPE_CHECKING:
+    from partialpool.results.latent.posterior import LatentPosterior
+
+# Joint draws of a contrast: they estimate its mean to 0.007 of its sds.
+_N_DRAWS = 20_000
+# Pairs of groups that one table may have.
+_MOST_PAIRS = 20_000
+
+
+def tabulate_latent_contrast(
+    posterior: LatentPosterior, factor: str | None, levels: Any, minus: Any, *, quantiles: Sequence[float], scale: str
+) -> Table:
+    """Return mean, sd, quantiles and P(>0) of a contrast of groups' own values."""
+    place = posterior.check_factor(factor)
+    group = posterior.model.groups[place]
+    weights = levels if isinstance(levels, dict) else {levels: 1.0} | ({} if minus is None else {minus: -1.0})
+    if isinstance(levels, dict) and minus is not None:
+        raise DataError("contrast: give weights of all levels, or one level and minus=, not both")
+    codes = np.array([find_level(group, level) for level in weights], dtype=np.intp)
+    drawn = _draw(posterior, place, codes, scale)
+    values = np.einsum("l,enl->en", np.array(list(weights.values()), dtype=float), drawn)
+    name = " ".join(
+        f"{'-' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):g} '}{quote_label(group.labels[c])}"
+        for w, c in zip(weights.values(), codes, strict=True)
+    ).removeprefix("+ ")
+    return _tabulate(posterior, [name], values[:, None], group.names, quantiles)
+
+
+def tabulate_latent_differences(
+    posterior: LatentPosterior, factor: str | None, *, to: Any, quantiles: Sequence[float], scale: str
+) -> Table:
+    """Return the differences between all pairs of groups, or of each group from ``to``."""
+    place = posterior.check_factor(factor)
+    group = posterior.model.groups[place]
+    n = group.n_levels
+    if to is None:
+        first, second = np.triu_indices(n, 1)
+    else:
+        base = find_level(group, to)
+        first = np.delete(np.arange(n), base)
+        second = np.full(n - 1, base)
+    if len(first) > _MOST_PAIRS:
+        raise DataError(f"differences: {len(first):,} pairs: name a level with to=, or use contrast() for some")
+    drawn = _draw(posterior, place, np.arange(n, dtype=np.intp), scale)
+    labels = [quote_label(label) for label in group.labels]
+    names = [f"{labels[a]} - {labels[b]}" for a, b in zip(first, second, strict=True)]
+    values = np.stack([drawn[:, :, a] - drawn[:, :, b] for a, b in zip(first, second, strict=True)], axis=1)
+    return _tabulate(posterior, names, values, group.names, quantiles)
+
+
+def _draw(posterior: LatentPosterior, factor: int, codes: FloatArray, scale: str) -> FloatArray:
+    """Return joint draws of groups' own values, (effect, draw, level)."""
+    posterior.check_scale(scale)
+    group = posterior.model.groups[factor]
+    if scale == "response" and group.names != ("Intercept",):
+        raise DataError("scale='response' is for an intercept alone that varies by group: use scale='linear'")
+    levels = list(no_level(posterior))
+    levels[factor] = np.asarray(codes, dtype=np.intp)
+    drawn = draw_posterior(posterior, _N_DRAWS, levels=levels)
+    own = np.einsum("ck,cn->kn", posterior.theta_columns(factor), drawn.centres)
+    values = drawn.effects[factor] + own[..., None]
+    return posterior.to_response(values) if scale == "response" else values
+
+
+def _tabulate(
+    posterior: LatentPosterior,
+    names: Sequence[str],
+    values: FloatArray,
+    effects: Sequence[str],
+    quantiles: Sequence[float],
+) -> Table:
+    """Summarise draws (effect, contrast, draw), contrasts within effects."""
+    probabilities = check_quantiles(quantiles)
+    columns = {"mean": values.mean(axis=-1).T.ravel(), "sd": values.std(axis=-1).T.ravel()}
+    found = np.quantile(values, probabilities, axis=-1)
+    for k, head in enumerate(quantile_columns(quantiles)):
+        columns[head] = found[k].T.ravel()
+    columns["P(>0)"] = np.mean(values > 0.0, axis=-1).T.ravel()
+    if tuple(effects) == ("Intercept",):
+        return Table(("contrast",), (list(names),), columns)
+    labels = [name for name in names for _ in effects]
+    return Table(("contrast", "coefficient"), (labels, list(effects) * len(names)), columns)

@@ -1,0 +1,147 @@
+"""Groups' effects summarised over the nodes: on the linear predictor's scale and on the response's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from partialpool.inference.hyper_posterior import HyperPosterior, resample_nodes
+from partialpool.inference.latent.contract import ConditionalTables
+from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.node_subset import NodeSubset
+from partialpool.numerics.progress import track
+from partialpool.numerics.table_mixture import table_moments, table_quantiles
+
+if TYPE_CHECKING:
+    from partialpool.results.latent.posterior import LatentPosterior
+
+# Numbers of tables (class, node, point) that all nodes may take, and the fewest and most nodes taken.
+_WORK = 2**24
+_NODES = (24, 8192)
+_POINTS = 41
+# Nodes that carry the shape of a quantile, and the difference of sds up to which location and scale come from all nodes.
+_SHAPE_NODES, _LARGEST_RELOCATION = 1024, 0.04
+# Numbers of a block's tables (class, node, point), which with their temporaries take 100 MB.
+_BLOCK = 2**20
+
+
+class Nodes(NamedTuple):
+    """Points and weights (node,) that stand for the hyperparameters' posterior."""
+
+    points: HyperPoints
+    weights: FloatArray
+
+
+def gather_nodes(hyper: HyperPosterior, n_items: int) -> Nodes:
+    """Return as many nodes as tables of so many items leave time for."""
+    at_most = int(np.clip(_WORK // (_POINTS * max(n_items, 1)), *_NODES))
+    subset = choose_nodes(hyper, at_most)
+    if len(subset.nodes) > 2 * at_most:
+        # equal weights by systematic resampling: nodes of a grid lie in order
+        index = np.sort(resample_nodes(subset.weights, 2 * at_most, np.random.default_rng(0)))
+        chosen, times = np.unique(index, return_counts=True)
+        subset = NodeSubset(subset.nodes[chosen], times / times.sum())
+    return Nodes(hyper.points.select(subset.nodes), subset.weights)
+
+
+def summarise_latent_effects(
+    posterior: LatentPosterior, factor: int, kinds: Sequence[str], probabilities: FloatArray
+) -> MixtureSummary:
+    """Summarise every effect of every group of a factor, (kind * effect, group)."""
+    group = posterior.model.groups[factor]
+    marginal = posterior.latent
+    class_of = marginal.class_of(factor)
+    first_of = np.unique(class_of, return_index=True)[0]
+    n_effects, n_classes = len(group.names), len(first_of)
+    shape = (len(kinds), n_effects, n_classes)
+    mean, sd = np.empty(shape), np.empty(shape)
+    quantiles = np.empty((*shape, len(probabilities)))
+    nodes = gather_nodes(posterior.hyper, int(n_classes * marginal.table_cost(factor)))
+    own = posterior.own_values(nodes.points, factor)
+    step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
+    for effect in range(n_effects):
+        for start in track(range(0, n_classes, step), "summarising groups"):
+            part = slice(start, min(start + step, n_classes))
+            tables = marginal.tables(nodes.points, factor, effect, np.arange(part.start, part.stop, dtype=np.intp))
+            for k, kind in enumerate(kinds):
+                shifted = tables if kind == "u" else tables.shift(own[effect])
+                found = summarise_tables(posterior, shifted, nodes.weights, probabilities, kind)
+                mean[k, effect, part], sd[k, effect, part], quantiles[k, effect, part] = found
+    rows = len(kinds) * n_effects
+    return MixtureSummary(
+        mean.reshape(rows, n_classes)[:, class_of],
+        sd.reshape(rows, n_classes)[:, class_of],
+        quantiles.reshape(rows, n_classes, -1)[:, class_of],
+    )
+
+
+def summarise_tables(
+    posterior: LatentPosterior,
+    tables: ConditionalTables,
+    weights: FloatArray,
+    probabilities: FloatArray,
+    kind: str,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return mean, sd (item,) and quantiles (item, probability) of tabulated numbers, those of ``kind`` 'u' and 'theta'
+    as they are, others on the response's scale."""
+    shares = tables.shares(weights)
+    on_response = kind not in ("u", "theta")
+    values = posterior.to_response(tables.values) if on_response else tables.values
+    mean, sd = table_moments(shares, tables.density, values)
+    quantiles = np.empty((len(mean), 0))
+    if len(probabilities):
+        ordered = probabilities
+        if on_response and not posterior.rises:
+            ordered = 1.0 - probabilities
+        quantiles = _quantiles(tables, shares, ordered)
+        quantiles = posterior.to_response(quantiles) if on_response else quantiles
+    return mean, sd, quantiles
+
+
+def _quantiles(tables: ConditionalTables, shares: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """Return quantiles (item, probability) from fewer nodes, their location and scale from all."""
+    n_nodes = shares.shape[1]
+    stride = -(-n_nodes // _SHAPE_NODES)
+    some = slice(None, None, stride)
+    weights = shares[:, some] / shares[:, some].sum(axis=1, keepdims=True)
+    bend = None if tables.stretch is None else tables.stretch[:, some]
+    density = tables.density[:, some]
+    parts = (tables.centre[:, some], tables.scale[:, some], density)
+    quantiles = table_quantiles(weights, tables.z, *parts, probabilities, bend)
+    if stride == 1:
+        return quantiles
+    mean, sd = table_moments(shares, tables.density, tables.values)
+    shape_mean, shape_sd = table_moments(weights, density, tables.values[:, some])
+    ratio = np.where(shape_sd > 0.0, sd / np.where(shape_sd > 0.0, shape_sd, 1.0), 1.0)[:, None]
+    moved = mean[:, None] + (quantiles - shape_mean[:, None]) * ratio
+    return np.where(np.abs(ratio - 1.0) < _LARGEST_RELOCATION, moved, quantiles)
+
+
+def shrinkage_weights(posterior: LatentPosterior, factor: int) -> FloatArray:
+    """Return an effective pooling weight of each effect and group (effect, group): one less the ratio of the group's
+    variance given the hyperparameters to the population's, averaged over nodes.
+
+    For a normal likelihood and population that is n tau^2 / (n tau^2 + sigma^2).
+    """
+    group, marginal = posterior.model.groups[factor], posterior.latent
+    class_of = marginal.class_of(factor)
+    n_classes = int(class_of.max()) + 1
+    nodes = gather_nodes(posterior.hyper, int(n_classes * marginal.table_cost(factor)))
+    result = np.empty((len(group.names), n_classes))
+    step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
+    spread = posterior.population_variances(nodes.points, factor)
+    for effect in range(len(group.names)):
+        for start in range(0, n_classes, step):
+            classes = np.arange(start, min(start + step, n_classes), dtype=np.intp)
+            tables = marginal.tables(nodes.points, factor, effect, classes)
+            values = tables.values
+            given = np.sum(tables.density * values, axis=-1, keepdims=True)
+            variance = np.sum(tables.density * (values - given) ** 2, axis=-1)
+            prior = np.repeat(spread[effect], tables.centre.shape[1] // len(nodes.weights))
+            ratio = np.where(prior > 0.0, variance / np.maximum(prior, 1e-300), 1.0)
+            result[effect, classes] = np.sum(tables.shares(nodes.weights) * (1.0 - np.minimum(ratio, 1.0)), axis=1)
+    return result[:, class_of]

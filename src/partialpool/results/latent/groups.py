@@ -1,0 +1,121 @@
+"""The tables of groups: raw, completely and partially pooled estimates, on either scale."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partialpool.errors import DataError, PriorWarning
+from partialpool.inference.latent.run import run_latent_engine
+from partialpool.models.families.base import Family
+from partialpool.models.populations.normal import NormalPopulation
+from partialpool.numerics.arrays import FloatArray
+from partialpool.results.effects import summarise_effects
+from partialpool.results.groups import index_by_group
+from partialpool.results.latent.effects import shrinkage_weights
+from partialpool.results.latent.raw import estimate_latent_raw
+from partialpool.results.parameters import check_quantiles, quantile_columns
+from partialpool.results.table import Table
+
+if TYPE_CHECKING:
+    from partialpool.results.latent.posterior import LatentPosterior
+
+
+def tabulate_latent_groups(
+    posterior: LatentPosterior, factor: str | None, *, quantiles: Sequence[float], scale: str
+) -> Table:
+    """Return n, size, raw, raw_sd, mean, sd, quantiles and weight of every group (and effect) of a factor."""
+    place = posterior.check_factor(factor)
+    probabilities = check_quantiles(quantiles)
+    group = posterior.model.groups[place]
+    kind = choose_kind(posterior, place, scale)
+    summary = summarise_effects(posterior, place, (kind,), probabilities)
+    raw = estimate_latent_raw(posterior, place, "response" if kind != "theta" else "linear")
+    rows = posterior.latent.group_rows(place)
+    columns: dict[str, FloatArray] = {"n": np.tile(rows, len(group.names)).astype(int)}
+    sizes = posterior.model.design.measurements.sizes
+    if sizes is not None:
+        counts = posterior.model.design.measurements.counts
+        total = np.bincount(group.codes, weights=sizes if counts is None else sizes * counts, minlength=group.n_levels)
+        columns["size"] = np.tile(total, len(group.names))
+    columns |= {"raw": raw.mean.ravel(), "raw_sd": raw.sd.ravel()}
+    columns |= {"mean": summary.mean.ravel(), "sd": summary.sd.ravel()}
+    for k, name in enumerate(quantile_columns(quantiles)):
+        columns[name] = summary.quantiles[:, :, k].ravel()
+    columns["weight"] = shrinkage_weights(posterior, place).ravel()
+    return index_by_group(group, columns)
+
+
+def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, scale: str) -> Table:
+    """Return none (raw), complete and partial estimates of every group with their sds, and the weight."""
+    place = posterior.check_factor(factor)
+    group = posterior.model.groups[place]
+    kind = choose_kind(posterior, place, scale)
+    raw = estimate_latent_raw(posterior, place, "response" if kind != "theta" else "linear")
+    partial = summarise_effects(posterior, place, (kind,), np.empty(0))
+    mean, sd = _pool_completely(posterior, place, kind)
+    columns = {
+        "none": raw.mean.ravel(),
+        "none_sd": raw.sd.ravel(),
+        "complete": np.repeat(mean, group.n_levels),
+        "complete_sd": np.repeat(sd, group.n_levels),
+        "partial": partial.mean.ravel(),
+        "partial_sd": partial.sd.ravel(),
+        "weight": shrinkage_weights(posterior, place).ravel(),
+    }
+    return index_by_group(group, columns)
+
+
+def choose_kind(posterior: LatentPosterior, factor: int, scale: str) -> str:
+    """Return 'theta' on the linear scale and with slopes, else 'p', 'rate' or 'mean'."""
+    posterior.check_scale(scale)
+    if scale == "linear" or posterior.model.groups[factor].names != ("Intercept",):
+        return "theta"
+    return posterior.model.family.response_name
+
+
+def _pool_completely(posterior: LatentPosterior, factor: int, kind: str) -> tuple[FloatArray, FloatArray]:
+    """Fit the same rows without a factor; return mean and sd of each effect's coefficient."""
+    from partialpool.results.latent.posterior import LatentPosterior
+
+    model = posterior.model
+    others = tuple(group for k, group in enumerate(model.groups) if k != factor)
+    own = model.groups[factor].name
+    kept = {
+        name: p
+        for name, p in model.priors.items()
+        if name in model.design.population.names or name in _family(model.family)
+    }
+    kept |= {
+        name: p for name, p in model.priors.items() if name.startswith("sd(") and name[3:-1] in {g.name for g in others}
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PriorWarning)  # said when the fit itself was made
+        outcome = run_latent_engine(
+            replace(model.design, groups=others),
+            model.family,
+            NormalPopulation(),
+            kept,
+            pooling="partial" if others else "complete",
+            method="auto",
+            estimator=None,
+        )
+    if own in {group.name for group in others}:
+        raise DataError(f"two factors are called {own}")
+    complete = LatentPosterior(posterior.observations, *outcome, method="auto", seed=posterior.seed)
+    columns = posterior.theta_columns(factor)
+    coefficients = complete.order_coefficients(complete.hyper.value_points)
+    values = columns.T @ coefficients
+    if kind != "theta":
+        values = posterior.to_response(values)
+    weights = complete.hyper.value_weights
+    mean = values @ weights
+    return mean, np.sqrt((values - mean[:, None]) ** 2 @ weights)
+
+
+def _family(family: Family) -> tuple[str, ...]:
+    return family.dispersions
