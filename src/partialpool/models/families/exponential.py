@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.inputs.role import DescribeRow, Role, refuse
 from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns
@@ -100,29 +101,33 @@ class ExponentialFamily(Family):
         check_limits(title, response, where)
 
 
+def _lowest(response: ResponseColumns) -> FloatArray:
+    """Return the lower limits of truncation, 0 where there are none."""
+    return np.asarray(0.0) if response.lower_limit is None else np.maximum(response.lower_limit, 0.0)
+
+
 def _summarise(response: ResponseColumns) -> tuple[FloatArray, FloatArray]:
     """Return how many rows ended, and the time at risk since the lower limit of truncation, each as ``values``."""
-    sizes, times = response.sizes, response.values
+    sizes, times = response.sizes, response.values - _lowest(response)
     if response.censoring is not None:
         sizes = np.where(response.censoring == 0, sizes, 0.0)
         times = np.where(response.censoring == -1, 0.0, times)
-    if response.lower_limit is not None:
-        times = times - np.maximum(response.lower_limit, 0.0)
     return sizes, times
 
 
-def _bounded(response: ResponseColumns) -> list[tuple[float, FloatArray, FloatArray | None]]:
+def _bounded(response: ResponseColumns) -> list[tuple[float, FloatArray, NDArray[np.bool_] | None]]:
     """Return the intervals of finite width that enter: their sign, log width, and the rows where they do, None for
     all."""
-    found: list[tuple[float, FloatArray, FloatArray | None]] = []
-    codes = response.censoring
-    if codes is not None and bool(((codes == -1) | (codes == 2)).any()):
-        width = response.values
+    found: list[tuple[float, FloatArray, NDArray[np.bool_] | None]] = []
+    codes, values, lower = response.censoring, response.values, _lowest(response)
+    if codes is not None and codes.any():
+        upper = np.inf if response.upper_limit is None else response.upper_limit
+        width = np.where(codes == -1, values - lower, np.where(codes == 1, upper - values, 1.0))
         if response.upper is not None:
-            width = np.where(codes == 2, response.upper - response.values, width)
-        where = (codes == -1) | (codes == 2)
-        found.append((1.0, np.log(np.where(where, width, 1.0)), where))
+            width = np.where(codes == 2, response.upper - values, width)
+        finite = (codes != 0) & np.isfinite(width)
+        if finite.any():
+            found.append((1.0, np.log(np.where(finite, width, 1.0)), finite))
     if response.upper_limit is not None:
-        lower = 0.0 if response.lower_limit is None else np.maximum(response.lower_limit, 0.0)
         found.append((-1.0, np.log(response.upper_limit - lower), None))
     return found

@@ -19,16 +19,16 @@ from partialpool.numerics.arrays import FloatArray
 
 @dataclass(frozen=True)
 class LogNormal(Family):
-    """log y ~ Normal(eta, sigma); ``sigma`` is unknown unless given.
+    """log y ~ Normal(eta, sigma): eta is the log of the median; ``sigma`` is unknown unless given.
 
     On the response's scale a group is exp(eta), the median, which the noise does not move; the mean is
     exp(eta + sigma^2 / 2).
     """
 
     name: ClassVar[str] = "lognormal"
-    links: ClassVar[tuple[str, ...]] = ("identity",)
+    links: ClassVar[tuple[str, ...]] = ("log",)
 
-    link: str = "identity"
+    link: str = "log"
     sigma: float | None = None
 
     @property

@@ -80,12 +80,15 @@ def _interval_derivatives(a: FloatArray, b: FloatArray, width: FloatArray, sd: F
 
 
 def _censored_ends(response: ResponseColumns) -> tuple[FloatArray, FloatArray]:
-    """Return between which values each censored row lies; those of observed rows are not read."""
+    """Return between which values each censored row lies, within its truncation; those of observed rows are not
+    read."""
     codes, values = response.censoring, response.values
-    above = np.where(codes == 1, np.inf, values)
+    lowest = -np.inf if response.lower_limit is None else response.lower_limit
+    highest = np.inf if response.upper_limit is None else response.upper_limit
+    above = np.where(codes == 1, highest, values)
     if response.upper is not None:
         above = np.where(codes == 2, response.upper, above)
-    return np.where(codes == -1, -np.inf, values), above
+    return np.where(codes == -1, lowest, values), above
 
 
 def _truncation(response: ResponseColumns) -> tuple[FloatArray, FloatArray] | None:
