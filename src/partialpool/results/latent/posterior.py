@@ -25,7 +25,7 @@ _QUANTILES = (0.05, 0.5, 0.95)
 Scale = Literal["response", "linear"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LatentPosterior(Posterior):
     """A fitted model with any likelihood family and population.
 
