@@ -79,6 +79,8 @@ class Family(ABC):
     response_name: ClassVar[ResponseName] = "mean"
     #: Whether the response is a count, so that predictive draws are integers.
     discrete: ClassVar[bool] = False
+    #: Time of one log density beside the binomial's under the logit link, by which work is planned.
+    cost: ClassVar[float] = 1.0
 
     link: str
 

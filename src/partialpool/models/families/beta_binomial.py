@@ -38,6 +38,7 @@ class BetaBinomial(Family):
     links: ClassVar[tuple[str, ...]] = ("logit", "probit", "cloglog")
     response_name: ClassVar[ResponseName] = "p"
     discrete: ClassVar[bool] = True
+    cost: ClassVar[float] = 20.0
 
     link: str = "logit"
     concentration: float | None = None
@@ -132,8 +133,10 @@ class BetaBinomial(Family):
 
 def _log_rising_share(log_p: FloatArray, c: FloatArray, k: FloatArray) -> FloatArray:
     """Return log of c p (c p + 1) ... (c p + k - 1) / c^k, with the first factor by itself so that p may underflow."""
-    p, rest = np.exp(log_p), np.maximum(k - 1.0, 0.0)
-    return np.where(k > 0.0, log_p + rest * np.log(p + 1.0 / c) + log_rising_excess(1.0 + c * p, rest), 0.0)
+    alpha, rest = c * np.exp(log_p), np.maximum(k - 1.0, 0.0)
+    # log(p + 1 / c), near log p by nothing that rounds
+    raised = np.where(alpha > 1.0, log_p + np.log1p(1.0 / np.maximum(alpha, 1.0)), np.log1p(alpha) - np.log(c))
+    return np.where(k > 0.0, log_p + rest * raised + log_rising_excess(1.0 + alpha, rest), 0.0)
 
 
 def _differentiate_share(log_p: Curve, c: FloatArray, k: FloatArray) -> Curve:

@@ -14,8 +14,8 @@ from scipy.special import log_ndtr, ndtr, ndtri
 from partialpool.models.families.normal_tails import hazard, hazard_slope
 from partialpool.numerics.arrays import FloatArray
 
-# Beyond it exp overflows; derivatives are kept finite there.
-LARGEST_LOG = 690.0
+# Beyond it squares of exp overflow; derivatives are kept finite there.
+LARGEST_LOG = 340.0
 
 
 class Curve(NamedTuple):

@@ -30,6 +30,7 @@ class NegativeBinomial(Family):
     links: ClassVar[tuple[str, ...]] = ("log",)
     response_name: ClassVar[ResponseName] = "rate"
     discrete: ClassVar[bool] = True
+    cost: ClassVar[float] = 7.0
 
     link: str = "log"
     shape: float | None = None

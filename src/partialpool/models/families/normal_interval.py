@@ -17,7 +17,7 @@ from partialpool.models.families.normal_tails import mills_ratio
 from partialpool.numerics.arrays import FloatArray
 
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2.0 * np.pi)
-# What an infinite end is moved by: nothing is left of the density there.
+# Where an infinite end is put at least: nothing is left of the density there.
 _FAR = 1e10
 # From here out the interval's variance is that of a truncated exponential distribution, to 1e-10.
 _EXPONENTIAL = 1e3
@@ -62,8 +62,8 @@ def _orient(
 ) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
     """Return finite ends, mirrored so that the middle is not negative, and where they were mirrored."""
     a, b, width = np.broadcast_arrays(a, b, width)
-    a = np.where(np.isneginf(a), -_FAR - np.abs(np.where(np.isinf(b), 0.0, b)), a)
-    b = np.where(np.isposinf(b), _FAR + np.abs(a), b)
+    a = np.where(np.isneginf(a), -_FAR - 2.0 * np.abs(np.where(np.isinf(b), 0.0, b)), a)
+    b = np.where(np.isposinf(b), _FAR + 2.0 * np.abs(a), b)
     width = np.where(np.isinf(width), b - a, width)
     flipped = a + b < 0.0
     return np.where(flipped, -b, a), np.where(flipped, -a, b), width, flipped
