@@ -1,12 +1,14 @@
 """Differences of log gamma, digamma and trigamma over a step, where the functions themselves would cancel.
 
 Above 8 Stirling's series are subtracted term by term (Abramowitz and Stegun 1964, 6.1.40, 6.3.18 and 6.4.12; what is
-left out is below 1e-16); below, the argument is first raised by 8 with the recurrences 6.1.15, 6.3.5 and 6.4.6. All
-functions broadcast, take ``a`` from 1e-300 to 1e15 and a real ``k`` from 0 to 1e9, and are accurate to about 3e-14 of
-the result; log differences to that of the larger of 1 and the result.
+left out is below 1e-16); below, log gammas are subtracted, and the arguments of the others first raised by 8 with the
+recurrences 6.3.5 and 6.4.6. All functions broadcast, take ``a`` from 1e-300 to 1e15 and a real ``k`` from 0 to 1e9, and
+are accurate to about 3e-14 of the result, log differences to that of the larger of 1 and the result.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.log_excess import log1p_less
 
 _LIFT = 8
+_Below = Callable[[FloatArray, FloatArray], FloatArray]
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 _ORDERS = (2, 4, 6, 8, 10, 12, 14, 16)
 _LOG_GAMMA = tuple(b / (n * (n - 1)) for b, n in zip(_BERNOULLI, _ORDERS, strict=True))
@@ -23,19 +26,16 @@ _DIGAMMA = tuple(b / n for b, n in zip(_BERNOULLI, _ORDERS, strict=True))
 def log_rising(a: FloatArray, k: FloatArray) -> FloatArray:
     """Return log Gamma(a + k) - log Gamma(a), the log of the rising factorial a (a + 1) ... (a + k - 1)."""
     a, k = _floats(a, k)
-    lifted = _lift(a)
-    value = _log_gamma_above(lifted, k) + k * np.log(lifted)
-    return _corrected(value, -1.0, _log_below, a, k)
+    high = np.maximum(a, _LIFT)
+    value = _log_gamma_above(high, k) + k * np.log(high)
+    return _replaced(value, _log_below, a, k)
 
 
 def log_rising_excess(a: FloatArray, k: FloatArray) -> FloatArray:
     """Return log Gamma(a + k) - log Gamma(a) - k log a, which goes to 0 as k (k - 1) / 2 a for large a."""
     a, k = _floats(a, k)
-    lifted = _lift(a)
-    value = _log_gamma_above(lifted, k)
-    if (a < _LIFT).any():
-        value = value + k * np.where(a < _LIFT, np.log(lifted) - np.log(a), 0.0)
-    return _corrected(value, -1.0, _log_below, a, k)
+    value = _log_gamma_above(np.maximum(a, _LIFT), k)
+    return _replaced(value, lambda low, steps: _log_below(low, steps) - steps * np.log(low), a, k)
 
 
 def digamma_difference(a: FloatArray, k: FloatArray) -> FloatArray:
@@ -124,13 +124,24 @@ def _digamma_above(a: FloatArray, k: FloatArray) -> FloatArray:
     return np.asarray(0.5 * k * inverse * inverse_end + series)
 
 
-def _corrected(value: FloatArray, sign: float, below, a: FloatArray, k: FloatArray) -> FloatArray:  # type: ignore[no-untyped-def]
-    """Return ``value``, with ``sign`` times ``below(a, k)`` added where a is below the lift."""
+def _replaced(value: FloatArray, below: _Below, a: FloatArray, k: FloatArray) -> FloatArray:
+    """Return ``value``, or ``below(a, k)`` where a is below the lift."""
     low = a < _LIFT
     if not low.any():
         return np.asarray(value)
     if low.all():
-        return np.asarray(value + sign * below(a, k))
+        return np.asarray(below(a, k))
+    low, wide_a, wide_k = np.broadcast_arrays(low, a, k)
+    value = np.array(np.broadcast_to(value, low.shape))
+    value[low] = below(wide_a[low], wide_k[low])
+    return value
+
+
+def _corrected(value: FloatArray, sign: float, below: _Below, a: FloatArray, k: FloatArray) -> FloatArray:
+    """Return ``value``, with ``sign`` times ``below(a, k)`` added where a is below the lift."""
+    low = a < _LIFT
+    if not low.any():
+        return np.asarray(value)
     low, wide_a, wide_k = np.broadcast_arrays(low, a, k)
     value = np.array(np.broadcast_to(value, low.shape))
     value[low] += sign * below(wide_a[low], wide_k[low])
@@ -143,12 +154,10 @@ def _log1p_ratio(k: FloatArray, a: FloatArray) -> FloatArray:
 
 
 def _log_below(a: FloatArray, k: FloatArray) -> FloatArray:
-    """Return the sum over j < 8 of log(1 + k / (a + j))."""
-    growth = k / (a + 1.0)
-    for j in range(2, _LIFT):
-        ratio = k / (a + j)
-        growth = growth + ratio + growth * ratio
-    return np.asarray(np.log1p(growth) + _log1p_ratio(k, a))
+    """Return log Gamma(a + k) - log Gamma(a) where neither is large beside 1 and the difference."""
+    from scipy.special import gammaln
+
+    return np.asarray(gammaln(a + k) - gammaln(a))
 
 
 def _inverse_below(a: FloatArray, k: FloatArray) -> FloatArray:

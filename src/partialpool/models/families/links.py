@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
-from partialpool.models.families.normal_tails import hazard, hazard_slope
+from partialpool.models.families.normal_tails import hazard
 from partialpool.numerics.arrays import FloatArray
 
 # Beyond it squares of exp overflow; derivatives are kept finite there.
@@ -81,10 +81,9 @@ def _logit_curves(eta: FloatArray) -> tuple[Curve, Curve]:
 
 
 def _probit_curves(eta: FloatArray) -> tuple[Curve, Curve]:
-    return (
-        Curve(log_ndtr(eta), hazard(-eta), -hazard_slope(-eta)),
-        Curve(log_ndtr(-eta), -hazard(eta), -hazard_slope(eta)),
-    )
+    rise, rise_slope = hazard(-eta)
+    fall, fall_slope = hazard(eta)
+    return Curve(log_ndtr(eta), rise, -rise_slope), Curve(log_ndtr(-eta), -fall, -fall_slope)
 
 
 def _minus_rate(eta: FloatArray) -> FloatArray:

@@ -18,13 +18,13 @@ def mills_ratio(z: FloatArray) -> FloatArray:
     return np.asarray(erfcx(z * _ROOT_HALF) / _ROOT_TWO_OVER_PI)
 
 
-def hazard(z: FloatArray) -> FloatArray:
-    """Return phi(z) / (1 - Phi(z))."""
-    return np.asarray(_ROOT_TWO_OVER_PI / erfcx(z * _ROOT_HALF))
-
-
-def hazard_slope(z: FloatArray) -> FloatArray:
-    """Return the derivative h (h - z) of the hazard, between 0 and 1: one less the variance of z beyond z."""
-    rate = hazard(z)
-    far = np.maximum(z, _FAR) ** -2.0
-    return np.where(z > _FAR, 1.0 - far * (1.0 - far * (6.0 - 50.0 * far)), rate * (rate - np.minimum(z, _FAR)))
+def hazard(z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return h = phi(z) / (1 - Phi(z)) and its derivative h (h - z), which is between 0 and 1: one less the variance of
+    what lies above z."""
+    rate = _ROOT_TWO_OVER_PI / erfcx(z * _ROOT_HALF)
+    slope = rate * (rate - z)
+    far = z > _FAR
+    if np.any(far):
+        inverse = np.maximum(z, _FAR) ** -2.0
+        slope = np.where(far, 1.0 - inverse * (1.0 - inverse * (6.0 - 50.0 * inverse)), slope)
+    return rate, slope
