@@ -53,7 +53,7 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     share = np.einsum("iic->ic", covariance)
     sd = root[0, 0, 0] * np.sqrt(share)
     lost = share > _UNDETERMINED
-    endless = np.sign(theta) * np.inf if n_effects == 1 else np.full(theta.shape, np.nan)
+    endless = np.copysign(np.inf, theta) if n_effects == 1 else np.full(theta.shape, np.nan)
     theta, sd = np.where(lost, endless, theta), np.where(lost, np.nan, sd)
     if scale == "response" and n_effects == 1:
         theta, sd = _on_response(posterior, theta, sd)
