@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.errors import OutputError, PartialpoolError, PartialpoolWarning
+from partialpool.models.latent_model import LatentModel
 from partialpool.results.arviz_export import (
     N_CHAINS,
     collect_posterior,
@@ -35,8 +36,9 @@ from partialpool.results.stored_fit import restore_fit, store_fit
 if TYPE_CHECKING:
     import xarray as xr
 
-# The newest format, and the one of fits with at most one factor, which earlier releases read.
-FORMAT_VERSION = 2
+# The newest format, that of fits with any likelihood and population; earlier releases read the others.
+FORMAT_VERSION = 3
+_SEVERAL_FACTORS_FORMAT = 2
 _ONE_FACTOR_FORMAT = 1
 _GROUP = "partialpool"
 # Draws kept for ArviZ; u and theta beside them as long as they are not more numbers than this (160 MB).
@@ -115,13 +117,19 @@ def _printable(text: str) -> str:
 
 def _pack(posterior: Posterior | SeparatePosterior) -> xr.Dataset:
     """Return everything that rebuilds a fit as one data set."""
-    several = len(posterior.model.design.groups) > 1
     attributes = {
-        "format_version": FORMAT_VERSION if several else _ONE_FACTOR_FORMAT,
+        "format_version": _choose_format(posterior),
         "partialpool_version": library_version(),
         "about": "what partialpool.load needs to rebuild the fit; the draws are in the group posterior",
     }
     return pack_arrays(*store_fit(posterior)).assign_attrs(attributes)
+
+
+def _choose_format(posterior: Posterior | SeparatePosterior) -> int:
+    """Return the earliest format that holds a fit."""
+    if isinstance(posterior.model, LatentModel):
+        return FORMAT_VERSION
+    return _SEVERAL_FACTORS_FORMAT if len(posterior.model.design.groups) > 1 else _ONE_FACTOR_FORMAT
 
 
 def _read_group(path: Path) -> xr.Dataset:
