@@ -11,10 +11,12 @@ import numpy as np
 from partialpool.inference.engine import Engine
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray, IntArray
-from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles
+from partialpool.numerics.grid import Grid, draw_from_grid, grid_quantiles, refine
 
 # Share of the posterior below which a node carries nothing: no moment that is finite notices.
 _WEIGHTLESS = 1e-24
+# Cells of a refined grid that together weigh less than this are left out of quantiles.
+_WEIGHTLESS_CELL = 1e-12
 
 
 class HyperMarginal(Protocol):
@@ -73,6 +75,14 @@ class HyperPosterior:
         """The nodes of ``values`` on their natural scale."""
         return self.points if self.fine is None else self.space.constrain(self.fine.coordinates)[0]
 
+    @cached_property
+    def refined(self) -> tuple[FloatArray, FloatArray]:
+        """The reported hyperparameters (cell, parameter) at the cells of the refined grid, and their weights."""
+        if self.grid is None:
+            return self.values, self.value_weights
+        points, weights = refined_points(self)
+        return self.space.natural_values(points), weights
+
     @property
     def value_weights(self) -> FloatArray:
         """The weights of ``values``, (node,)."""
@@ -108,12 +118,35 @@ def resample_nodes(weights: FloatArray, n_draws: int, rng: np.random.Generator) 
     return np.asarray(rng.permutation(index), dtype=np.intp)
 
 
+def refined_points(posterior: HyperPosterior) -> tuple[HyperPoints, FloatArray]:
+    """Return the points and weights that quantiles are taken from: close together on a grid, whose nodes are far
+    apart."""
+    if posterior.grid is None:
+        return posterior.value_points, posterior.value_weights
+    axes, cells = refine(posterior.grid)
+    weights = cells.ravel()
+    kept = np.flatnonzero(weights > _WEIGHTLESS_CELL / len(weights))
+    index = np.unravel_index(kept, cells.shape)
+    coordinates = np.stack([axis[i] for axis, i in zip(axes, index, strict=True)], axis=1)
+    return posterior.space.constrain(coordinates)[0], weights[kept] / weights[kept].sum()
+
+
 def hyper_quantiles(posterior: HyperPosterior, parameter: int, probabilities: FloatArray) -> FloatArray:
     """Return posterior quantiles (probability,) of one reported hyperparameter."""
-    grid, space = posterior.grid, posterior.space
-    if grid is not None and space.scalars[parameter] is not None:
-        coordinates = grid_quantiles(grid, parameter, probabilities)
-        return np.asarray(space.scalars[parameter].constrain(coordinates)[0])  # type: ignore[union-attr]
+    grid, scalars = posterior.grid, posterior.space.scalars
+    scalar = scalars[parameter] if parameter < len(scalars) else None
+    if grid is not None and scalar is not None:
+        return np.asarray(scalar.constrain(grid_quantiles(grid, parameter, probabilities))[0])
+    pair = posterior.space.pair
+    if grid is not None and pair is not None:
+        first = len(posterior.space.names) - len(pair.names)
+        axis = pair.axis_of(parameter - first) if parameter >= first else None
+        if axis is not None:
+            place = len(grid.axes) - 2 + axis
+            return pair.report_along(axis, grid_quantiles(grid, place, probabilities))
+    if grid is not None:
+        values, weights = posterior.refined
+        return weighted_quantiles(values[:, parameter], weights, probabilities)
     return weighted_quantiles(posterior.values[:, parameter], posterior.value_weights, probabilities)
 
 

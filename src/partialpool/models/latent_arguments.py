@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from partialpool.errors import DataError, FormulaError, NotYetError
 from partialpool.inputs.design import Design
-from partialpool.inputs.measurements import DescribeRow
+from partialpool.inputs.role import DescribeRow
 from partialpool.inputs.places import suggest_nearest
 from partialpool.models.families import read_family
 from partialpool.models.families.base import Family
 from partialpool.models.latent_model import collect_response
-from partialpool.models.populations import read_population
+from partialpool.models.populations.parse import AnyPopulation, read_population
 from partialpool.models.populations.base import Population
+from partialpool.models.populations.lognormal import LognormalPopulation
+from partialpool.models.populations.normal import NormalPopulation
 
 
 def check_latent_arguments(design: Design, *, method: str, estimator: str | None, sigma: str) -> None:
@@ -36,9 +38,9 @@ def choose_likelihood(
     design: Design,
     family: Family | str,
     link: str | None,
-    population: Population | str | Mapping[str, Population | str] | None,
+    population: AnyPopulation | str | Mapping[str, AnyPopulation | str] | None,
     where: DescribeRow,
-) -> tuple[Family, Population]:
+) -> tuple[Family, AnyPopulation]:
     """Return family and population, their supports joined, with the response checked.
 
     A positive population lives on the log scale of the mean, a beta population on the logit scale of the probability:
@@ -46,17 +48,20 @@ def choose_likelihood(
     reaches.
     """
     people = _read_population(design, population)
-    chosen = _join(read_family(family, link), link, people)
+    chosen = read_family(family, link)
+    if isinstance(people, Population):
+        chosen = _join(chosen, link, people)
     if design.measurements.known_scale and hasattr(chosen, "known_noise"):
         chosen = replace(chosen, known_noise=True)
     title = f"response '{design.formula.response.strip('`')}'"
     chosen.check(title, collect_response(design), where)
-    return chosen, people
+    # a lognormal mean is a normal linear predictor under the log link
+    return chosen, NormalPopulation() if isinstance(people, LognormalPopulation) else people
 
 
 def _read_population(
-    design: Design, population: Population | str | Mapping[str, Population | str] | None
-) -> Population:
+    design: Design, population: AnyPopulation | str | Mapping[str, AnyPopulation | str] | None
+) -> AnyPopulation:
     names = [group.name for group in design.groups]
     if isinstance(population, Mapping):
         for name in population:

@@ -78,6 +78,17 @@ class ShapePair:
         mean, size = self.mean_and_concentration(shapes)
         return [shapes[0], shapes[1], mean, size][: len(self.names)]
 
+    def axis_of(self, reported: int) -> int | None:
+        """Return the coordinate that alone determines the ``reported``-th number of ``report``, None for both."""
+        axes = (None, None, 0, 1) if self.population == "beta" else (None, 1, 0)
+        return axes[reported]
+
+    def report_along(self, axis: int, coordinates: FloatArray) -> FloatArray:
+        """Return the mean (axis 0) or the concentration (axis 1) from its coordinate."""
+        if axis == 0 and self.population == "beta":
+            return np.asarray(np.exp(-np.logaddexp(0.0, -coordinates)))
+        return np.exp(coordinates)
+
     def start(self, fraction: float) -> tuple[float, float]:
         """Return starting coordinates; the smaller the ``fraction``, the nearer together the groups."""
         mean, size = self.guess

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from partialpool.inference.hyper_posterior import HyperPosterior, weighted_quantiles
+from partialpool.inference.hyper_posterior import refined_points, weighted_quantiles
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
-from partialpool.numerics.grid import refine
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
-
-# Cells of a refined grid that together weigh less than this are left out of quantiles.
-_WEIGHTLESS = 1e-12
 
 #: Values (quantity, node) at points.
 Derive = Callable[[HyperPoints], FloatArray]
@@ -46,7 +42,7 @@ def summarise_derived(
         return DerivedSummary(mean, np.full(len(mean), np.nan), np.full((len(mean), len(probabilities)), np.nan))
     sd = np.sqrt((values - mean[:, None]) ** 2 @ hyper.value_weights)
     finite = np.asarray(finite_moments)
-    points, weights = _gather_points(hyper)
+    points, weights = refined_points(hyper)
     spread = derive(points)
     quantiles = np.array([weighted_quantiles(line, weights, probabilities) for line in spread])
     return DerivedSummary(
@@ -54,16 +50,3 @@ def summarise_derived(
         np.where(finite >= 2, sd, np.inf),
         quantiles.reshape(len(mean), len(probabilities)),
     )
-
-
-def _gather_points(hyper: HyperPosterior) -> tuple[HyperPoints, FloatArray]:
-    """Return the points and weights that quantiles are taken from: close together on a grid, whose nodes are far
-    apart."""
-    if hyper.grid is None:
-        return hyper.value_points, hyper.value_weights
-    axes, cells = refine(hyper.grid)
-    weights = cells.ravel()
-    kept = np.flatnonzero(weights > _WEIGHTLESS / len(weights))
-    index = np.unravel_index(kept, cells.shape)
-    coordinates = np.stack([axis[i] for axis, i in zip(axes, index, strict=True)], axis=1)
-    return hyper.space.constrain(coordinates)[0], weights[kept] / weights[kept].sum()

@@ -29,7 +29,7 @@ _BLOCK = 2**17
 # Seconds that one point of one row takes.
 _SECONDS = 3e-8
 # Orders of the rule that are tried, by number of effects, and the change of the log likelihood that ends the search.
-_ORDERS = {0: (1,), 1: (7, 11, 15, 21, 31, 45, 63, 91, 127), 2: (7, 11, 15, 21, 31, 45), 3: (5, 7, 11, 15, 21)}
+_ORDERS = {0: (1,), 1: (5, 7, 11, 15, 21, 31, 45, 63, 91, 127), 2: (4, 5, 7, 11, 15, 21, 31, 45), 3: (3, 4, 5, 7, 11, 15, 21)}
 TOLERANCE = 1e-3
 # Changes up to which an answer is given, said in the certificate and warned of.
 _UNUSABLE = 0.3
@@ -45,7 +45,7 @@ class AdaptiveHermite(LatentMarginal):
 
     model: LatentModel
     rows: GroupedRows
-    order: int = 15
+    order: int = 11
     change: float = float("nan")
 
     @property
@@ -63,7 +63,12 @@ class AdaptiveHermite(LatentMarginal):
         """About how long one evaluation takes on one core, in a batch: counted and not timed, so that the same model
         takes the same route everywhere. Finding the modes costs as much as a dozen points."""
         points = self.order**self.n_effects + 12.0 * self.n_effects
-        return _SECONDS * self.rows.n_rows * points
+        return _SECONDS * self.model.family.cost * self.rows.n_rows * points
+
+    def table_seconds(self, factor: int) -> float:
+        """Points along an effect and across the others."""
+        points = 2.0 * _REACH / _SPACING * min(self.order, 31) ** (self.n_effects - 1)
+        return float(_SECONDS * self.model.family.cost * self.rows.n_rows * points)
 
     @property
     def route(self) -> str:

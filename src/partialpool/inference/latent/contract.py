@@ -88,9 +88,9 @@ class LatentMarginal(ABC):
         """What was measured of the quadrature's accuracy, by name."""
         return {}
 
-    def table_cost(self, factor: int) -> float:
-        """Return what a factor's conditional densities take beside those of a single level, a node and class."""
-        return 1.0
+    @abstractmethod
+    def table_seconds(self, factor: int) -> float:
+        """Return about how long the conditional densities of all classes of a factor take at one node."""
 
     @abstractmethod
     def class_of(self, factor: int) -> IntArray:

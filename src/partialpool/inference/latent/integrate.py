@@ -33,8 +33,10 @@ from partialpool.numerics.node_subset import thin_lattice
 from partialpool.numerics.progress import Counter
 from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate_by_surrogate
 
-# Seconds of exact evaluations from which a surrogate is built instead, and that they may take where it fails.
-_PATIENCE = 1.0
+# Seconds of exact evaluations from which a surrogate is built instead, where groups are many, and where they are few: the
+# likelihood is then too far from quadratic for a surrogate to become accurate soon. And those that exact evaluations may
+# take where it fails.
+_PATIENCE, _PATIENCE_WITH_FEW = 1.0, 8.0
 _LONGEST = 600.0
 _FEWEST_DRAWS = 500.0
 _GRID_EVALUATIONS, _LATTICE_EVALUATIONS = 700.0, 2.6
@@ -85,9 +87,11 @@ def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accurac
     if space.dimension == 0:
         return _closed_form(space, marginal)
     plain = space.dimension <= 2 and not space.coefficients
-    many = space.dimension <= 2 and min(_n_groups(marginal), default=0) >= _MANY_GROUPS
+    many_groups = min(_n_groups(marginal), default=0) >= _MANY_GROUPS
+    many = space.dimension <= 2 and many_groups
     n_evaluations = _GRID_EVALUATIONS if plain or many else _LATTICE_EVALUATIONS * accuracy**-2.0
-    dear = method == "auto" and n_evaluations * marginal.seconds > _PATIENCE
+    patience = _PATIENCE if many_groups else _PATIENCE_WITH_FEW
+    dear = method == "auto" and n_evaluations * marginal.seconds > patience
     if space.fixed_effect_sds is None and (method == "surrogate" or dear):
         found = _by_surrogate(space, marginal, accuracy)
         if found is not None:
@@ -132,7 +136,8 @@ def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
         if hyper is not None and hyper.role != "coefficient" and np.isinf(hyper.support[1]):
             growth[k] = moments[k]
     if space.pair is not None:  # both shapes grow with the second coordinate
-        growth[-1] = max(moments[-len(space.pair.names) :])
+        growing = zip(space.pair.names, moments[-len(space.pair.names) :], strict=True)
+        growth[-1] = max(finite for name, finite in growing if name != "mean")
     return growth
 
 

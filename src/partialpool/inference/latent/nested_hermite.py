@@ -57,7 +57,7 @@ class NestedHermite(LatentMarginal):
     @property
     def seconds(self) -> float:
         """Counted, not timed."""
-        return _SECONDS * self.work
+        return _SECONDS * self.model.family.cost * self.work
 
     @property
     def route(self) -> str:
@@ -130,9 +130,10 @@ class NestedHermite(LatentMarginal):
             )
         return replace(self, order=_ORDERS[-1], change=change)
 
-    def table_cost(self, factor: int) -> float:
-        """Return the points above and below a factor's level."""
-        return float((self.order + _STEPS) ** (self.tree.n_levels - 1))
+    def table_seconds(self, factor: int) -> float:
+        """Points along, above and below a factor's level."""
+        per_row = (self.order + _STEPS) ** (self.tree.n_levels - 1) * round(2.0 * _REACH / _SPACING)
+        return _SECONDS * self.model.family.cost * len(self.population) * per_row
 
     def class_of(self, factor: int) -> IntArray:
         """Return each group's unit of the tree."""

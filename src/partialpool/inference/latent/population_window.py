@@ -22,6 +22,7 @@ from partialpool.inference.latent.windows import LOG_DROP, Window, place_windows
 from partialpool.models.hyper_gradient import HyperGradient
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.latent_model import LatentModel
+from partialpool.models.populations.base import Population
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.progress import track
 
@@ -61,7 +62,11 @@ class PopulationWindow(LatentMarginal):
     @property
     def seconds(self) -> float:
         """Counted, not timed."""
-        return _SECONDS * self.work
+        return _SECONDS * self.model.family.cost * self.work
+
+    def table_seconds(self, factor: int) -> float:
+        """As long as an evaluation."""
+        return self.seconds
 
     @property
     def route(self) -> str:
@@ -132,9 +137,9 @@ class PopulationWindow(LatentMarginal):
         return self.rows.group_rows
 
     def population_variances(self, points: HyperPoints, factor: int) -> FloatArray:
-        """Return the variance of the population's middle: (84 % - 16 % quantile of a normal of its width)."""
-        _, width = self.model.population.location_scale(self.shapes(points))
-        return np.asarray(width**2)[None]
+        """Return the population's variance about its mean on the linear predictor's scale; of a Student-t population
+        without one that of its core."""
+        return latent_variance(self.model.population, self.shapes(points))[None]
 
     def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
         """Return the conditional densities of groups' parameters."""
@@ -251,3 +256,17 @@ class PopulationWindow(LatentMarginal):
             chosen = points.select(np.arange(nodes.start, nodes.stop, dtype=np.intp))
             for run in runs:
                 yield run, nodes, self._place(self.rows if len(runs) == 1 else self.rows.select(run), chosen)
+
+
+def latent_variance(population: Population, shapes: tuple[FloatArray, ...]) -> FloatArray:
+    """Return the variance (node,) of t: for a beta population that of the logit, for a gamma one that of the log."""
+    from scipy.special import polygamma
+
+    if population.name == "beta":
+        return np.asarray(polygamma(1, shapes[0]) + polygamma(1, shapes[1]))
+    if population.name == "gamma":
+        return np.asarray(polygamma(1, shapes[0]))
+    if population.name == "exponential":
+        return np.full(np.shape(shapes[0]), np.pi**2 / 6.0)
+    _, sd = population.mean_sd_response(shapes)
+    return np.where(np.isfinite(sd), sd, population.location_scale(shapes)[1]) ** 2

@@ -12,15 +12,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from partialpool.errors import PriorWarning
 from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.inference.integrate import DEFAULT_ACCURACY
 from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal, is_conjugate
 from partialpool.inference.latent.contract import LatentMarginal
+from partialpool.inference.latent.estimated_population import estimate_population
 from partialpool.inference.latent.grouped_rows import group_rows
 from partialpool.inference.latent.integrate import integrate_latent
 from partialpool.inference.latent.maximum_likelihood import estimate_latent
@@ -31,6 +35,7 @@ from partialpool.inputs.design import Design
 from partialpool.models.families.base import Family
 from partialpool.models.latent_model import LatentModel, build_latent_model
 from partialpool.models.populations.base import Population
+from partialpool.models.populations.estimated import EstimatedPopulation
 from partialpool.models.priors import Prior
 from partialpool.models.slots import Pooling
 
@@ -46,7 +51,7 @@ class LatentOutcome(NamedTuple):
 def run_latent_engine(
     design: Design,
     family: Family,
-    population: Population,
+    population: Population | EstimatedPopulation,
     priors: Mapping[str, Prior | str] | None,
     *,
     pooling: Pooling,
@@ -55,13 +60,28 @@ def run_latent_engine(
     accuracy: float | None = None,
 ) -> LatentOutcome:
     """Build the model, reduce the rows, and integrate the hyperparameters."""
+    if isinstance(population, EstimatedPopulation):
+        _warn_of_unused(priors, population.name)
+        return LatentOutcome(*estimate_population(design, family, population))
     plug_in = method == "empirical_bayes"
+    if plug_in:
+        _warn_of_unused(priors, "empirical_bayes")
     model = build_latent_model(design, family, population, priors, pooling, estimated=plug_in)
     marginal = build_latent_marginal(model)
     if plug_in:
         return LatentOutcome(model, *estimate_latent(marginal, estimator or "ml"))
     refined, hyper = integrate_latent(marginal, method, accuracy or DEFAULT_ACCURACY)
     return LatentOutcome(model, refined, hyper)
+
+
+def _warn_of_unused(priors: Mapping[str, Prior | str] | None, what: str) -> None:
+    if priors:
+        warnings.warn(
+            f"priors: {what} estimates the population and uses no priors: those given ({', '.join(priors)}) are ignored, "
+            "and the answer does not depend on them",
+            PriorWarning,
+            stacklevel=4,
+        )
 
 
 def build_latent_marginal(model: LatentModel) -> LatentMarginal:
@@ -85,6 +105,8 @@ def build_latent_marginal(model: LatentModel) -> LatentMarginal:
         codes,
         groups[0].n_levels if groups else 1,
     )
+    if is_conjugate(model.family.name, model.population.name) and measured.offset is None:
+        return ConjugateMarginal(model, rows)
     if model.population.name != "normal":
         return PopulationWindow(model, rows)
     return AdaptiveHermite(model, rows)

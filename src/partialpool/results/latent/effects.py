@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from partialpool.inference.hyper_posterior import HyperPosterior, resample_nodes
+from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
 from partialpool.inference.latent.contract import ConditionalTables
 from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
 from partialpool.models.hyperspace import HyperPoints
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Numbers of tables (class, node, point) that all nodes may take, and the fewest and most nodes taken.
 _WORK = 2**24
 _NODES = (24, 8192)
+# Seconds that tables may take, and that they may where nodes would be fewer than enough otherwise.
+_SECONDS, _MOST_SECONDS, _ENOUGH = 0.5, 4.0, 1024.0
 _POINTS = 41
 # Nodes that carry the shape of a quantile, and the difference of sds up to which location and scale come from all nodes.
 _SHAPE_NODES, _LARGEST_RELOCATION = 1024, 0.04
@@ -36,9 +39,10 @@ class Nodes(NamedTuple):
     weights: FloatArray
 
 
-def gather_nodes(hyper: HyperPosterior, n_items: int) -> Nodes:
-    """Return as many nodes as tables of so many items leave time for."""
-    at_most = int(np.clip(_WORK // (_POINTS * max(n_items, 1)), *_NODES))
+def gather_nodes(hyper: HyperPosterior, seconds: float, n_items: int) -> Nodes:
+    """Return as many nodes as tables of so many items, which take ``seconds`` a node, leave time and memory for."""
+    by_time = max(_SECONDS / seconds, min(_ENOUGH, _MOST_SECONDS / seconds))
+    at_most = int(np.clip(min(by_time, _WORK / (_POINTS * max(n_items, 1))), *_NODES))
     subset = choose_nodes(hyper, at_most)
     if len(subset.nodes) > 2 * at_most:
         # equal weights by systematic resampling: nodes of a grid lie in order
@@ -60,7 +64,7 @@ def summarise_latent_effects(
     shape = (len(kinds), n_effects, n_classes)
     mean, sd = np.empty(shape), np.empty(shape)
     quantiles = np.empty((*shape, len(probabilities)))
-    nodes = gather_nodes(posterior.hyper, int(n_classes * marginal.table_cost(factor)))
+    nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), n_classes)
     own = posterior.own_values(nodes.points, factor)
     step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
     for effect in range(n_effects):
@@ -130,7 +134,10 @@ def shrinkage_weights(posterior: LatentPosterior, factor: int) -> FloatArray:
     group, marginal = posterior.model.groups[factor], posterior.latent
     class_of = marginal.class_of(factor)
     n_classes = int(class_of.max()) + 1
-    nodes = gather_nodes(posterior.hyper, int(n_classes * marginal.table_cost(factor)))
+    if isinstance(marginal, ConjugateMarginal):
+        few = gather_nodes(posterior.hyper, marginal.seconds, n_classes)
+        return (marginal.pooling_weights(few.points) @ few.weights)[None, class_of]
+    nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), n_classes)
     result = np.empty((len(group.names), n_classes))
     step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
     spread = posterior.population_variances(nodes.points, factor)
