@@ -163,7 +163,7 @@ class LatentPosterior(Posterior):
         """Draw hyperparameters and the effects of some levels of each factor, ``n`` times."""
         _, points = draw_hyperparameters(self.hyper, n, rng)
         coefficients = self.order_coefficients(points)
-        effects = self.latent.draw_effects(points, list(levels), rng)
+        effects = self.latent.draw_effects(points, list(levels), rng) if levels else ()
         return JointDraws(points, coefficients, coefficients, effects)
 
     def check_scale(self, scale: str) -> None:
