@@ -16,10 +16,18 @@ from numpy.typing import NDArray
 
 from partialpool.errors import DataError, PartialpoolWarning
 from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.labels import Categorical
-from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.observations import Observations
-from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.models.latent_model import LatentModel
+from partialpool.numerics.arrays import FloatArray
+from partialpool.results.arviz_rows import (
+    N_CHAINS,
+    SAMPLE,
+    collect_rows,
+    constant_data,
+    deal,
+    observed_data,
+    sample_coordinates,
+)
 from partialpool.results.draws import (
     PosteriorDraws,
     count_effects,
@@ -27,6 +35,8 @@ from partialpool.results.draws import (
     own_coefficients,
     population_draws,
 )
+from partialpool.results.latent.own_rows import predict_own_latent_rows
+from partialpool.results.parameters import effect_kinds
 from partialpool.results.row_predictions import RowPredictions, predict_own_rows
 from partialpool.results.safe_names import make_safe_names
 from partialpool.results.selection import every_level
@@ -37,9 +47,6 @@ if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
     from partialpool.results.separate import SeparatePosterior
 
-# Independent draws are dealt into chains so that ArviZ can compare them.
-N_CHAINS = 4
-_SAMPLE = ("chain", "draw")
 # Row-draw products of log densities and of replicates each (400 MB).
 _MOST_ROW_DRAWS = 5 * 10**7
 # Numbers in u and theta together (3.2 GB).
@@ -67,6 +74,8 @@ def export_draws(posterior: Posterior, n: int, *, seed: int | None = None) -> xr
     drawn = draw_posterior(posterior, n_draws, seed)
 
     def predict(rng: np.random.Generator) -> RowPredictions:
+        if isinstance(posterior.model, LatentModel):
+            return predict_own_latent_rows(posterior, drawn, rng)
         return predict_own_rows(design, groups, drawn.centres, drawn.effects, drawn.residual_sd[:, None], rng)
 
     return assemble_tree(
@@ -94,7 +103,7 @@ def assemble_tree(
     n_rows, n_draws = len(design.measurements.response), draws.sizes["chain"] * draws.sizes["draw"]
     if n_rows * n_draws <= _MOST_ROW_DRAWS:
         rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the numbers that drew parameters
-        groups |= _collect_rows(observations, design, predict(rng))
+        groups |= collect_rows(observations, design, predict(rng))
     else:
         warnings.warn(
             f"to_arviz: {n_rows} rows x {n_draws} draws are more than {_MOST_ROW_DRAWS:.0e}: posterior_predictive and "
@@ -103,8 +112,8 @@ def assemble_tree(
             PartialpoolWarning,
             stacklevel=4,
         )
-    groups["observed_data"] = _observed_data(observations, design)
-    groups["constant_data"] = _constant_data(observations, design)
+    groups["observed_data"] = observed_data(observations, design)
+    groups["constant_data"] = constant_data(observations, design)
     return xr.DataTree.from_dict({name: data.assign_attrs(attributes) for name, data in groups.items()})
 
 
@@ -113,21 +122,23 @@ def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effec
     import xarray as xr
 
     population, groups = population_draws(posterior, drawn), posterior.model.groups
-    names = make_safe_names(list(population), taken=_taken_names(groups))
+    kinds = effect_kinds(posterior.model)
+    reserved = _taken_names(groups, kinds)
+    names = make_safe_names(list(population), taken=reserved)
     variables: dict[str, Any] = {
-        safe: (_SAMPLE, deal(values), {"parameter": name})
+        safe: (SAMPLE, deal(values), {"parameter": name})
         for safe, (name, values) in zip(names, population.items(), strict=True)
     }
     coordinates = sample_coordinates(drawn.hyperparameters.shape[1])
     for factor, group in enumerate(groups if with_effects else ()):
-        taken = (*_taken_names(groups), *variables, *coordinates)
+        taken = (*reserved, *variables, *coordinates)
         dimensions, of_effects = effect_coordinates(group, taken, several=len(groups) > 1)
         coordinates |= of_effects
         single, u = len(of_effects) == 1, drawn.effects[factor]
         theta = u + own_coefficients(posterior, drawn, factor)[:, :, None]
-        if posterior.model.pooling != "none":
-            variables[name_effects("u", group, groups)] = (dimensions, deal_effects(u, single))
-        variables[name_effects("theta", group, groups)] = (dimensions, deal_effects(theta, single))
+        for kind in kinds:
+            values = u if kind == "u" else theta if kind == "theta" else posterior.to_response(theta)
+            variables[name_effects(kind, group, groups)] = (dimensions, deal_effects(values, single))
     return xr.Dataset(variables, coords=coordinates)
 
 
@@ -136,15 +147,11 @@ def name_effects(kind: str, group: GroupDesign, groups: Sequence[GroupDesign]) -
     return kind if len(groups) == 1 else make_safe_names([f"{kind}[{group.name}]"])[0]
 
 
-def _taken_names(groups: Sequence[GroupDesign]) -> tuple[str, ...]:
+def _taken_names(groups: Sequence[GroupDesign], kinds: Sequence[str]) -> tuple[str, ...]:
     """Names that population parameters may not have."""
-    effects = [name_effects(kind, group, groups) for group in groups for kind in ("u", "theta")]
-    return (*_SAMPLE, "u", "theta", "coefficient", *effects)
-
-
-def sample_coordinates(n_draws: int) -> dict[str, Any]:
-    """Return the coordinates of chains and of draws within them."""
-    return {"chain": np.arange(N_CHAINS), "draw": np.arange(n_draws // N_CHAINS)}
+    kinds = tuple(dict.fromkeys(("u", "theta", *kinds)))
+    effects = [name_effects(kind, group, groups) for group in groups for kind in kinds]
+    return (*SAMPLE, "u", "theta", "coefficient", *effects)
 
 
 def effect_coordinates(
@@ -155,23 +162,27 @@ def effect_coordinates(
     (dimension,) = make_safe_names([group.name], taken=taken, suffix="_level")
     coordinates: dict[str, Any] = {dimension: (dimension, _level_labels(group), {"factor": group.name})}
     if group.names == ("Intercept",):
-        return (*_SAMPLE, dimension), coordinates
+        return (*SAMPLE, dimension), coordinates
     inner = "coefficient"
     if several:
         (inner,) = make_safe_names([f"{group.name}_coefficient"], taken=(*taken, dimension))
     coordinates[inner] = list(group.names)
-    return (*_SAMPLE, dimension, inner), coordinates
+    return (*SAMPLE, dimension, inner), coordinates
 
 
 def describe_origin(posterior: Posterior | SeparatePosterior) -> dict[str, str]:
     """Return the attributes of every group: who made it, when, from what."""
-    return {
+    origin = {
         "created_at": datetime.now(UTC).isoformat(),
         "inference_library": "partialpool",
         "inference_library_version": library_version(),
         "formula": posterior.formula,
         "engine": str(posterior.engine),
     }
+    model = posterior.model
+    if isinstance(model, LatentModel):
+        origin |= {"family": str(model.family), "link": model.family.link, "population": model.population.name}
+    return origin
 
 
 def library_version() -> str:
@@ -196,11 +207,6 @@ def check_effects_fit(per_draw: int, n_draws: int) -> None:
         )
 
 
-def deal(values: FloatArray) -> FloatArray:
-    """Deal (draw, ...) into (chain, draw, ...)."""
-    return values.reshape(N_CHAINS, -1, *values.shape[1:])
-
-
 def deal_effects(effects: FloatArray, single: bool) -> FloatArray:
     """Turn (effect, draw, group) into (chain, draw, group[, effect])."""
     return deal(effects[0] if single else np.moveaxis(effects, 0, -1))
@@ -212,73 +218,3 @@ def _level_labels(group: GroupDesign) -> NDArray[Any]:
     if len(group.level_keys) == 1 and keys.dtype.kind in "iuf":
         return keys
     return np.array(group.labels, dtype=str)
-
-
-def _collect_rows(observations: Observations, design: Design, rows: RowPredictions) -> dict[str, xr.Dataset]:
-    """Return replicates and log densities of the fit's rows."""
-    import xarray as xr
-
-    name, attributes = _response_name(design)
-    coordinates = sample_coordinates(len(rows.replicated)) | {"row": _row_numbers(observations)}
-    return {
-        group: xr.Dataset({name: ((*_SAMPLE, "row"), deal(values), attributes)}, coords=coordinates)
-        for group, values in (("posterior_predictive", rows.replicated), ("log_likelihood", rows.log_density))
-    }
-
-
-def _response_name(design: Design) -> tuple[str, dict[str, str]]:
-    response = design.formula.response.strip("`")
-    (name,) = make_safe_names([response], taken=(*_SAMPLE, "row"))
-    return name, {"column": response}
-
-
-def _row_numbers(observations: Observations) -> IntArray:
-    """Return the positions of the rows in the user's data, counted from 0."""
-    rows = observations.rows
-    return np.arange(len(observations.measurements.response)) if rows is None else rows
-
-
-def _observed_data(observations: Observations, design: Design) -> xr.Dataset:
-    import xarray as xr
-
-    name, attributes = _response_name(design)
-    response = observations.measurements.response
-    return xr.Dataset({name: ("row", response, attributes)}, coords={"row": _row_numbers(observations)})
-
-
-def _constant_data(observations: Observations, design: Design) -> xr.Dataset:
-    """Return what is known of each row: its noise, offset, group and covariates."""
-    import xarray as xr
-
-    noise = _row_noise(observations.measurements)
-    variables: dict[str, Any] = {name: ("row", values) for name, values in noise.items()}
-    names = [f"{group.name}_index" for group in design.groups]
-    safe = make_safe_names(names, taken=("row", *variables))
-    for name, group in zip(safe, design.groups, strict=True):
-        variables[name] = ("row", group.codes, {"factor": group.name})
-    columns = observations.columns
-    safe = make_safe_names(list(columns), taken=("row", *variables))
-    for name, (column, values) in zip(safe, columns.items(), strict=True):
-        shown = values.levels[values.codes] if isinstance(values, Categorical) else values
-        variables[name] = ("row", shown, {"column": column})
-    return xr.Dataset(variables, coords={"row": _row_numbers(observations)})
-
-
-def _row_noise(measured: Measurements) -> dict[str, FloatArray]:
-    """Return standard errors, weights, counts or sizes with sds, and the offset, as far as they were given."""
-    values: dict[str, FloatArray] = {}
-    if measured.precision is not None:
-        known = measured.known_scale
-        values["standard_error" if known else "weights"] = (
-            1.0 / np.sqrt(measured.precision) if known else measured.precision
-        )
-    summaries = measured.kind == "summaries"
-    counts = np.ones(len(measured.response)) if measured.counts is None else measured.counts
-    if summaries or measured.counts is not None:
-        values["size" if summaries else "counts"] = counts
-    if measured.within_squares is not None:
-        with np.errstate(invalid="ignore"):  # one raw row has no sd
-            values["sd"] = np.sqrt(measured.within_squares / (counts - 1.0))
-    if measured.offset is not None:
-        values["offset"] = measured.offset
-    return values

@@ -11,12 +11,11 @@ from partialpool.results.arviz_export import (
     assemble_tree,
     check_effects_fit,
     count_whole_chains,
-    deal,
     deal_effects,
     describe_origin,
     effect_coordinates,
-    sample_coordinates,
 )
+from partialpool.results.arviz_rows import deal, sample_coordinates
 from partialpool.results.row_predictions import RowPredictions, predict_own_rows
 
 if TYPE_CHECKING:

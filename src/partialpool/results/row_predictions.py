@@ -39,7 +39,7 @@ def predict_own_rows(
     measured = design.measurements
     n_draws, n_rows = len(residual_sd), len(measured.response)
     replicated, log_density = np.empty((n_draws, n_rows)), np.empty((n_draws, n_rows))
-    for rows in _blocks(n_draws, n_rows):
+    for rows in row_blocks(n_draws, n_rows):
         expected = coefficients.T @ design.population.values[rows].T
         for group, own in zip(groups, effects, strict=True):
             for k in range(len(group.names)):
@@ -80,7 +80,8 @@ def _replicate_sd(measured: Measurements, rows: slice, residual_sd: FloatArray) 
     return np.asarray(residual_sd / np.sqrt(precision))
 
 
-def _blocks(n_draws: int, n_rows: int) -> Iterator[slice]:
+def row_blocks(n_draws: int, n_rows: int) -> Iterator[slice]:
+    """Yield rows in blocks whose products with draws fit the memory."""
     length = max(1, _BLOCK // n_draws)
     for start in range(0, n_rows, length):
         yield slice(start, min(start + length, n_rows))

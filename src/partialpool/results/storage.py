@@ -18,13 +18,13 @@ import numpy as np
 from partialpool.errors import OutputError, PartialpoolError, PartialpoolWarning
 from partialpool.models.latent_model import LatentModel
 from partialpool.results.arviz_export import (
-    N_CHAINS,
     collect_posterior,
     count_whole_chains,
     describe_origin,
     library_version,
 )
 from partialpool.results.arviz_export_separate import collect_separate_posterior
+from partialpool.results.arviz_rows import N_CHAINS
 from partialpool.results.draws import count_effects, draw_posterior
 from partialpool.results.posterior import Posterior
 from partialpool.results.save_paths import check_save_path, check_zarr, write_in_place

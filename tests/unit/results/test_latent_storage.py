@@ -1,0 +1,165 @@
+"""Saved fits of any likelihood and population: what is loaded answers as what was saved, to the last bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import partialpool as pp
+from partialpool.errors import OutputError
+from partialpool.models.populations.parse import POPULATIONS, read_population
+from partialpool.results.stored_arrays import pack_arrays, unpack_arrays
+from partialpool.results.stored_fit import restore_fit, store_fit, write_population
+
+
+def make_rows() -> dict[str, Any]:
+    rng = np.random.default_rng(7)
+    n_groups, n_each = 6, 2
+    g = np.repeat(np.arange(n_groups), n_each)
+    x = rng.normal(size=len(g))
+    eta = -0.5 + rng.normal(0.0, 0.7, n_groups)[g] + 0.4 * x
+    trials = rng.integers(3, 30, len(g))
+    exposure = rng.uniform(0.5, 3.0, len(g))
+    values = np.exp(eta + 0.3 * rng.normal(size=len(g)))
+    return {
+        "successes": rng.binomial(trials, 1.0 / (1.0 + np.exp(-eta))),
+        "trials": trials,
+        "accidents": rng.poisson(exposure * np.exp(eta)),
+        "km": exposure,
+        "bought": np.where(rng.random(len(g)) < 0.4, "yes", "no"),
+        "y": values,
+        "z": eta + 0.3 * rng.standard_t(4, len(g)),
+        "se": rng.uniform(0.2, 0.5, len(g)),
+        "x": x,
+        "site": np.array([f"site {k}" for k in range(n_groups)])[g],
+        "region": np.array(["n", "s", "e"])[g // 2],
+        "status": np.where(values > 1.5, "right", "none"),
+        "time": np.minimum(values, 1.5),
+        "k": rng.integers(1, 3, len(g)),
+    }
+
+
+BINOMIAL = {"family": "binomial", "trials": "trials"}
+POISSON = {"family": "poisson", "exposure": "km"}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "binomial": ("successes ~ x + (1 | site)", BINOMIAL | {"seed": 5}),
+    "probit slopes": ("successes ~ x + (x | site)", BINOMIAL | {"link": "probit"}),
+    "bernoulli labels": ("bought ~ 1 + (1 | site)", {"family": "bernoulli"}),
+    "one number of trials": ("successes ~ 1 + (1 | site)", {"family": "binomial", "trials": 40}),
+    "beta population": ("successes ~ 1 + (1 | site)", BINOMIAL | {"population": "beta"}),
+    "beta, both shapes": (
+        "successes ~ 1 + (1 | site)",
+        BINOMIAL | {"population": {"site": "beta"}, "priors": {"(alpha, beta)": "AlphaBetaPower(-2.5)"}},
+    ),
+    "gamma population": ("accidents ~ 1 + (1 | site)", POISSON | {"population": "gamma"}),
+    "lognormal population": ("accidents ~ 1 + (1 | site)", POISSON | {"population": "lognormal"}),
+    "student population": ("successes ~ x + (1 | site)", BINOMIAL | {"population": "student_t(nu=4)"}),
+    "skewed population": ("z ~ 1 + (1 | site)", {"family": "gaussian", "population": "skew_normal"}),
+    "poisson, counts": ("accidents ~ x + (1 | site)", POISSON | {"counts": "k", "offset": "x"}),
+    "negative binomial": ("accidents ~ 1 + (1 | site)", {"family": "negative_binomial", "exposure": 1.0}),
+    "beta-binomial": ("successes ~ 1 + (1 | site)", {"family": "beta_binomial", "trials": "trials"}),
+    "nested": ("accidents ~ 1 + (1 | region/site)", POISSON),
+    "robust": ("z ~ x + (1 | site)", {"family": "student_t(nu=4)"}),
+    "robust, known noise": ("z ~ 1 + (1 | site)", {"family": "student_t", "standard_error": "se"}),
+    "gamma": ("y ~ 1 + (1 | site)", {"family": "gamma"}),
+    "censored": ("time ~ 1 + (1 | site)", {"family": "lognormal", "censored": "status"}),
+    "truncated": ("y ~ 1 + (1 | site)", {"family": "gaussian", "truncation": (0.0, None)}),
+    "no pooling": ("successes ~ 1 + (1 | site)", BINOMIAL | {"pooling": "none"}),
+    "complete": ("successes ~ x + (1 | site)", BINOMIAL | {"pooling": "complete"}),
+    "maximum likelihood": ("successes ~ 1 + (1 | site)", BINOMIAL | {"method": "empirical_bayes"}),
+}
+
+
+def same(one: pd.DataFrame, two: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def new_rows(fit: Any, data: dict[str, Any]) -> pd.DataFrame:
+    frame = pd.DataFrame({name: list(values[:5]) for name, values in data.items()})
+    if fit.model.pooling != "none":
+        frame.loc[4, "site"] = "never seen"
+    return frame
+
+
+@pytest.fixture(params=list(CASES))
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Any]:
+    formula, arguments = CASES[request.param]
+    fit = pp.fit(formula, make_rows(), **arguments)
+    return fit, pp.load(fit.save(tmp_path / "fit.nc"))
+
+
+def test_everything_is_the_same(saved: tuple[Any, Any]) -> None:
+    fit, loaded = saved
+    assert type(loaded) is type(fit)
+    same(fit.summary(effects=True, quantiles=(0.01, 0.5)), loaded.summary(effects=True, quantiles=(0.01, 0.5)))
+    for group in fit.model.groups:
+        for scale in ("response", "linear"):
+            same(fit.groups(group.name, scale=scale), loaded.groups(group.name, scale=scale))
+    rows = new_rows(fit, make_rows())
+    same(fit.predict(rows), loaded.predict(rows))
+    same(fit.predict(rows, scale="linear"), loaded.predict(rows, scale="linear"))
+    for one, two in ((fit.draws(60), loaded.draws(60)), (fit.draws(20, seed=3), loaded.draws(20, seed=3))):
+        assert list(one) == list(two)
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, two[name])
+    assert repr(fit) == repr(loaded)
+    assert fit.engine == loaded.engine
+    assert (fit.model.family, fit.model.population) == (loaded.model.family, loaded.model.population)
+    assert fit.model.priors == loaded.model.priors
+    assert fit.hyper.log_marginal_likelihood == loaded.hyper.log_marginal_likelihood
+    assert fit.observations.measurements.classes == loaded.observations.measurements.classes
+    points = fit.hyper.points.select(np.array([0]))
+    np.testing.assert_array_equal(fit.latent.log_likelihood(points), loaded.latent.log_likelihood(points))
+
+
+def test_a_loaded_fit_can_be_saved_again(tmp_path: Path) -> None:
+    formula, arguments = CASES["beta population"]
+    fit = pp.fit(formula, make_rows(), **arguments)
+    again = pp.load(pp.load(fit.save(tmp_path / "one.nc")).save(tmp_path / "two.nc"))
+    same(fit.summary(effects=True), again.summary(effects=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "version"), [({"family": "binomial", "trials": "trials"}, 3), ({"family": "gaussian"}, 1)]
+)
+def test_only_new_likelihoods_take_the_new_format(arguments: dict[str, Any], version: int, tmp_path: Path) -> None:
+    import xarray as xr
+
+    path = pp.fit("successes ~ 1 + (1 | site)", make_rows(), **arguments).save(tmp_path / "fit.nc")
+    with xr.open_dataset(path, group="partialpool", engine="h5netcdf", decode_cf=False) as dataset:
+        assert dataset.attrs["format_version"] == version
+
+
+def test_another_engine_than_the_stored_one_is_refused() -> None:
+    formula, arguments = CASES["binomial"]
+    arrays, metadata = store_fit(pp.fit(formula, make_rows(), **arguments))
+    metadata = json.loads(json.dumps(metadata))
+    metadata["marginal"]["engine"] = "SomethingElse"
+    with pytest.raises(ValueError, match="SomethingElse"):
+        restore_fit(*unpack_arrays(pack_arrays(arrays, metadata)))
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    from partialpool.results import storage
+
+    formula, arguments = CASES["binomial"]
+    fit = pp.fit(formula, make_rows(), **arguments)
+    arrays, metadata = store_fit(fit)
+    del metadata["family"]
+    packed = pack_arrays(arrays, metadata).assign_attrs({"format_version": storage.FORMAT_VERSION})
+    path = tmp_path / "fit.nc"
+    packed.to_netcdf(path, group="partialpool", engine="h5netcdf")
+    with pytest.raises(OutputError, match="it lacks 'family'"):
+        pp.load(path)
+
+
+@pytest.mark.parametrize("name", list(POPULATIONS))
+def test_populations_are_written_as_they_are_read(name: str) -> None:
+    text = {"mixture": "mixture(components=3)", "student_t": "student_t(nu=3.7)"}.get(name, name)
+    population = read_population(text)
+    assert read_population(write_population(population)) == population
