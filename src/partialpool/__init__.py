@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PRIORS = (
-    "LKJ", "AlphaBetaPower", "Beta", "Cauchy", "Exponential", "Flat", "Gamma", "HalfCauchy", "HalfNormal", "HalfStudentT",
-    "InverseGamma", "LogNormal", "Normal", "PCPrior", "StudentT", "Uniform", "VariancePower",
+    "LKJ", "AlphaBetaPower", "Beta", "Cauchy", "Exponential", "Flat", "Gamma", "HalfCauchy", "HalfNormal",
+    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "PCPrior", "StudentT", "Uniform", "VariancePower",
 )  # fmt: skip
 _HOMES = {
     **dict.fromkeys(_PRIORS, "partialpool.models.priors"),

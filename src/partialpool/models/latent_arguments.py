@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from partialpool.errors import DataError, FormulaError, NotYetError
 from partialpool.inputs.design import Design
-from partialpool.inputs.role import DescribeRow
 from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.role import DescribeRow
 from partialpool.models.families import read_family
 from partialpool.models.families.base import Family
 from partialpool.models.latent_model import collect_response
-from partialpool.models.populations.parse import AnyPopulation, read_population
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.lognormal import LognormalPopulation
 from partialpool.models.populations.normal import NormalPopulation
+from partialpool.models.populations.parse import AnyPopulation, read_population
 
 
 def check_latent_arguments(design: Design, *, method: str, estimator: str | None, sigma: str) -> None:
@@ -52,7 +52,7 @@ def choose_likelihood(
     if isinstance(people, Population):
         chosen = _join(chosen, link, people)
     if design.measurements.known_scale and hasattr(chosen, "known_noise"):
-        chosen = replace(chosen, known_noise=True)
+        chosen = replace(chosen, known_noise=True)  # type: ignore[call-arg]  # those that have it
     title = f"response '{design.formula.response.strip('`')}'"
     chosen.check(title, collect_response(design), where)
     # a lognormal mean is a normal linear predictor under the log link
@@ -73,8 +73,8 @@ def _read_population(
         unlike = [value for value in read.values() if value.name != "normal"]
         if len(names) > 1 and unlike:
             raise NotYetError(
-                f"a {unlike[0].name} population beside other grouping factors is not computed: keep one factor, or leave "
-                "its population normal"
+                f"a {unlike[0].name} population beside other grouping factors is not computed: keep one factor, or "
+                "leave its population normal"
             )
         return next(iter(unlike), read_population("normal"))
     found = read_population("normal" if population is None else population)

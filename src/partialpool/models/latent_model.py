@@ -23,7 +23,7 @@ from partialpool.models.latent_scales import measure_latent_scales, place_latent
 from partialpool.models.latent_slots import build_extras, build_pair, list_latent_slots
 from partialpool.models.model import Model, check_one_factor, slice_effects
 from partialpool.models.populations.base import Population
-from partialpool.models.priors import LKJ, Prior, prior_caution
+from partialpool.models.priors import Prior, prior_caution
 from partialpool.models.slots import Pooling, get_scalar_prior, is_in_use, resolve_block_priors
 
 # The most correlated effects of one factor that quadrature integrates.

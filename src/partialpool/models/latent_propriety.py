@@ -59,12 +59,12 @@ def check_latent_posterior_is_proper(
 def _bounded_rows(family: Family, response: ResponseColumns) -> NDArray[np.bool_]:
     """Return which rows (row,) bound their own linear predictor on both sides."""
     if family.response_name == "p":
-        return (response.values > 0) & (response.values < response.sizes)
+        return np.asarray((response.values > 0) & (response.values < response.sizes))
     if family.discrete:
-        return response.values > 0
+        return np.asarray(response.values > 0)
     if response.censoring is None:
         return np.ones(len(response.values), dtype=bool)
-    return (response.censoring == 0) | (response.censoring == 2)
+    return np.asarray((response.censoring == 0) | (response.censoring == 2))
 
 
 def _check_power(prior: AlphaBetaPower, bounded: NDArray[np.bool_]) -> None:
@@ -134,13 +134,13 @@ def _check_not_separated(design: Design, family: Family, response: ResponseColum
     found = linprog(
         -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), A_eq=equal[0], b_eq=equal[1], bounds=bounds
     )
-    if found.status != 0 or -found.fun <= _NEGLIGIBLE:
+    if found.status != 0 or found.x is None or found.fun is None or -found.fun <= _NEGLIGIBLE:
         return
     taking = [name for name, value in zip(flat, found.x, strict=True) if abs(value) > 1e-6]
     what = "successes from failures" if family.response_name == "p" else "zero counts from the others"
     raise IdentificationError(
-        f"{', '.join(taking)} separate{'s' if len(taking) == 1 else ''} {what} completely, and the prior there is flat: "
-        "the likelihood has no maximum and the posterior is improper; give Normal priors (the default), or drop the "
+        f"{', '.join(taking)} separate{'s' if len(taking) == 1 else ''} {what} completely, and the prior there is "
+        "flat: the likelihood has no maximum and the posterior is improper; give Normal priors (the default), or drop the "
         "column"
     )
 

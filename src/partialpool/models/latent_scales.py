@@ -32,8 +32,8 @@ def place_latent_coefficients(
     design: Design, family: Family, response: ResponseColumns, scales: DataScales
 ) -> tuple[tuple[float, float], ...]:
     """Return each coefficient's value in the completely pooled fit, and the unit of its coordinate: what moves linear
-    predictors by the response's spread, or its sd in that fit where that is wider. The pooled fit may be many of its sds
-    away from the coefficient of a model with groups.
+    predictors by the response's spread, or its sd in that fit where that is wider. The pooled fit may be many of its
+    sds away from the coefficient of a model with groups.
 
     A damped Fisher scoring from the data's scale, under a wide normal prior, so that it exists whatever the data.
     """

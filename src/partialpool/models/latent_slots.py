@@ -21,7 +21,6 @@ from partialpool.models.priors import (
     Normal,
     ParameterSlot,
     Prior,
-    parse_prior,
 )
 from partialpool.models.scales import DataScales
 from partialpool.models.shape_pair import ShapePair

@@ -41,7 +41,7 @@ def uniform_rule(reach: float, spacing: float, order: int = 0, n_axes: int = 1) 
     """Return the trapezoid rule on -reach..reach along the first axis, times a Gauss-Hermite rule along the others;
     the first axis runs slowest."""
     half = round(reach / spacing)
-    points = spacing * np.arange(-half, half + 1)
+    points = np.asarray(spacing * np.arange(-half, half + 1), dtype=np.float64)
     first = (points, np.full(len(points), np.log(spacing)))
     if n_axes == 1:
         return _multiply([first])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.infinite_moments import deviations_are_infinite
 
 if TYPE_CHECKING:
+    from partialpool.results.latent.posterior import LatentPosterior
     from partialpool.results.posterior import Posterior
 
 
@@ -26,7 +27,8 @@ def summarise_effects(
     if isinstance(posterior.model, LatentModel):
         from partialpool.results.latent.effects import summarise_latent_effects
 
-        return summarise_latent_effects(posterior, factor, kinds, probabilities)
+        latent = cast("LatentPosterior", posterior)
+        return summarise_latent_effects(latent, factor, kinds, probabilities)
     group = posterior.model.groups[factor]
     columns = posterior.theta_columns(factor)
     populations = [columns if kind == "theta" else np.zeros_like(columns) for kind in kinds]

@@ -16,9 +16,10 @@ from partialpool.numerics.arrays import FloatArray
 def effect_kinds(model: Model) -> tuple[str, ...]:
     """Return what is reported of each group: deviations 'u' and own values 'theta', without a population the last; and
     where an intercept alone varies and the link is not the identity, 'p', 'rate' or 'mean' on the response's scale."""
-    latent = isinstance(model, LatentModel)
-    kinds = ("theta",) if model.pooling == "none" or (latent and model.replaces_intercept) else ("u", "theta")
-    if not latent or model.family.link == "identity" or any(group.names != ("Intercept",) for group in model.groups):
+    if not isinstance(model, LatentModel):
+        return ("theta",) if model.pooling == "none" else ("u", "theta")
+    kinds = ("theta",) if model.pooling == "none" or model.replaces_intercept else ("u", "theta")
+    if model.family.link == "identity" or any(group.names != ("Intercept",) for group in model.groups):
         return kinds
     return (*kinds, model.family.response_name) if len(model.groups) == 1 else kinds
 

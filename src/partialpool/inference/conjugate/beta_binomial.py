@@ -1,8 +1,8 @@
 """Log marginal likelihoods of groups' successes whose probabilities have a beta population.
 
 A group has C(n, y) B(y + alpha, n - y + beta) / B(alpha, beta) (Skellam 1948). Either the rising factorials of all
-groups are summed step by step, written as ratios to alpha + beta so that nothing cancels where the population narrows to a
-point; or, where numbers are larger than pairs are many, each pair gives the deviances of the data and of the
+groups are summed step by step, written as ratios to alpha + beta so that nothing cancels where the population narrows
+to a point; or, where numbers are larger than pairs are many, each pair gives the deviances of the data and of the
 population from the posterior mean, plus what Stirling's formula leaves (Loader 2000 has it for the binomial).
 """
 

@@ -62,7 +62,7 @@ def _integrate_tile(a: FloatArray, b: FloatArray, t: FloatArray, lower: bool, lo
     total = small + large
     u = np.where(swap, -1.0, 1.0) * (t - np.log(a / b))
     reach = np.sqrt(2.0 * _DROP * total / (small * large))
-    end = np.where(u > 0.0, reach, -reach - 0.65 * _DROP / small)
+    end = np.where(u > 0.0, reach + 0.65 * _DROP / large, -reach - 0.65 * _DROP / small)
     width = 0.5 * (end - u)
     width[(u > 0.0) == (width < 0.0)] = 0.0
     points = u + width * (1.0 + _POINTS[:, None])
@@ -76,4 +76,4 @@ def _integrate_tile(a: FloatArray, b: FloatArray, t: FloatArray, lower: bool, lo
     np.exp(fall, out=fall)
     beyond = np.abs(width) * (_WEIGHTS @ fall)
     # what is beyond t is below it where u < 0, and mirrored where shapes were swapped
-    return np.where(((u < 0.0) != swap) == lower, beyond, 1.0 - beyond)
+    return np.asarray(np.where(((u < 0.0) != swap) == lower, beyond, 1.0 - beyond))

@@ -1,7 +1,8 @@
 """Adaptive Gauss-Hermite quadrature, group by group, for up to three normal effects of one factor.
 
-The order of the rule is raised until the log likelihood stops moving near the posterior's bulk (``refine``). The gradient
-is Fisher's identity at the same points: the expectation, given the data, of the gradient of the complete log density.
+The order of the rule is raised until the log likelihood stops moving near the posterior's bulk (``refine``). The
+gradient is Fisher's identity at the same points: the expectation, given the data, of the gradient of the complete log
+density.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,9 +31,13 @@ _BLOCK = 2**17
 # Seconds that one point of one row takes.
 _SECONDS = 3e-8
 # Orders of the rule that are tried, by number of effects, and the change of the log likelihood that ends the search.
-_ORDERS = {0: (1,), 1: (5, 7, 11, 15, 21, 31, 45, 63, 91, 127), 2: (4, 5, 7, 11, 15, 21, 31, 45), 3: (3, 4, 5, 7, 11, 15, 21)}
-TOLERANCE = 1e-3
-# Changes up to which an answer is given, said in the certificate and warned of.
+_ORDERS = {
+    0: (1,),
+    1: (5, 7, 11, 15, 21, 31, 45, 63, 91, 127),
+    2: (4, 5, 7, 11, 15, 21, 31, 45),
+    3: (3, 4, 5, 7, 11, 15, 21),
+}
+TOLERANCE = 1e-3  # Changes up to which an answer is given, said in the certificate and warned of.
 _UNUSABLE = 0.3
 # The grid of conditional densities, in Laplace sds: its reach is doubled where the ends carry more than this.
 _REACH, _SPACING, _END = 8.0, 0.4, 1e-7
@@ -51,7 +57,7 @@ class AdaptiveHermite(LatentMarginal):
     @property
     def n_effects(self) -> int:
         """How many effects vary."""
-        return self.rows.effects.shape[1]
+        return int(self.rows.effects.shape[1])
 
     @property
     def work(self) -> float:
@@ -63,7 +69,7 @@ class AdaptiveHermite(LatentMarginal):
         """About how long one evaluation takes on one core, in a batch: counted and not timed, so that the same model
         takes the same route everywhere. Finding the modes costs as much as a dozen points."""
         points = self.order**self.n_effects + 12.0 * self.n_effects
-        return _SECONDS * self.model.family.cost * self.rows.n_rows * points
+        return float(_SECONDS * self.model.family.cost * self.rows.n_rows * points)
 
     def table_seconds(self, factor: int) -> float:
         """Points along an effect and across the others."""
@@ -119,7 +125,7 @@ class AdaptiveHermite(LatentMarginal):
         orders = _ORDERS[self.n_effects]
         before = replace(self, order=orders[0]).log_likelihood(points)
         change = np.inf
-        for lower, higher in zip(orders, orders[1:], strict=False):
+        for lower, higher in pairwise(orders):
             after = replace(self, order=higher).log_likelihood(points)
             change = float(np.max(np.abs(after - before)))
             if change < TOLERANCE:
@@ -129,8 +135,8 @@ class AdaptiveHermite(LatentMarginal):
         if not change < _UNUSABLE:
             raise ComputationError(
                 f"Gauss-Hermite quadrature of {orders[-1]} points an effect still moves the log likelihood by "
-                f"{change:.2g} (aim: {TOLERANCE}): the effects' conditional distributions are too far from normal; give "
-                "a more informative prior for the effects' sd"
+                f"{change:.2g} (aim: {TOLERANCE}): the effects' conditional distributions are too far from normal; "
+                "give a more informative prior for the effects' sd"
             )
         return replace(self, order=orders[-1], change=change)
 
@@ -180,7 +186,7 @@ class AdaptiveHermite(LatentMarginal):
             if np.max(density[..., [0, -1]]) < _END or reach >= _MOST_REACH:
                 break
             reach *= 2.0
-        z = _SPACING * np.arange(-(n_points // 2), n_points // 2 + 1)
+        z = np.asarray(_SPACING * np.arange(-(n_points // 2), n_points // 2 + 1), dtype=np.float64)
         return ConditionalTables(z, located.mode[0] * length, located.root[0, 0] * length, density)
 
     def draw_effects(

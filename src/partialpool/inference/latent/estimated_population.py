@@ -1,4 +1,5 @@
-"""Populations whose form the data decide, by maximum likelihood: a mixture of normals (EM), or any distribution (convex).
+"""Populations whose form the data decide, by maximum likelihood: a mixture of normals (EM), or any distribution
+(convex).
 
 Both are estimated on a grid of equally spaced points, where each group's likelihood is tabulated once; the answer is a
 plug-in: the population's own uncertainty is ignored.
@@ -69,9 +70,7 @@ def estimate_population(
     space = HyperSpace((), (), None, (), 0, fixed_coefficients=(0.0,) * n_columns, extras=extras)
     split = CoefficientPrior((), tuple(range(n_columns)), np.empty(0), np.empty(0))
     moments = (2,) * len(extras)
-    model = LatentModel(
-        design, "partial", design.groups, {}, space, split, scales, moments, family, fitted, response
-    )
+    model = LatentModel(design, "partial", design.groups, {}, space, split, scales, moments, family, fitted, response)
     marginal = SupportMarginal(model, rows, fitted, logs)
     node = np.zeros((1, len(extras)))
     value = float(marginal.log_likelihood(space.constrain(node)[0])[0])
@@ -91,7 +90,8 @@ def check_estimable(design: Design, family: Family, population: EstimatedPopulat
     if family.dispersions:
         raise NotYetError(
             f"a {name} population is estimated where the likelihood is known, and {family.name} has an unknown "
-            f"{family.dispersions[0]}: give standard_error=, or fix it, such as family='{family.name}({family.dispersions[0]}=2)'"
+            f"{family.dispersions[0]}: give standard_error=, or fix it, such as "
+            f"family='{family.name}({family.dispersions[0]}=2)'"
         )
 
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.models.families.base import Family, ResponseColumns
 from partialpool.numerics.arrays import FloatArray, IntArray
+
+Words = NDArray[np.uint64]
 
 # The seed of the random words that rows are known by when groups are compared; it shows in no result.
 _SEED = 20240229
@@ -134,7 +137,7 @@ def group_rows(
     """Merge rows within groups and collapse equal groups; ``codes`` (row,) say which group a row is of."""
     repeats = np.ones(len(codes)) if counts is None else counts
     constant = float(repeats @ family.log_constant(response))
-    raw_rows = np.bincount(codes, weights=repeats, minlength=n_groups)
+    raw_rows = np.bincount(codes, weights=repeats, minlength=n_groups).astype(np.float64)
     sums = family.merging == "sums" and response.censoring is None and response.lower_limit is None
     sums = sums and response.upper_limit is None
     predictors = [population, effects] + ([] if offset is None else [offset[:, None]])
@@ -143,12 +146,12 @@ def group_rows(
         columns = [getattr(response, name) for name in response.__dataclass_fields__]
         keys.append(_as_words(np.stack([np.asarray(c, dtype=float) for c in columns if c is not None], axis=1)))
     first, place = _find_distinct(_combine(codes.astype(np.uint64), _hash(np.concatenate(keys, axis=1))), codes)
-    totals = np.bincount(place, weights=repeats)
+    totals = np.bincount(place, weights=repeats).astype(np.float64)
     merged, merged_codes = response.select(first), codes[first]
     merged_counts: FloatArray | None = totals
     if sums:
-        values = np.bincount(place, weights=repeats * response.values)
-        sizes = np.bincount(place, weights=repeats * response.sizes)
+        values = np.bincount(place, weights=repeats * response.values).astype(np.float64)
+        sizes = np.bincount(place, weights=repeats * response.sizes).astype(np.float64)
         merged = ResponseColumns(values, sizes)
         merged_counts = None
     elif np.all(totals == 1.0):
@@ -213,7 +216,7 @@ def _as_words(values: FloatArray) -> FloatArray:
     return np.ascontiguousarray(values + 0.0)
 
 
-def _hash(values: FloatArray) -> FloatArray:
+def _hash(values: FloatArray) -> Words:
     """Return one random-looking 64-bit word a row (row,) that equal rows share.
 
     Sums of words mixed by multiplication and xor-shift (splitmix64, Steele, Lea and Flood 2014, OOPSLA, figure 17):
@@ -224,22 +227,22 @@ def _hash(values: FloatArray) -> FloatArray:
     for column in values.T:
         word = np.ascontiguousarray(column).view(np.uint64)
         total = _mix(total * np.uint64(0x9E3779B97F4A7C15) + word)
-    return total  # type: ignore[return-value]
+    return total
 
 
-def _mix(word):  # type: ignore[no-untyped-def]
+def _mix(word: Words) -> Words:
     with np.errstate(over="ignore"):
         word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return word ^ (word >> np.uint64(31))
 
 
-def _combine(codes, words):  # type: ignore[no-untyped-def]
+def _combine(codes: Words, words: Words) -> Words:
     with np.errstate(over="ignore"):
         return _mix(words + codes * np.uint64(0xD1B54A32D192ED03))
 
 
-def _find_distinct(words, codes: IntArray) -> tuple[IntArray, IntArray]:  # type: ignore[no-untyped-def]
+def _find_distinct(words: Words, codes: IntArray) -> tuple[IntArray, IntArray]:
     """Return the first row of each distinct word and which of these each row is, sorted by group."""
     _, first, place = np.unique(words, return_index=True, return_inverse=True)
     order = np.argsort(codes[first], kind="stable")

@@ -33,9 +33,9 @@ from partialpool.numerics.node_subset import thin_lattice
 from partialpool.numerics.progress import Counter
 from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate_by_surrogate
 
-# Seconds of exact evaluations from which a surrogate is built instead, where groups are many, and where they are few: the
-# likelihood is then too far from quadratic for a surrogate to become accurate soon. And those that exact evaluations may
-# take where it fails.
+# Seconds of exact evaluations from which a surrogate is built instead, where groups are many, and where they are few:
+# the likelihood is then too far from quadratic for a surrogate to become accurate soon. And those that exact
+# evaluations may take where it fails.
 _PATIENCE, _PATIENCE_WITH_FEW = 1.0, 8.0
 _LONGEST = 600.0
 _FEWEST_DRAWS = 500.0
@@ -43,8 +43,8 @@ _GRID_EVALUATIONS, _LATTICE_EVALUATIONS = 700.0, 2.6
 # Evaluations after which a surrogate is given up, and for each dimension; nodes at which effects are conditioned.
 _MOST_EVALUATIONS = (90, 15)
 _CARRYING, _CARRIERS = 0.3, (48, 512)
-# Coefficients are among what is sampled here, and their sds are wanted to half a per cent: where these seconds allow it,
-# up to so many times the effective draws that the accuracy asks for.
+# Coefficients are among what is sampled here, and their sds are wanted to half a per cent: where these seconds allow
+# it, up to so many times the effective draws that the accuracy asks for.
 _CHEAP_SECONDS, _MOST_EXTRA = 0.5, 5.0
 # Groups from which a grid of two hyperparameters serves the groups' own values.
 _MANY_GROUPS = 400

@@ -176,13 +176,15 @@ def _derivatives(located: Located, v: FloatArray) -> tuple[FloatArray, FloatArra
 
 def _solve(curvature: FloatArray, gradient: FloatArray) -> FloatArray:
     if len(gradient) == 1:
-        return gradient / curvature[0]
+        return np.asarray(gradient / curvature[0])
     if len(gradient) == 2:  # many times faster than a call for each matrix
         (a, b), (_, c) = curvature
         determinant = a * c - b * b
-        return np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / determinant
+        steps = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]])
+        return np.asarray(steps / determinant)
     matrices = np.moveaxis(curvature, (0, 1), (-2, -1))
-    return np.moveaxis(np.linalg.solve(matrices, np.moveaxis(gradient, 0, -1)[..., None])[..., 0], -1, 0)
+    solved = np.linalg.solve(matrices, np.moveaxis(gradient, 0, -1)[..., None])[..., 0]
+    return np.asarray(np.moveaxis(solved, -1, 0), dtype=np.float64)
 
 
 def _scale(located: Located) -> Located:

@@ -43,7 +43,8 @@ def estimate_latent(marginal: LatentMarginal, estimator: str) -> tuple[LatentMar
 
 
 def maximise(space: HyperSpace, marginal: LatentMarginal, start: FloatArray | None = None) -> FloatArray:
-    """Return the coordinates (dimension,) of the maximum of the likelihood, the best of searches from several starts."""
+    """Return the coordinates (dimension,) of the maximum of the likelihood, the best of searches from several
+    starts."""
     from scipy.optimize import Bounds, minimize
 
     def objective(x: FloatArray) -> tuple[float, FloatArray]:
@@ -77,4 +78,4 @@ def _is_far(space: HyperSpace, location: FloatArray) -> list[bool]:
     far = np.abs(location - centre) > _FAR - 1e-3
     for k in range(len(space.effect_sds)):
         far[k] |= location[k] < centre[k] - 7.0
-    return far.tolist()
+    return [bool(one) for one in far]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -63,7 +64,8 @@ class NestedHermite(LatentMarginal):
     def route(self) -> str:
         """The recursion, in words."""
         names = [self.model.groups[k].name for k in self.tree.factors[::-1]]
-        return f"effects of {', within '.join(names)} integrated out by nested Gauss-Hermite quadrature of {self.order} points"
+        return
+        f"effects of {', within '.join(names)} integrated out by nested Gauss-Hermite quadrature of {self.order} points"
 
     @property
     def evidence(self) -> dict[str, float]:
@@ -117,7 +119,7 @@ class NestedHermite(LatentMarginal):
         """Raise the order until the log likelihood at ``points`` moves by less than the tolerance."""
         before = replace(self, order=_ORDERS[0]).log_likelihood(points)
         change = np.inf
-        for lower, higher in zip(_ORDERS, _ORDERS[1:], strict=False):
+        for lower, higher in pairwise(_ORDERS):
             after = replace(self, order=higher).log_likelihood(points)
             change = float(np.max(np.abs(after - before)))
             if change < TOLERANCE:
@@ -133,7 +135,7 @@ class NestedHermite(LatentMarginal):
     def table_seconds(self, factor: int) -> float:
         """Points along, above and below a factor's level."""
         per_row = (self.order + _STEPS) ** (self.tree.n_levels - 1) * round(2.0 * _REACH / _SPACING)
-        return _SECONDS * self.model.family.cost * len(self.population) * per_row
+        return float(_SECONDS * self.model.family.cost * len(self.population) * per_row)
 
     def class_of(self, factor: int) -> IntArray:
         """Return each group's unit of the tree."""
@@ -142,11 +144,12 @@ class NestedHermite(LatentMarginal):
     def group_rows(self, factor: int) -> FloatArray:
         """Return how many raw rows each group has."""
         group = self.model.groups[factor]
-        return np.bincount(group.codes, weights=self.model.design.measurements.counts, minlength=group.n_levels)
+        counts = self.model.design.measurements.counts
+        return np.bincount(group.codes, weights=counts, minlength=group.n_levels).astype(np.float64)
 
     def population_variances(self, points: HyperPoints, factor: int) -> FloatArray:
         """Return the square of the factor's sd."""
-        return points.effect_root[factor, factor][None] ** 2
+        return np.asarray(points.effect_root[factor, factor][None] ** 2)
 
     def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
         """Return the conditional densities of some units' deviations: for units below others, one for every point of
@@ -192,7 +195,7 @@ class NestedHermite(LatentMarginal):
         result = [np.empty((1, n_draws, len(wanted))) for wanted in levels]
         tops = [self._top_units(k, self.tree.unit_of[k][levels[f]]) for k, f in enumerate(self.tree.factors)]
         needed = np.unique(np.concatenate(tops)) if tops else np.empty(0, dtype=np.intp)
-        for unit in track(needed, "drawing effects"):
+        for unit in track(needed.tolist(), "drawing effects"):
             drawn, firsts = self._draw_tree(points, int(unit), rng)
             for level, factor in enumerate(self.tree.factors):
                 own = np.flatnonzero(tops[level] == unit)

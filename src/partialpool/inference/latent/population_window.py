@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -114,7 +115,7 @@ class PopulationWindow(LatentMarginal):
         """Refine the grid until the log likelihood at ``points`` moves by less than the tolerance."""
         before = replace(self, half=_HALVES[0]).log_likelihood(points)
         change = np.inf
-        for coarse, fine in zip(_HALVES, _HALVES[1:], strict=False):
+        for coarse, fine in pairwise(_HALVES):
             after = replace(self, half=fine).log_likelihood(points)
             usable = np.isfinite(after) & np.isfinite(before)
             change = float(np.max(np.abs(after - before), where=usable, initial=0.0))

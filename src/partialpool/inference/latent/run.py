@@ -77,8 +77,8 @@ def run_latent_engine(
 def _warn_of_unused(priors: Mapping[str, Prior | str] | None, what: str) -> None:
     if priors:
         warnings.warn(
-            f"priors: {what} estimates the population and uses no priors: those given ({', '.join(priors)}) are ignored, "
-            "and the answer does not depend on them",
+            f"priors: {what} estimates the population and uses no priors: those given ({', '.join(priors)}) are "
+            "ignored, and the answer does not depend on them",
             PriorWarning,
             stacklevel=4,
         )

@@ -14,7 +14,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import Rule, hermite_rule
 
 # The grid that a coordinate is drawn from, in conditional sds, and the points along each axis that is integrated out.
-_GRID = 0.35 * np.arange(-29, 30)
+_GRID = np.asarray(0.35 * np.arange(-29, 30), dtype=np.float64)
 _ACROSS = 11
 _BLOCK = 2**21
 
@@ -63,7 +63,8 @@ def _draw_v(family: Family, rows: GroupedRows, points: HyperPoints, rng: np.rand
 
 @lru_cache(maxsize=8)
 def _rule_along(axis: int, n_axes: int) -> Rule:
-    """Return the rule of the grid along one axis, of Gauss-Hermite along later ones, of one point along earlier ones."""
+    """Return the rule of the grid along one axis, of Gauss-Hermite along later ones, of one point along earlier
+    ones."""
     n_later = n_axes - 1 - axis
     later = hermite_rule(_ACROSS, n_later) if n_later else Rule(np.empty((0, 1)), np.zeros(1))
     n_across = len(later.log_weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def grow_tree(groups: tuple[GroupDesign, ...]) -> tuple[Tree, IntArray]:
     Raises ``NotYetError`` for factors that are crossed.
     """
     by_size = sorted(range(len(groups)), key=lambda k: groups[k].n_levels)
-    for coarse, fine in zip(by_size, by_size[1:], strict=False):
+    for coarse, fine in pairwise(by_size):
         if not lies_within(groups[fine].codes, groups[coarse].codes, groups[fine].n_levels):
             raise NotYetError(
                 f"{groups[coarse].name} and {groups[fine].name} are crossed: under this likelihood nested factors are "

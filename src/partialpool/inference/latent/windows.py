@@ -1,7 +1,7 @@
 """Where one-dimensional integrands of any shape carry their mass, and grids laid over it.
 
-The integrand of a group is its likelihood times a population's density. A coarse scan over the population's window finds
-the peak, zooming finds its width, and the scan where the integrand has died away. The grid is
+The integrand of a group is its likelihood times a population's density. A coarse scan over the population's window
+finds the peak, zooming finds its width, and the scan where the integrand has died away. The grid is
 
     t = centre + scale sinh(stretch w) / stretch,  w = -n, ..., n,
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 #: Log integrand (class, node, point) at values of t of that shape.
 LogIntegrand = Callable[[FloatArray], FloatArray]
@@ -62,7 +62,7 @@ def place_windows(
     describe the population's window.
     """
     scan_half = _SCAN_POINTS // 2
-    steps = np.arange(-scan_half, scan_half + 1)
+    steps = np.arange(-scan_half, scan_half + 1, dtype=np.float64)
     last = _SCAN_POINTS - 1
     for _ in range(_MOST_WIDENINGS):
         t = _lay(centre, width / 6.0, reach, scan_half).values(steps)
@@ -123,7 +123,7 @@ def _zoom(integrand: LogIntegrand, low: FloatArray, high: FloatArray) -> tuple[F
     return location, sd, np.maximum(np.maximum(left, middle), right)
 
 
-def _take(values: FloatArray, index: FloatArray) -> FloatArray:
+def _take(values: FloatArray, index: IntArray) -> FloatArray:
     return np.take_along_axis(values, index[..., None], axis=-1)[..., 0]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.draws import draw_posterior
 from partialpool.results.levels import find_level, quote_label
 from partialpool.results.parameters import check_quantiles, quantile_columns
@@ -65,7 +65,7 @@ def tabulate_latent_differences(
     return _tabulate(posterior, names, values, group.names, quantiles)
 
 
-def _draw(posterior: LatentPosterior, factor: int, codes: FloatArray, scale: str) -> FloatArray:
+def _draw(posterior: LatentPosterior, factor: int, codes: IntArray, scale: str) -> FloatArray:
     """Return joint draws of groups' own values, (effect, draw, level)."""
     posterior.check_scale(scale)
     group = posterior.model.groups[factor]

@@ -26,7 +26,8 @@ _NODES = (24, 8192)
 # Seconds that tables may take, and that they may where nodes would be fewer than enough otherwise.
 _SECONDS, _MOST_SECONDS, _ENOUGH = 0.5, 4.0, 1024.0
 _POINTS = 41
-# Nodes that carry the shape of a quantile, and the difference of sds up to which location and scale come from all nodes.
+# Nodes that carry the shape of a quantile, and the difference of sds up to which location and scale come from all
+# nodes.
 _SHAPE_NODES, _LARGEST_RELOCATION = 1024, 0.04
 # Numbers of a block's tables (class, node, point), which with their temporaries take 100 MB.
 _BLOCK = 2**20

@@ -57,13 +57,15 @@ class LatentPosterior(Posterior):
         return np.asarray(self.theta_columns(factor).T @ self.order_coefficients(points))
 
     def order_coefficients(self, points: HyperPoints) -> FloatArray:
-        """Return the coefficients (coefficient, node) in the formula's order; zeros where a population replaces them."""
+        """Return the coefficients (coefficient, node) in the formula's order; zeros where a population replaces
+        them."""
         ordered = np.empty((len(self.model.design.population.names), points.n_nodes))
         ordered[list(self.model.coefficient_prior.sampled)] = points.coefficients
         return ordered
 
     def population_variances(self, points: HyperPoints, factor: int) -> FloatArray:
-        """Return the population variance of each effect of a factor, on the linear predictor's scale, (effect, node)."""
+        """Return the population variance of each effect of a factor, on the linear predictor's scale, (effect,
+        node)."""
         return self.marginal.population_variances(points, factor)
 
     def groups(
@@ -143,8 +145,8 @@ class LatentPosterior(Posterior):
         'group mean' is the row's probability, rate or mean in its known group; 'new group mean' that of a group drawn
         from the population; 'population average' is the mean over that population, and 'at the average' the value
         where the effects are zero: they differ under every link but the identity. 'new observation' and 'new group, new
-        observation' are responses (counts of ``trials`` or in ``exposure``, whole numbers), by draws. ``scale`` 'linear'
-        gives linear predictors, without observations.
+        observation' are responses (counts of ``trials`` or in ``exposure``, whole numbers), by draws. ``scale``
+        'linear' gives linear predictors, without observations.
         """
         from partialpool.results.latent.predictions import predict_latent_rows
 

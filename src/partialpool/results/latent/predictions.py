@@ -77,8 +77,8 @@ def predict_latent_rows(
     if posterior.model.pooling == "none" and np.any(codes < 0):
         row = int(np.flatnonzero(codes[:, 0] < 0)[0])
         raise DataError(
-            f"row {row + 1} is of the unseen group '{groups[0].labels[row]}': without pooling nothing is known of a new "
-            "group; fit with pooling='partial'"
+            f"row {row + 1} is of the unseen group '{groups[0].labels[row]}': without pooling nothing is known of a "
+            "new group; fit with pooling='partial'"
         )
     rng = np.random.default_rng(posterior.seed)
     drawn = _draw(posterior, codes, rng)

@@ -1,8 +1,8 @@
 """Variance components of a latent model on the linear predictor's scale.
 
 Where the link is the distribution of a latent variable (logit, probit, cloglog) that variable's variance is the
-residual's, and proportions are intraclass correlations of the latent variable (Nakagawa, Johnson and Schielzeth 2017, J.
-Royal Society Interface 14:20170213, table 1); elsewhere there are no proportions.
+residual's, and proportions are intraclass correlations of the latent variable (Nakagawa, Johnson and Schielzeth 2017,
+J. Royal Society Interface 14:20170213, table 1); elsewhere there are no proportions.
 """
 
 from __future__ import annotations
