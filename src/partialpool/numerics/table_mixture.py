@@ -19,6 +19,7 @@ def table_moments(weights: FloatArray, density: FloatArray, values: FloatArray) 
     """Return mean and sd (item,) of mixtures; ``weights`` (node,) or (item, node), ``density`` and ``values``
     (item, node, point)."""
     weights = np.broadcast_to(weights, density.shape[:2])
+    values = np.where(density > 0.0, values, 0.0)  # infinite far out under a log link
     given = np.sum(density * values, axis=-1)
     mean = np.sum(weights * given, axis=-1)
     left = values - mean[:, None, None]
