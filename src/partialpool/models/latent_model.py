@@ -80,6 +80,7 @@ def build_latent_model(
             )
         groups = ()
     _check_effects(groups, population, pooling)
+    _check_replaced(design, population)
     response = collect_response(design)
     scales = measure_latent_scales(design, family, response)
     own = list_latent_slots(design, family, population, response, scales, priors)
@@ -95,7 +96,7 @@ def build_latent_model(
     known = groups[0] if pooling == "none" and groups else None
     pooled = () if known or not population.centred else groups
     names = design.population.names
-    placed = place_latent_coefficients(design, family, response, scales)
+    placed = place_latent_coefficients(design, family, response, scales) if population.centred else ()
     sampled = [k for k, name in enumerate(names) if not (known and name in known.names)]
     if not population.centred:
         sampled = []
@@ -174,6 +175,18 @@ def _check_effects(groups: tuple[GroupDesign, ...], population: Population, pool
             f"a {population.name} population is of one number a group: write one term (1 | g), or leave the "
             "population normal"
         )
+
+
+def _check_replaced(design: Design, population: Population) -> None:
+    """Raise ``FormulaError`` for covariates beside a population that stands in the intercept's place."""
+    beside = [name for name in design.population.names if name != "Intercept"]
+    if population.centred or not beside:
+        return
+    scale = "logit" if population.support == "probability" else "log"
+    raise FormulaError(
+        f"a {population.name} population replaces the intercept, and {', '.join(beside)} stand beside it: write "
+        f"y ~ 1 + (1 | g), or leave the population normal on the {scale} scale, which takes covariates"
+    )
 
 
 def _refuse_unused(given: Mapping[str, Prior | str] | None, used: Mapping[str, Prior], population: Population) -> None:

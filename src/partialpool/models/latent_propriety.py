@@ -137,6 +137,11 @@ def _check_not_separated(design: Design, family: Family, response: ResponseColum
     if found.status != 0 or found.x is None or found.fun is None or -found.fun <= _NEGLIGIBLE:
         return
     taking = [name for name, value in zip(flat, found.x, strict=True) if abs(value) > 1e-6]
+    if family.response_name != "p" and not up.any():
+        raise IdentificationError(
+            f"every count is 0, and the prior of {', '.join(taking)} is flat: the likelihood has no maximum and the "
+            "posterior is improper; give Normal priors (the default)"
+        )
     what = "successes from failures" if family.response_name == "p" else "zero counts from the others"
     raise IdentificationError(
         f"{', '.join(taking)} separate{'s' if len(taking) == 1 else ''} {what} completely, and the prior there is "

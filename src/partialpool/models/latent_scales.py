@@ -15,6 +15,8 @@ from partialpool.numerics.arrays import FloatArray
 _STEPS = 12
 # The prior sd that keeps scoring steps finite, in spreads of the response.
 _RIDGE = 5.0
+# Rows that the starting point is found from, at most.
+_MOST_ROWS = 50_000
 
 
 def measure_latent_scales(design: Design, family: Family, response: ResponseColumns) -> DataScales:
@@ -40,9 +42,11 @@ def place_latent_coefficients(
     names, values = design.population.names, design.population.values
     if not names:
         return ()
-    counts = _counts(design)
-    offset = design.measurements.offset
+    counts, offset = _counts(design), design.measurements.offset
     base = np.zeros(len(values)) if offset is None else offset
+    if len(values) > _MOST_ROWS:
+        some = np.random.default_rng(0).permutation(len(values))[:_MOST_ROWS]
+        values, counts, base, response = values[some], counts[some], base[some], response.select(some)
     sizes = np.array([1.0 if name == "Intercept" else scales.column_sizes[name] for name in names])
     columns = values / sizes
     centre = np.array([scales.response_mean if name == "Intercept" else 0.0 for name in names])

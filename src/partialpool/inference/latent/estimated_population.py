@@ -88,10 +88,10 @@ def check_estimable(design: Design, family: Family, population: EstimatedPopulat
             f"a {name} population is of one number a group and has no covariates beside it: write y ~ 1 + (1 | g)"
         )
     if family.dispersions:
+        fixed = f", or fix it, such as family='{family.name}({family.dispersions[0]}=2)'"
         raise NotYetError(
             f"a {name} population is estimated where the likelihood is known, and {family.name} has an unknown "
-            f"{family.dispersions[0]}: give standard_error=, or fix it, such as "
-            f"family='{family.name}({family.dispersions[0]}=2)'"
+            f"{family.dispersions[0]}: give standard_error={fixed if family.name != 'gaussian' else ''}"
         )
 
 

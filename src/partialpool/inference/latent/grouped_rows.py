@@ -6,6 +6,7 @@ equal rows are counted. Groups whose merged rows are the same (a design class) a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -140,12 +141,17 @@ def group_rows(
     raw_rows = np.bincount(codes, weights=repeats, minlength=n_groups).astype(np.float64)
     sums = family.merging == "sums" and response.censoring is None and response.lower_limit is None
     sums = sums and response.upper_limit is None
+    if counts is None and n_groups == len(codes):
+        return _collapse_groups(
+            _one_row_a_group(response, population, effects, offset, codes, raw_rows.astype(np.float64), constant)
+        )
     predictors = [population, effects] + ([] if offset is None else [offset[:, None]])
-    keys = [_as_words(np.concatenate(predictors, axis=1))]
+    keys = [column for part in predictors for column in part.T]
     if not sums:
         columns = [getattr(response, name) for name in response.__dataclass_fields__]
-        keys.append(_as_words(np.stack([np.asarray(c, dtype=float) for c in columns if c is not None], axis=1)))
-    first, place = _find_distinct(_combine(codes.astype(np.uint64), _hash(np.concatenate(keys, axis=1))), codes)
+        keys += [np.asarray(column, dtype=np.float64) for column in columns if column is not None]
+    words = _hash([column for column in keys if np.any(column != column[0])], len(codes))
+    first, place = _find_distinct(_combine(codes.astype(np.uint64), words), codes)
     totals = np.bincount(place, weights=repeats).astype(np.float64)
     merged, merged_codes = response.select(first), codes[first]
     merged_counts: FloatArray | None = totals
@@ -169,6 +175,25 @@ def group_rows(
     return _collapse_groups(rows)
 
 
+def _one_row_a_group(
+    response: ResponseColumns,
+    population: FloatArray,
+    effects: FloatArray,
+    offset: FloatArray | None,
+    codes: IntArray,
+    raw_rows: FloatArray,
+    constant: float,
+) -> GroupedRows:
+    """Return the rows in the order of their groups, each its own class."""
+    n_groups = len(codes)
+    own = np.arange(n_groups, dtype=np.intp)
+    if np.any(codes != own):
+        order = np.argsort(codes, kind="stable")
+        response, population, effects = response.select(order), population[order], effects[order]
+        offset = None if offset is None else offset[order]
+    return GroupedRows(response, None, population, effects, offset, own, np.ones(n_groups), own, raw_rows, constant)
+
+
 def _one_class_a_group(codes: IntArray, n_groups: int) -> tuple[IntArray, FloatArray, IntArray]:
     """Return starts, weights and classes where rows are sorted by group and every group has its own class."""
     starts = np.searchsorted(codes, np.arange(n_groups)).astype(np.intp)
@@ -184,12 +209,9 @@ def _collapse_groups(rows: GroupedRows) -> GroupedRows:
         columns.append(rows.counts)
     if rows.offset is not None:
         columns.append(rows.offset)
-    content = np.stack([np.asarray(column, dtype=float) for column in columns if column is not None], axis=1)
-    if rows.has_single_rows and not np.any(rows.population != rows.population[:1]):
-        words = _as_words(np.concatenate([content, rows.effects], axis=1))
-    else:
-        words = _as_words(np.concatenate([content, rows.population, rows.effects], axis=1))
-    hashed = _hash(words)
+    content = [np.asarray(column, dtype=np.float64) for column in columns if column is not None]
+    content += [*rows.population.T, *rows.effects.T]
+    hashed = _hash([column for column in content if np.any(column != column[0])], rows.n_rows)
     with np.errstate(over="ignore"):
         total = hashed if rows.has_single_rows else np.add.reduceat(hashed, rows.starts)
     _, first, place = np.unique(total, return_index=True, return_inverse=True)
@@ -211,21 +233,16 @@ def _collapse_groups(rows: GroupedRows) -> GroupedRows:
     )
 
 
-def _as_words(values: FloatArray) -> FloatArray:
-    """Return values (row, column) without negative zeros, contiguous."""
-    return np.ascontiguousarray(values + 0.0)
-
-
-def _hash(values: FloatArray) -> Words:
-    """Return one random-looking 64-bit word a row (row,) that equal rows share.
+def _hash(columns: Sequence[FloatArray], n_rows: int) -> Words:
+    """Return one random-looking 64-bit word a row (row,) that rows of equal ``columns``, (row,) each, share.
 
     Sums of words mixed by multiplication and xor-shift (splitmix64, Steele, Lea and Flood 2014, OOPSLA, figure 17):
     among a million rows two that differ share one with probability 3e-8.
     """
     rng = np.random.default_rng(_SEED)
-    total = np.full(len(values), rng.integers(2**63), dtype=np.uint64)
-    for column in values.T:
-        word = np.ascontiguousarray(column).view(np.uint64)
+    total = np.full(n_rows, rng.integers(2**63), dtype=np.uint64)
+    for column in columns:
+        word = (np.ascontiguousarray(column) + 0.0).view(np.uint64)  # without negative zeros
         total = _mix(total * np.uint64(0x9E3779B97F4A7C15) + word)
     return total
 

@@ -53,35 +53,66 @@ def gather_nodes(hyper: HyperPosterior, seconds: float, n_items: int) -> Nodes:
     return Nodes(hyper.points.select(subset.nodes), subset.weights)
 
 
+class EffectsSummary(NamedTuple):
+    """Every effect of every group of a factor, ``summary`` (kind * effect, group), and its effective pooling
+    ``weights`` (effect, group): one less the ratio of the group's variance given the hyperparameters to the
+    population's, averaged over nodes. For a normal likelihood and population that is n tau^2 / (n tau^2 + sigma^2); a
+    conjugate pair has the weight of the group's own proportion or rate."""
+
+    summary: MixtureSummary
+    weights: FloatArray
+
+
 def summarise_latent_effects(
     posterior: LatentPosterior, factor: int, kinds: Sequence[str], probabilities: FloatArray
 ) -> MixtureSummary:
     """Summarise every effect of every group of a factor, (kind * effect, group)."""
-    group = posterior.model.groups[factor]
+    return summarise_with_weights(posterior, factor, kinds, probabilities).summary
+
+
+def summarise_with_weights(
+    posterior: LatentPosterior, factor: int, kinds: Sequence[str], probabilities: FloatArray
+) -> EffectsSummary:
+    """Summarise every effect of every group of a factor, with its pooling weight: each class once."""
     marginal = posterior.latent
     class_of = marginal.class_of(factor)
-    first_of = np.unique(class_of, return_index=True)[0]
-    n_effects, n_classes = len(group.names), len(first_of)
+    n_effects, n_classes = len(posterior.model.groups[factor].names), int(class_of.max()) + 1
     shape = (len(kinds), n_effects, n_classes)
     mean, sd = np.empty(shape), np.empty(shape)
     quantiles = np.empty((*shape, len(probabilities)))
+    weights = np.empty((n_effects, n_classes))
     nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), n_classes)
     own = posterior.own_values(nodes.points, factor)
+    spread = posterior.population_variances(nodes.points, factor)
     step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
     for effect in range(n_effects):
         for start in track(range(0, n_classes, step), "summarising groups"):
             part = slice(start, min(start + step, n_classes))
             tables = marginal.tables(nodes.points, factor, effect, np.arange(part.start, part.stop, dtype=np.intp))
+            weights[effect, part] = _weigh(tables, nodes.weights, spread[effect])
             for k, kind in enumerate(kinds):
                 shifted = tables if kind == "u" else tables.shift(own[effect])
                 found = summarise_tables(posterior, shifted, nodes.weights, probabilities, kind)
                 mean[k, effect, part], sd[k, effect, part], quantiles[k, effect, part] = found
+    if isinstance(marginal, ConjugateMarginal):
+        weights = (marginal.pooling_weights(nodes.points) @ nodes.weights)[None]
     rows = len(kinds) * n_effects
-    return MixtureSummary(
+    summary = MixtureSummary(
         mean.reshape(rows, n_classes)[:, class_of],
         sd.reshape(rows, n_classes)[:, class_of],
         quantiles.reshape(rows, n_classes, -1)[:, class_of],
     )
+    return EffectsSummary(summary, weights[:, class_of])
+
+
+def _weigh(tables: ConditionalTables, weights: FloatArray, spread: FloatArray) -> FloatArray:
+    """Return the effective pooling weights (item,) from conditional densities and the population's variance (node,)."""
+    values = tables.values
+    given = np.sum(tables.density * values, axis=-1, keepdims=True)
+    variance = np.sum(tables.density * (values - given) ** 2, axis=-1)
+    prior = np.repeat(spread, tables.centre.shape[1] // len(weights))
+    ratio = np.where(prior > 0.0, variance / np.maximum(prior, 1e-300), 1.0)
+    return np.asarray(np.sum(tables.shares(weights) * (1.0 - np.minimum(ratio, 1.0)), axis=1))
 
 
 def summarise_tables(
@@ -124,32 +155,3 @@ def _quantiles(tables: ConditionalTables, shares: FloatArray, probabilities: Flo
     ratio = np.where(shape_sd > 0.0, sd / np.where(shape_sd > 0.0, shape_sd, 1.0), 1.0)[:, None]
     moved = mean[:, None] + (quantiles - shape_mean[:, None]) * ratio
     return np.where(np.abs(ratio - 1.0) < _LARGEST_RELOCATION, moved, quantiles)
-
-
-def shrinkage_weights(posterior: LatentPosterior, factor: int) -> FloatArray:
-    """Return an effective pooling weight of each effect and group (effect, group): one less the ratio of the group's
-    variance given the hyperparameters to the population's, averaged over nodes.
-
-    For a normal likelihood and population that is n tau^2 / (n tau^2 + sigma^2).
-    """
-    group, marginal = posterior.model.groups[factor], posterior.latent
-    class_of = marginal.class_of(factor)
-    n_classes = int(class_of.max()) + 1
-    if isinstance(marginal, ConjugateMarginal):
-        few = gather_nodes(posterior.hyper, marginal.seconds, n_classes)
-        return (marginal.pooling_weights(few.points) @ few.weights)[None, class_of]
-    nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), n_classes)
-    result = np.empty((len(group.names), n_classes))
-    step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
-    spread = posterior.population_variances(nodes.points, factor)
-    for effect in range(len(group.names)):
-        for start in range(0, n_classes, step):
-            classes = np.arange(start, min(start + step, n_classes), dtype=np.intp)
-            tables = marginal.tables(nodes.points, factor, effect, classes)
-            values = tables.values
-            given = np.sum(tables.density * values, axis=-1, keepdims=True)
-            variance = np.sum(tables.density * (values - given) ** 2, axis=-1)
-            prior = np.repeat(spread[effect], tables.centre.shape[1] // len(nodes.weights))
-            ratio = np.where(prior > 0.0, variance / np.maximum(prior, 1e-300), 1.0)
-            result[effect, classes] = np.sum(tables.shares(nodes.weights) * (1.0 - np.minimum(ratio, 1.0)), axis=1)
-    return result[:, class_of]

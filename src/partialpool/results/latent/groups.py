@@ -14,9 +14,8 @@ from partialpool.inference.latent.run import run_latent_engine
 from partialpool.models.families.base import Family
 from partialpool.models.populations.normal import NormalPopulation
 from partialpool.numerics.arrays import FloatArray
-from partialpool.results.effects import summarise_effects
 from partialpool.results.groups import index_by_group
-from partialpool.results.latent.effects import shrinkage_weights
+from partialpool.results.latent.effects import summarise_with_weights
 from partialpool.results.latent.raw import estimate_latent_raw
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
@@ -33,7 +32,7 @@ def tabulate_latent_groups(
     probabilities = check_quantiles(quantiles)
     group = posterior.model.groups[place]
     kind = choose_kind(posterior, place, scale)
-    summary = summarise_effects(posterior, place, (kind,), probabilities)
+    summary, weights = summarise_with_weights(posterior, place, (kind,), probabilities)
     raw = estimate_latent_raw(posterior, place, "response" if kind != "theta" else "linear")
     rows = posterior.latent.group_rows(place)
     columns: dict[str, FloatArray] = {"n": np.tile(rows, len(group.names)).astype(int)}
@@ -46,7 +45,7 @@ def tabulate_latent_groups(
     columns |= {"mean": summary.mean.ravel(), "sd": summary.sd.ravel()}
     for k, name in enumerate(quantile_columns(quantiles)):
         columns[name] = summary.quantiles[:, :, k].ravel()
-    columns["weight"] = shrinkage_weights(posterior, place).ravel()
+    columns["weight"] = weights.ravel()
     return index_by_group(group, columns)
 
 
@@ -56,7 +55,7 @@ def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, sc
     group = posterior.model.groups[place]
     kind = choose_kind(posterior, place, scale)
     raw = estimate_latent_raw(posterior, place, "response" if kind != "theta" else "linear")
-    partial = summarise_effects(posterior, place, (kind,), np.empty(0))
+    partial, weights = summarise_with_weights(posterior, place, (kind,), np.empty(0))
     mean, sd = _pool_completely(posterior, place, kind)
     columns = {
         "none": raw.mean.ravel(),
@@ -65,7 +64,7 @@ def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, sc
         "complete_sd": np.repeat(sd, group.n_levels),
         "partial": partial.mean.ravel(),
         "partial_sd": partial.sd.ravel(),
-        "weight": shrinkage_weights(posterior, place).ravel(),
+        "weight": weights.ravel(),
     }
     return index_by_group(group, columns)
 
