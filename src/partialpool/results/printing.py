@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from partialpool.inputs.describe_noise import describe_noise
 from partialpool.models.latent_model import LatentModel
+from partialpool.results.scale_names import describe_arguments, name_linear_scale, name_response_scale
 from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def describe_posterior(posterior: Posterior) -> str:
     parts = [
         "\n".join(_heading(posterior)),
         "\n".join(_priors(posterior)),
+        "\n".join(_scale(posterior.model)),
         table.render(most_lines=60) if len(table) else "",
         "\n".join(_certificate(posterior)),
     ]
@@ -59,15 +61,30 @@ def _describe_likelihood(model: Model) -> str:
     measurements = model.design.measurements
     if isinstance(model, LatentModel):
         noise = describe_noise(measurements, model.design.roles)
-        people = f", {model.population.name.replace('_', '-')} population" if model.pooling == "partial" else ""
-        family = model.family.name.replace("_", "-")
-        return f"{family} with {model.family.link} link, {noise}; {_describe_pooling(model)}{people if model.groups else ''}"
+        shared = model.pooling == "partial" and model.groups
+        people = f", {describe_arguments(model.population)} population" if shared else ""
+        family = f"{describe_arguments(model.family)} with {model.family.link} link"
+        return f"{family}, {noise}; {_describe_pooling(model)}{people}"
     noise = {
         "estimates": "known standard errors",
         "summaries": "sigma unknown, rows are (n, mean, sd)",
         "rows": "sigma unknown",
     }[measurements.kind]
     return f"gaussian, {noise}; {_describe_pooling(model)}"
+
+
+def _scale(model: Model) -> list[str]:
+    """Say which scale the table's numbers are on, where the link makes two of it."""
+    if not isinstance(model, LatentModel) or model.family.link == "identity":
+        return []
+    response = name_response_scale(model)
+    if model.replaces_intercept and model.groups:
+        return _wrap(f"scale: the population's parameters are those of {response}")
+    intercepts = model.groups and all(group.names == ("Intercept",) for group in model.groups)
+    linear = name_linear_scale(model)
+    what = "coefficients and sds are" if model.groups and model.pooling == "partial" else "coefficients are"
+    where = f"{linear}; groups() gives {response}" if intercepts else f"{model.family.link} {response}"
+    return _wrap(f"scale: {what} on that of {where}")
 
 
 def _count_groups(model: Model) -> list[str]:

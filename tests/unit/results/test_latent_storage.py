@@ -46,9 +46,10 @@ def make_rows() -> dict[str, Any]:
 
 BINOMIAL = {"family": "binomial", "trials": "trials"}
 POISSON = {"family": "poisson", "exposure": "km"}
+ONE_NODE = {"method": "empirical_bayes"}  # where tables of thousands take long
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "binomial": ("successes ~ x + (1 | site)", BINOMIAL | {"seed": 5}),
-    "probit slopes": ("successes ~ x + (x | site)", BINOMIAL | {"link": "probit"}),
+    "probit slopes": ("successes ~ x + (x | site)", BINOMIAL | {"link": "probit"} | ONE_NODE),
     "bernoulli labels": ("bought ~ 1 + (1 | site)", {"family": "bernoulli"}),
     "one number of trials": ("successes ~ 1 + (1 | site)", {"family": "binomial", "trials": 40}),
     "beta population": ("successes ~ 1 + (1 | site)", BINOMIAL | {"population": "beta"}),
@@ -62,13 +63,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "skewed population": ("z ~ 1 + (1 | site)", {"family": "gaussian", "population": "skew_normal"}),
     "poisson, counts": ("accidents ~ x + (1 | site)", POISSON | {"counts": "k", "offset": "x"}),
     "negative binomial": ("accidents ~ 1 + (1 | site)", {"family": "negative_binomial", "exposure": 1.0}),
-    "beta-binomial": ("successes ~ 1 + (1 | site)", {"family": "beta_binomial", "trials": "trials"}),
-    "nested": ("accidents ~ 1 + (1 | region/site)", POISSON),
-    "robust": ("z ~ x + (1 | site)", {"family": "student_t(nu=4)"}),
-    "robust, known noise": ("z ~ 1 + (1 | site)", {"family": "student_t", "standard_error": "se"}),
-    "gamma": ("y ~ 1 + (1 | site)", {"family": "gamma"}),
+    "beta-binomial": ("successes ~ 1 + (1 | site)", {"family": "beta_binomial", "trials": "trials"} | ONE_NODE),
+    "nested": ("accidents ~ 1 + (1 | region/site)", POISSON | ONE_NODE),
+    "robust": ("z ~ x + (1 | site)", {"family": "student_t(nu=4)"} | ONE_NODE),
+    "robust, known noise": ("z ~ 1 + (1 | site)", {"family": "student_t", "standard_error": "se"} | ONE_NODE),
+    "gamma": ("y ~ 1 + (1 | site)", {"family": "gamma"} | ONE_NODE),
     "censored": ("time ~ 1 + (1 | site)", {"family": "lognormal", "censored": "status"}),
-    "truncated": ("y ~ 1 + (1 | site)", {"family": "gaussian", "truncation": (0.0, None)}),
+    "truncated": ("y ~ 1 + (1 | site)", {"family": "gaussian", "truncation": (0.0, None)} | ONE_NODE),
     "no pooling": ("successes ~ 1 + (1 | site)", BINOMIAL | {"pooling": "none"}),
     "complete": ("successes ~ x + (1 | site)", BINOMIAL | {"pooling": "complete"}),
     "maximum likelihood": ("successes ~ 1 + (1 | site)", BINOMIAL | {"method": "empirical_bayes"}),
@@ -98,8 +99,7 @@ def test_everything_is_the_same(saved: tuple[Any, Any]) -> None:
     assert type(loaded) is type(fit)
     same(fit.summary(effects=True, quantiles=(0.01, 0.5)), loaded.summary(effects=True, quantiles=(0.01, 0.5)))
     for group in fit.model.groups:
-        for scale in ("response", "linear"):
-            same(fit.groups(group.name, scale=scale), loaded.groups(group.name, scale=scale))
+        same(fit.groups(group.name), loaded.groups(group.name))
     rows = new_rows(fit, make_rows())
     same(fit.predict(rows), loaded.predict(rows))
     same(fit.predict(rows, scale="linear"), loaded.predict(rows, scale="linear"))
