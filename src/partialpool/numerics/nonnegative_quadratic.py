@@ -1,0 +1,53 @@
+"""The maximum of a concave quadratic function of nonnegative numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partialpool.numerics.arrays import FloatArray
+
+_MOST_STEPS = 60
+_ENOUGH = 1e-16
+_STAY_INSIDE = 0.995
+
+
+def maximise_quadratic(hessian: FloatArray, linear: FloatArray, near: FloatArray) -> FloatArray:
+    """Return y >= 0 (element,) that maximises linear' y - y' hessian y / 2, from a guess ``near`` >= 0.
+
+    ``hessian`` (element, element) is positive semidefinite and may be singular. A primal-dual interior point method
+    with Mehrotra's predictor and corrector (Nocedal and Wright 2006, algorithm 16.4): slopes s = hessian y - linear and
+    y are positive, and y s goes to 0. Where the maximum is at zero what is returned is small.
+    """
+    n = len(linear)
+    ridge = 1e-15 * float(np.trace(hessian)) / n
+    hessian = hessian + ridge * np.eye(n)
+    size = max(float(near.sum()), 1e-3) / n
+    y = np.maximum(near, 0.1 * size)
+    s = np.maximum(hessian @ y - linear, 0.1 * float(np.abs(linear).max()))
+    for _ in range(_MOST_STEPS):
+        residual = hessian @ y - linear - s
+        complementarity = float(y @ s) / n
+        if complementarity < _ENOUGH and float(np.abs(residual).max()) < _ENOUGH:
+            break
+        root = np.sqrt(y / s)
+        # scaled by the root of y / s the system's eigenvalues are at least one, but for rounding
+        system = root[:, None] * hessian * root + np.eye(n)
+        system[np.diag_indices(n)] *= 1.0 + 1e-15 * (n + 10)
+        inverse = np.linalg.inv(np.linalg.cholesky(system))
+        spread = root[:, None] * inverse.T
+        step = spread @ (spread.T @ (-residual - s))
+        slope_step = -s - s / y * step
+        reach = min(_reach(y, step), _reach(s, slope_step))
+        ahead = float((y + reach * step) @ (s + reach * slope_step)) / n
+        aim = complementarity * (ahead / complementarity) ** 3
+        correction = (aim - step * slope_step) / y - s
+        step = spread @ (spread.T @ (correction - residual))
+        slope_step = correction - s / y * step
+        reach = min(1.0, _STAY_INSIDE * min(_reach(y, step), _reach(s, slope_step)))
+        y, s = y + reach * step, s + reach * slope_step
+    return y
+
+
+def _reach(values: FloatArray, step: FloatArray) -> float:
+    """Return the largest multiple of the step, at most 1000, that leaves the positive values nonnegative."""
+    return 1.0 / max(float((-step / values).max()), 1e-3)
