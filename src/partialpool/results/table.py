@@ -20,7 +20,7 @@ _SHORTEST_LABEL = 24
 _FIGURES = 3
 _WIDEST_NUMBER = 12
 # Columns without the unit of the others in their line, and how the names of more such begin.
-_UNITLESS = ("weight", "P(>0)")
+_UNITLESS = ("weight", "P(>0)", "size")
 _UNITLESS_START = "proportion"
 
 
@@ -105,7 +105,7 @@ class Table:
         for name, column in values.items():
             if name in together:
                 cells[name] = _align([_write(x, d) for x, d in zip(together[name], decimals, strict=True)])
-            elif _is_unitless(name):
+            elif _is_unitless(name) and _are_real(column):
                 cells[name] = _align([_write(float(x), _FIGURES) for x in column])
             else:
                 cells[name] = [str(value) for value in column]

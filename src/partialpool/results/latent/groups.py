@@ -40,7 +40,8 @@ def tabulate_latent_groups(
     if sizes is not None:
         counts = posterior.model.design.measurements.counts
         total = np.bincount(group.codes, weights=sizes if counts is None else sizes * counts, minlength=group.n_levels)
-        columns["size"] = np.tile(total, len(group.names))
+        whole = np.all(total == np.rint(total))
+        columns["size"] = np.tile(total.astype(int) if whole else total, len(group.names))
     columns |= {"raw": raw.mean.ravel(), "raw_sd": raw.sd.ravel()}
     columns |= {"mean": summary.mean.ravel(), "sd": summary.sd.ravel()}
     for k, name in enumerate(quantile_columns(quantiles)):
