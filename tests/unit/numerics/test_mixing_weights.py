@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from partialpool.errors import ComputationError, DataError
 from partialpool.numerics.mixing_weights import estimate_mixing_weights
 from partialpool.numerics.nonnegative_quadratic import maximise_quadratic
-from partialpool.numerics.normal_mixture_em import pose_mixture
+from partialpool.numerics.normal_mixture_problem import pose_mixture
 
 
 def directions(logs, group_weights, weights):

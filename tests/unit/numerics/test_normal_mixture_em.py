@@ -6,14 +6,13 @@ from scipy.optimize import minimize
 
 from partialpool.errors import DataError
 from partialpool.numerics.normal_mixture_em import (
-    MixtureParameters,
     draw_starts,
     em_step,
     estimate_normal_mixture,
     fit_normal_mixture,
-    pose_mixture,
 )
 from partialpool.numerics.normal_mixture_newton import measure_curvature
+from partialpool.numerics.normal_mixture_problem import MixtureParameters, pose_mixture
 
 
 def observed(n_groups=1500, error=0.3, seed=0):
