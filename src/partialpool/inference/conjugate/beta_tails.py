@@ -62,9 +62,10 @@ def _integrate_tile(a: FloatArray, b: FloatArray, t: FloatArray, lower: bool, lo
     total = small + large
     u = np.where(swap, -1.0, 1.0) * (t - np.log(a / b))
     reach = np.sqrt(2.0 * _DROP * total / (small * large))
-    end = np.where(u > 0.0, reach + 0.65 * _DROP / large, -reach - 0.65 * _DROP / small)
+    right = u > 0.0
+    end = np.where(right, reach + 0.65 * _DROP / large, -reach - 0.65 * _DROP / small)
     width = 0.5 * (end - u)
-    width[(u > 0.0) == (width < 0.0)] = 0.0
+    width[right == (width < 0.0)] = 0.0
     points = u + width * (1.0 + _POINTS[:, None])
     fall = np.expm1(points)
     fall *= small / total
@@ -75,5 +76,5 @@ def _integrate_tile(a: FloatArray, b: FloatArray, t: FloatArray, lower: bool, lo
     np.subtract(log_peak, fall, out=fall)
     np.exp(fall, out=fall)
     beyond = np.abs(width) * (_WEIGHTS @ fall)
-    # what is beyond t is below it where u < 0, and mirrored where shapes were swapped
-    return np.asarray(np.where(((u < 0.0) != swap) == lower, beyond, 1.0 - beyond))
+    # what is beyond t is below it left of the mode, and mirrored where shapes were swapped
+    return np.asarray(np.where((right == swap) == lower, beyond, 1.0 - beyond))

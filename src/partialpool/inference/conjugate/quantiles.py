@@ -14,7 +14,7 @@ from partialpool.inference.conjugate.laws import Law, Tail
 from partialpool.numerics.arrays import FloatArray
 
 # A step this small, in units of what changes the log tail by 1, leaves an error of about its cube.
-_SMALL_STEP = 3e-3
+_SMALL_STEP = 1e-3
 _MOST_STEPS = 200
 
 
