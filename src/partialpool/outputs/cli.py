@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import partialpool
+from partialpool.outputs.cli_options import data_options, read_population, read_roles
 from partialpool.outputs.messages import speak_plainly
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
     from partialpool.results.separate import SeparatePosterior
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -29,35 +29,12 @@ def main() -> None:
       partialpool demo
       partialpool fit schools.csv "effect ~ 1 + (1 | school)" --standard-error se
       partialpool fit radon.parquet "log_radon ~ floor + (1 + floor | county)" --out radon.nc
+      partialpool fit shop.csv "purchases ~ 1 + (1 | store)" --family binomial --trials visits
     """
 
 
-def _data_options(command: _Command) -> _Command:
-    """Add the arguments and options that say what the data are."""
-    options = [
-        click.argument("data", type=click.Path(path_type=Path)),
-        click.argument("formula"),
-        click.option("--standard-error", metavar="COLUMN", help="Known standard errors of the response."),
-        click.option("--size", metavar="COLUMN", help="Rows are summaries: raw rows that each stands for."),
-        click.option("--sd", metavar="COLUMN", help="Rows are summaries: sd of those raw rows."),
-        click.option("--weights", metavar="COLUMN", help="Precision weights: variance sigma^2 / weight."),
-        click.option("--counts", metavar="COLUMN", help="Frequency weights: a row stands for k equal rows."),
-        click.option("--offset", metavar="COLUMN", help="Added to the linear predictor."),
-        click.option(
-            "--missing",
-            type=click.Choice(["drop", "raise"]),
-            default="drop",
-            show_default=True,
-            help="Leave rows with missing values out, or refuse.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @main.command("fit", short_help="Fit a model to a CSV or Parquet file.")
-@_data_options
+@data_options
 @click.option(
     "--prior",
     "priors",
@@ -82,7 +59,7 @@ def _data_options(command: _Command) -> _Command:
 @click.option(
     "--estimator",
     type=click.Choice(["moments", "dersimonian_laird", "ml", "reml"]),
-    help="Estimator of --method empirical_bayes.  [default: reml]",
+    help="Estimator of --method empirical_bayes.  [default: reml, ml of other families]",
 )
 @click.option(
     "--accuracy",
@@ -91,7 +68,9 @@ def _data_options(command: _Command) -> _Command:
 )
 @click.option("--sigma-by-group", is_flag=True, help="Every group has its own sigma (with --pooling none).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
-@click.option("--effects", is_flag=True, help="Also show every group's deviation u and own value theta.")
+@click.option(
+    "--effects", is_flag=True, help="Also show every group's deviation u, own value theta and p, rate or mean."
+)
 @click.option(
     "--factor",
     metavar="NAME",
@@ -131,6 +110,8 @@ def fit_command(
     forest: Path | None,
     as_json: bool,
     quiet: bool,
+    populations: tuple[str, ...],
+    link: str | None,
     **roles: str | None,
 ) -> None:
     """Fit FORMULA to the table in DATA (.csv, .tsv, .csv.gz, .parquet) and print the posterior.
@@ -142,6 +123,11 @@ def fit_command(
       partialpool fit homework.csv "hours ~ 1 + (1 | school)" --size n --sd sd --json
       partialpool fit sleep.csv "Reaction ~ Days + (Days | Subject)" --out sleep.nc
       partialpool fit radon.csv "log_radon ~ floor + (1 | state/county)" --factor state:county
+      partialpool fit shop.csv "purchases ~ 1 + (1 | store)" --family binomial --trials visits \\
+          --population store=beta --forest stores.png
+      partialpool fit roads.csv "accidents ~ 1 + (1 | road)" --family poisson --exposure km
+      partialpool fit clicks.csv "bought ~ 1 + (1 | user)" --family bernoulli --link probit
+      partialpool fit time.csv "days ~ 1 + (1 | clinic)" --family lognormal --censored status
 
     Exit codes: 0 done; 1 the data, formula, priors, files or computation failed, with the reason
     on standard error and nothing written; 2 the command line was not understood.
@@ -152,6 +138,8 @@ def fit_command(
         given = read_prior_texts(priors)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--prior'") from None
+    population = read_population(populations)
+    data_roles = read_roles(roles)
     pictures = [path for path in (plot, forest) if path is not None]
     if pictures and pooling == "complete":
         raise click.UsageError("--plot and --forest show groups, which --pooling complete has not: drop one of them")
@@ -165,7 +153,7 @@ def fit_command(
         _check_outputs(out, pictures, formula, factor)
         fit: Any = partialpool.fit(
             formula,
-            _read(data, formula, roles),
+            _read(data, formula, data_roles),
             priors=given,
             pooling=pooling,  # type: ignore[arg-type]  # click has checked the words
             method=method,  # type: ignore[arg-type]
@@ -174,7 +162,9 @@ def fit_command(
             sigma="by group" if sigma_by_group else "common",
             missing=missing,  # type: ignore[arg-type]
             seed=seed,
-            **roles,  # type: ignore[arg-type]  # the roles' names alone
+            link=link,
+            population=population,
+            **data_roles,
         )
         written = _write_files(fit, out, plot, forest, factor)
         if as_json:
@@ -186,16 +176,32 @@ def fit_command(
 
 
 @main.command("describe", short_help="Show how a formula is understood, without fitting.")
-@_data_options
-def describe_command(data: Path, formula: str, *, missing: str, **roles: str | None) -> None:
+@data_options
+def describe_command(
+    data: Path, formula: str, *, missing: str, populations: tuple[str, ...], link: str | None, **roles: str | None
+) -> None:
     """Show how FORMULA is understood for the table in DATA: columns, factors, levels, parameter names.
 
     \b
-    Example:
+    Examples:
       partialpool describe sleep.csv "Reaction ~ Days + (Days | Subject)"
+      partialpool describe shop.csv "purchases ~ 1 + (1 | store)" --family binomial --trials visits
     """
+    from partialpool.outputs.description import describe_model
+
+    population = read_population(populations)
+    data_roles = read_roles(roles)
     with speak_plainly():
-        click.echo(partialpool.describe(formula, _read(data, formula, roles), missing=missing, **roles))
+        click.echo(
+            describe_model(
+                formula,
+                _read(data, formula, data_roles),
+                link=link,
+                population=population,
+                missing=missing,
+                **data_roles,
+            )
+        )
 
 
 @main.command("demo", short_help="Fit eight schools and draw the shrinkage.")
@@ -246,11 +252,17 @@ def _check_outputs(out: Path | None, pictures: list[Path], formula: str, factor:
         check_picture_path(path)
 
 
-def _read(data: Path, formula: str, roles: dict[str, str | None]) -> Any:
+def _read(data: Path, formula: str, roles: Mapping[str, Any]) -> Any:
+    """Read the columns that the formula and the roles name."""
     from partialpool.inputs.formula import parse_formula
     from partialpool.outputs.data_files import read_data_file
 
-    return read_data_file(data, parse_formula(formula), {role: name for role, name in roles.items() if name})
+    named = {name: value for name, value in roles.items() if name not in ("family", "censored", "truncation")}
+    for name in ("censored", "truncation"):
+        parts = roles[name] if isinstance(roles[name], tuple) else (roles[name],)
+        named |= {f"{name} {place}": part for place, part in enumerate(parts)}
+    columns = {role: value for role, value in named.items() if isinstance(value, str) and value}
+    return read_data_file(data, parse_formula(formula), columns)
 
 
 def _write_files(

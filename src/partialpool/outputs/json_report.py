@@ -6,11 +6,19 @@ import json
 import math
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import PriorError
-from partialpool.outputs.tables import INTERVAL, QUANTILES, list_factors, tabulate_fit_groups, tabulate_summary
+from partialpool.outputs.tables import (
+    INTERVAL,
+    QUANTILES,
+    list_factors,
+    name_groups_scale,
+    tabulate_fit_groups,
+    tabulate_summary,
+)
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
@@ -23,8 +31,9 @@ def write_json(
 ) -> str:
     """Return the fit as JSON text: null stands for a number that does not exist or is infinite.
 
-    Keys: formula, family, pooling, rows, factor (the first), factors, priors, summary, groups (of ``factor``, None: of
-    all), engine, log_marginal_likelihood, files, versions.
+    Keys: formula, family, link, population (null without pooled groups), pooling, rows, factor (the first), factors,
+    priors, summary, groups (of ``factor``, None: of all), scale (of the groups' numbers, by factor), engine,
+    log_marginal_likelihood, files, versions; outcome, the labels that meant 0 and 1, where labels were given.
     """
     model = fit.model
     summary = tabulate_summary(fit, effects=effects, quantiles=QUANTILES)
@@ -32,7 +41,7 @@ def write_json(
     engine = fit.engine
     report = {
         "formula": fit.formula,
-        "family": "gaussian",
+        **_describe_model(fit),
         "pooling": model.pooling,
         "rows": {
             "read": model.design.rows_read,
@@ -46,6 +55,7 @@ def write_json(
         "groups": [
             line for name in factors if factor in (None, name) for line in _list_groups(fit, name, len(factors) > 1)
         ],
+        "scale": {name: _name_scale(fit, name) for name in factors},
         "engine": {
             "route": engine.route,
             "reason": engine.reason,
@@ -58,6 +68,31 @@ def write_json(
         "versions": _versions(),
     }
     return json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _describe_model(fit: Posterior | SeparatePosterior) -> dict[str, Any]:
+    """Return family, link and population; texts that the arguments of ``fit`` take."""
+    from partialpool.models.latent_model import LatentModel
+    from partialpool.results.stored_fit import write_population
+
+    model = fit.model
+    pooled = bool(model.groups) and model.pooling == "partial"
+    if not isinstance(model, LatentModel):
+        return {"family": "gaussian", "link": "identity", "population": "normal" if pooled else None}
+    known = {"known_noise": False} if hasattr(model.family, "known_noise") else {}
+    described: dict[str, Any] = {
+        "family": str(replace(model.family, link=model.family.links[0], **known)),
+        "link": model.family.link,
+        "population": write_population(model.population) if pooled else None,
+    }
+    if (classes := model.design.measurements.classes) is not None:
+        described["outcome"] = {"0": classes[0], "1": classes[1]}
+    return described
+
+
+def _name_scale(fit: Posterior | SeparatePosterior, factor: str) -> str:
+    """Return what the numbers of a factor's groups are: 'p (purchases / visits)', or the response itself."""
+    return name_groups_scale(fit, factor) or fit.model.design.formula.response.replace("`", "")
 
 
 def _list_groups(fit: Posterior | SeparatePosterior, factor: str, several: bool) -> list[dict[str, Any]]:

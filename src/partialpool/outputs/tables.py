@@ -19,6 +19,11 @@ _KEY = """\
 raw       the group's own estimate, raw_sd its standard error
 mean      the partially pooled estimate, with its sd and 90 % interval (q5 to q95)
 weight    share of the raw estimate in it: 0 is all population, 1 is no pooling"""
+_LATENT_WEIGHT = """\
+weight    how far the group's own rows decide it: 0 is all population, 1 is no pooling"""
+_SIZE = """\
+size      {role} in the group's rows
+"""
 
 
 def tabulate_summary(fit: Posterior | SeparatePosterior, *, effects: bool, quantiles: Sequence[float]) -> Table:
@@ -41,12 +46,32 @@ def tabulate_fit_groups(
 ) -> Table | None:
     """Return the table of ``groups()`` of one factor (None: the first); None for a fit without groups."""
     from partialpool.results.groups import tabulate_groups
+    from partialpool.results.latent.groups import tabulate_latent_groups
+    from partialpool.results.latent.posterior import LatentPosterior
     from partialpool.results.posterior import Posterior
 
     if not isinstance(fit, Posterior):
         return fit.tabulate_groups(factor, quantiles=quantiles)
     factors = list_factors(fit)
-    return tabulate_groups(fit, factor or factors[0], quantiles=quantiles) if factors else None
+    if not factors:
+        return None
+    if isinstance(fit, LatentPosterior):
+        return tabulate_latent_groups(fit, factor or factors[0], quantiles=quantiles, scale="response")
+    return tabulate_groups(fit, factor or factors[0], quantiles=quantiles)
+
+
+def name_groups_scale(fit: Posterior | SeparatePosterior, factor: str) -> str | None:
+    """Return what the groups' numbers are where the family makes two scales: 'p (purchases / visits)', with slopes
+    'logit p (purchases / visits)'; None where there is one."""
+    from partialpool.results.latent.groups import choose_kind
+    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.scale_names import name_response_scale
+
+    if not isinstance(fit, LatentPosterior) or fit.model.family.link == "identity":
+        return None
+    name = name_response_scale(fit.model)
+    on_response = choose_kind(fit, fit.check_factor(factor), "response") != "theta"
+    return name if on_response else f"{fit.model.family.link} {name}"
 
 
 def write_groups(fit: Posterior | SeparatePosterior, factor: str | None = None, most_lines: int = 30) -> str:
@@ -57,7 +82,32 @@ def write_groups(fit: Posterior | SeparatePosterior, factor: str | None = None, 
     table = tabulate_fit_groups(fit, factor=factor, quantiles=INTERVAL)
     if table is None or not isinstance(fit, Posterior):
         return ""
-    key = _KEY if fit.model.pooling == "partial" else _KEY.replace("partially pooled", "unpooled")
-    text = f"{table.render(most_lines)}\n\n{textwrap.indent(key, '  ')}"
-    others = [f"--factor {shlex.quote(name)}" for name in list_factors(fit) if name != (factor or list_factors(fit)[0])]
+    shown = factor or list_factors(fit)[0]
+    scale = name_groups_scale(fit, shown)
+    text = f"{table.render(most_lines)}\n\n{textwrap.indent(_write_key(fit), '  ')}"
+    text = f"{_write_scale(fit, shown, scale)}\n\n{text}" if scale else text
+    others = [f"--factor {shlex.quote(name)}" for name in list_factors(fit) if name != shown]
     return f"{text}\n\ngroups of other factors: {', '.join(others)}" if others else text
+
+
+def _write_key(fit: Posterior) -> str:
+    """Return what the columns of the table of groups are."""
+    from partialpool.models.latent_model import LatentModel
+
+    key = _KEY if fit.model.pooling == "partial" else _KEY.replace("partially pooled", "unpooled")
+    if not isinstance(fit.model, LatentModel):
+        return key
+    key = "\n".join([*key.splitlines()[:-1], _LATENT_WEIGHT])
+    if fit.model.design.measurements.sizes is None:
+        return key
+    role = "trials" if fit.model.family.response_name == "p" else "exposure"
+    return _SIZE.format(role=role) + key
+
+
+def _write_scale(fit: Posterior, factor: str, scale: str) -> str:
+    """Return the line above the table of groups: what its numbers are, and where."""
+    group = fit.model.groups[fit.check_factor(factor)]
+    varying = set(group.names)
+    covariates = [name for name in fit.model.design.population.names if name != "Intercept" and name not in varying]
+    where = " where the other columns are 0" if covariates else ""
+    return f"groups of {factor}: {scale}{where}"

@@ -1,0 +1,34 @@
+"""What a formula, a likelihood and a population mean for some data, as lines of text; nothing is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def describe_model(
+    formula: str, data: Any, *, link: str | None, population: str | Mapping[str, str] | None, family: str, **roles: Any
+) -> str:
+    """Return the description of the formula, and below it family, link and population, where they are not those of the
+    gaussian model; they are checked as ``fit`` does."""
+    from partialpool.inputs.describe import describe_formula
+    from partialpool.inputs.design import build_design
+    from partialpool.inputs.formula import parse_formula
+    from partialpool.inputs.observations import describe_rows, read_observations
+    from partialpool.models.arguments import is_latent, name_family
+
+    parsed = parse_formula(formula)
+    observations = read_observations(data, parsed, family=name_family(family), **roles)
+    design = build_design(parsed, observations)
+    text = str(describe_formula(design))
+    if not is_latent(design.measurements, link, population):
+        return text
+    from partialpool.models.latent_arguments import choose_likelihood
+    from partialpool.results.scale_names import describe_arguments
+
+    where = describe_rows(observations.rows, observations.factors)
+    chosen, people = choose_likelihood(design, family, link, population, where)
+    lines = [text, f"family        {describe_arguments(chosen)} with {chosen.link} link"]
+    if design.groups:
+        lines.append(f"population    {describe_arguments(people)}")
+    return "\n".join(lines)
