@@ -16,6 +16,7 @@ from partialpool.fit import describe, fit, load
 if TYPE_CHECKING:
     from partialpool import datasets, errors
     from partialpool.inference.engine import Engine
+    from partialpool.models import families, populations
     from partialpool.models.priors import (
         LKJ,
         AlphaBetaPower,
@@ -48,7 +49,12 @@ _HOMES = {
     "Posterior": "partialpool.results.posterior",
     "Engine": "partialpool.inference.engine",
 }
-_MODULES = ("datasets", "errors")
+_MODULES = {
+    "datasets": "partialpool.datasets",
+    "errors": "partialpool.errors",
+    "families": "partialpool.models.families",
+    "populations": "partialpool.models.populations",
+}
 
 __all__ = [
     "LKJ",
@@ -74,14 +80,16 @@ __all__ = [
     "datasets",
     "describe",
     "errors",
+    "families",
     "fit",
     "load",
+    "populations",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"partialpool.{name}")
+        return import_module(_MODULES[name])
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.errors import ComputationError
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.climb import Climb, climb
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
@@ -236,7 +237,10 @@ def _integrate(
 
 def _join(surrogate: Surrogate, log_prior: BatchLogDensity) -> BatchLogDensity:
     """Return the log posterior density under the surrogate, falling steeply where that is not believed."""
-    reach = float(np.sqrt(np.max(np.sum(surrogate.nodes[surrogate.importance > 0.0] ** 2, axis=1)))) + _BEYOND
+    counting = surrogate.importance > 0.0
+    if not counting.any():
+        raise ComputationError("the surrogate of the likelihood is not finite anywhere")
+    reach = float(np.sqrt(np.max(np.sum(surrogate.nodes[counting] ** 2, axis=1)))) + _BEYOND
 
     def log_density(coordinates: FloatArray) -> FloatArray:
         radius = np.sqrt(np.sum(surrogate.warp.apply(coordinates) ** 2, axis=1))

@@ -88,10 +88,7 @@ class ConjugateMarginal(PopulationWindow):
         module = beta_binomial if self.model.population.name == "beta" else gamma_poisson
         with np.errstate(all="ignore"):
             found = module.log_marginal_gradient(alpha, beta, self.pairs)
-        n = points.n_nodes
-        root = np.zeros((*points.effect_root.shape[:2], n))
-        extras = np.stack([found.by_alpha, found.by_beta])
-        gradient = HyperGradient(root, np.zeros(n), np.zeros(points.coefficients.shape), None, extras)
+        gradient = self.no_gradient(points)._replace(extras=np.stack([found.by_alpha, found.by_beta]))
         return found.value + self._constant, gradient
 
     def pooling_weights(self, points: HyperPoints) -> FloatArray:

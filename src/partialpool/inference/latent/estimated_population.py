@@ -128,7 +128,8 @@ def _estimate(
             w * np.exp(-0.5 * ((points - m) / s) ** 2) / s
             for w, m, s in zip(found.weights, found.means, found.sds, strict=True)
         )
-        return density / density.sum(), named, {"EM steps": float(found.n_iterations)}
+        evidence = {"steps": float(found.n_iterations), "components at the smallest sd": float(np.sum(found.at_floor))}
+        return density / density.sum(), named, evidence
     mixing = estimate_mixing_weights(logs, class_weights)
     evidence = {
         "points that carry weight": float(np.sum(mixing.weights > 1e-6)),

@@ -25,7 +25,7 @@ from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior, gather_weightless, log_posterior
 from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.models.hyper_gradient import pull_back
-from partialpool.models.hyperspace import HyperSpace
+from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.grid import integrate_on_grid
 from partialpool.numerics.mode import find_mode
@@ -59,7 +59,7 @@ def integrate_latent(marginal: LatentMarginal, method: str, accuracy: float) -> 
     """
     space = marginal.model.space
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        marginal = marginal.refine(space.constrain(space.starts())[0])
+        marginal = marginal.refine(_best_start(space, marginal))
         for _ in range(_MOST_RAISES):
             posterior = _integrate(space, marginal, method, accuracy)
             finer = marginal.refine(_spread_nodes(posterior))
@@ -71,7 +71,14 @@ def integrate_latent(marginal: LatentMarginal, method: str, accuracy: float) -> 
     return finer, replace(posterior, engine=engine)
 
 
-def _spread_nodes(posterior: HyperPosterior):  # type: ignore[no-untyped-def]
+def _best_start(space: HyperSpace, marginal: LatentMarginal) -> HyperPoints:
+    """Return the likeliest starting point: how fine the quadrature must be elsewhere shows at the posterior's nodes."""
+    points = space.constrain(space.starts())[0]
+    values = marginal.log_likelihood(points)
+    return points.select(np.array([int(np.argmax(np.where(np.isnan(values), -np.inf, values)))], dtype=np.intp))
+
+
+def _spread_nodes(posterior: HyperPosterior) -> HyperPoints:
     """Return some nodes that stand for the whole posterior, the outer ones too."""
     subset = thin_lattice(posterior.weights, _CHECKED_NODES) if posterior.grid is None else None
     if subset is None:

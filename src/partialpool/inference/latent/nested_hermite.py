@@ -63,9 +63,8 @@ class NestedHermite(LatentMarginal):
     @property
     def route(self) -> str:
         """The recursion, in words."""
-        names = [self.model.groups[k].name for k in self.tree.factors[::-1]]
-        return
-        f"effects of {', within '.join(names)} integrated out by nested Gauss-Hermite quadrature of {self.order} points"
+        names = ", within ".join(self.model.groups[k].name for k in self.tree.factors[::-1])
+        return f"effects of {names} integrated out by nested Gauss-Hermite quadrature of {self.order} points a level"
 
     @property
     def evidence(self) -> dict[str, float]:

@@ -96,11 +96,7 @@ class PopulationWindow(LatentMarginal):
 
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient, by Fisher's identity at the grid's points."""
-        n = points.n_nodes
-        total = np.full(n, self.rows.log_constant)
-        root = np.zeros((*points.effect_root.shape[:2], n))
-        extras = None if points.extras is None else np.zeros(points.extras.shape)
-        gradient = HyperGradient(root, np.zeros(n), np.zeros(points.coefficients.shape), None, extras)
+        total, gradient = np.full(points.n_nodes, self.rows.log_constant), self.no_gradient(points)
         with np.errstate(all="ignore"):
             for part, nodes, placed in self._blocks(points):
                 t, logs = self._log_terms(placed)
@@ -128,6 +124,14 @@ class PopulationWindow(LatentMarginal):
                 f"{TOLERANCE}): give more informative priors for the {self.model.population.name} population"
             )
         return replace(self, half=_HALVES[-1], change=change)
+
+    @staticmethod
+    def no_gradient(points: HyperPoints) -> HyperGradient:
+        """Return a gradient of zeros."""
+        n = points.n_nodes
+        root = np.zeros((*points.effect_root.shape[:2], n))
+        extras = None if points.extras is None else np.zeros(points.extras.shape)
+        return HyperGradient(root, np.zeros(n), np.zeros(points.coefficients.shape), None, extras)
 
     def class_of(self, factor: int) -> IntArray:
         """Return each group's class."""

@@ -6,7 +6,7 @@
 | gamma | Poisson | one, no covariates | closed form |
 | normal, lognormal | any | one, up to three effects | adaptive Gauss-Hermite quadrature |
 | normal | any | several nested, intercepts | the same, recursively |
-| any other | any | one, an intercept | quadrature over the population's window |
+| any other | any | one, an intercept | quadrature over the population's window; where the likelihood is known, its table |
 | mixture, nonparametric | any without dispersions | one, no covariates | EM, convex optimisation (plug-in) |
 """
 
@@ -27,9 +27,9 @@ from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.inference.latent.estimated_population import estimate_population
 from partialpool.inference.latent.grouped_rows import group_rows
 from partialpool.inference.latent.integrate import integrate_latent
+from partialpool.inference.latent.likelihood_grid import build_window
 from partialpool.inference.latent.maximum_likelihood import estimate_latent
 from partialpool.inference.latent.nested_hermite import NestedHermite
-from partialpool.inference.latent.population_window import PopulationWindow
 from partialpool.inference.latent.tree import grow_tree
 from partialpool.inputs.design import Design
 from partialpool.models.families.base import Family
@@ -108,7 +108,7 @@ def build_latent_marginal(model: LatentModel) -> LatentMarginal:
     if is_conjugate(model.family.name, model.population.name) and measured.offset is None:
         return ConjugateMarginal(model, rows)
     if model.population.name != "normal":
-        return PopulationWindow(model, rows)
+        return build_window(model, rows)
     return AdaptiveHermite(model, rows)
 
 
