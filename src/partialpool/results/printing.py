@@ -79,7 +79,8 @@ def _scale(model: Model) -> list[str]:
         return []
     response = name_response_scale(model)
     if model.replaces_intercept and model.groups:
-        return _wrap(f"scale: the population's parameters are those of {response}")
+        what = response if model.population.support != "line" else name_linear_scale(model)
+        return _wrap(f"scale: the population's parameters are those of {what}")
     intercepts = model.groups and all(group.names == ("Intercept",) for group in model.groups)
     linear = name_linear_scale(model)
     what = "coefficients and sds are" if model.groups and model.pooling == "partial" else "coefficients are"

@@ -30,7 +30,7 @@ from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.mixing_weights import estimate_mixing_weights
 
 # Points of the grid: at least, at most, and for each sd of the most precise group.
-_POINTS, _PER_SD = (201, 2001), 4.0
+_POINTS, _PER_SD = (401, 2001), 8.0
 # Sds of a group's own estimate that the grid reaches beyond it, and the sd of the prior that bounds estimates of groups
 # that have none of their own, in spreads of the response.
 _BEYOND, _BOUND = 3.0, 4.0

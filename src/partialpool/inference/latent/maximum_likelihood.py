@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from partialpool.errors import ComputationError, DataError
+from partialpool.inference.conjugate.estimate import Kind, by_moments
+from partialpool.inference.conjugate.maximum_likelihood import by_maximum_likelihood
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
 from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.models.hyper_gradient import pull_back
 from partialpool.models.hyperspace import HyperSpace
@@ -18,6 +21,8 @@ _REASON = "population parameters estimated by maximum likelihood, their uncertai
 _AT_EDGE = "; {names} at the edge of what is possible: an estimate, not a finding"
 # How far a coordinate, a log scale or a coefficient in units of its spread, may go from where the data put it.
 _FAR = 14.0
+# The concentration that stands for complete pooling.
+_POOLED = 1e12
 
 
 def estimate_latent(marginal: LatentMarginal, estimator: str) -> tuple[LatentMarginal, HyperPosterior]:
@@ -25,6 +30,8 @@ def estimate_latent(marginal: LatentMarginal, estimator: str) -> tuple[LatentMar
 
     Raises ``DataError`` for an estimator that is not for this model, ``ComputationError`` where the search fails.
     """
+    if isinstance(marginal, ConjugateMarginal):
+        return marginal, _estimate_pair(marginal, estimator)
     if estimator != "ml":
         raise DataError(f"estimator='{estimator}' is for conjugate pairs: use 'ml' here")
     space = marginal.model.space
@@ -40,6 +47,24 @@ def estimate_latent(marginal: LatentMarginal, estimator: str) -> tuple[LatentMar
     evidence = {"log likelihood": value, **marginal.evidence}
     engine = Engine("empirical Bayes", reason, evidence, "plug-in", float("inf"), marginal.route)
     return marginal, HyperPosterior(space, location[None], np.ones(1), value, None, engine)
+
+
+def _estimate_pair(marginal: ConjugateMarginal, estimator: str) -> HyperPosterior:
+    """Return the two shapes by moments or by maximum likelihood; complete pooling is a concentration of 1e12."""
+    kind: Kind = "beta" if marginal.model.population.name == "beta" else "gamma"
+    found = (by_moments if estimator == "moments" else by_maximum_likelihood)(kind, marginal.pairs)
+    size = min(found.concentration, _POOLED)
+    centre = np.log(found.mean) - (np.log1p(-found.mean) if kind == "beta" else 0.0)
+    location = np.array([[centre, np.log(size)]])
+    space = marginal.model.space
+    value = float(marginal.log_likelihood(space.constrain(location)[0])[0])
+    how = "moments" if estimator == "moments" else "maximum likelihood"
+    reason = f"population parameters estimated by {how}, their uncertainty ignored: intervals are too narrow"
+    if found.pooled:
+        reason += "; the groups are estimated to be alike (complete pooling): an estimate, not a finding"
+    evidence = {"log likelihood": value, **marginal.evidence}
+    engine = Engine("empirical Bayes", reason, evidence, "plug-in", float("inf"), marginal.route)
+    return HyperPosterior(space, location, np.ones(1), value, None, engine)
 
 
 def maximise(space: HyperSpace, marginal: LatentMarginal, start: FloatArray | None = None) -> FloatArray:

@@ -6,7 +6,7 @@
 | gamma | Poisson | one, no covariates | closed form |
 | normal, lognormal | any | one, up to three effects | adaptive Gauss-Hermite quadrature |
 | normal | any | several nested, intercepts | the same, recursively |
-| any other | any | one, an intercept | quadrature over the population's window; where the likelihood is known, its table |
+| any other | any | one, an intercept | quadrature over the population's window, or a table of likelihoods |
 | mixture, nonparametric | any without dispersions | one, no covariates | EM, convex optimisation (plug-in) |
 """
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The sd of the normal prior that stands for none, in spreads of the response, and the share of it in the curvature from
 # which a group's rows do not determine its estimate.
-_WIDE = 1e3
+_WIDE = 1e5
 _UNDETERMINED = 1e-3
 
 
