@@ -14,7 +14,7 @@ from partialpool.inference.conjugate.estimate import Kind, PopulationEstimate, c
 from partialpool.inference.conjugate.pairs import Pairs
 from partialpool.numerics.arrays import FloatArray
 
-# Logs of concentrations, relative to a typical group's size, from which the start is chosen, the greatest and the least.
+# Logs of concentrations relative to a typical group's size: from which the start is chosen, the greatest, the least.
 _STARTS = np.linspace(-12.0, 18.0, 31)
 _GREATEST, _LEAST = 25.0, -40.0
 # A log likelihood no higher than this above that of a limit is the limit's.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
 
 from partialpool.inference.conjugate.tails import Distinct, collapse, is_whole, tail_counts
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -95,7 +95,7 @@ class Pairs:
     @cached_property
     def log_arrangements(self) -> float:
         """The sum over groups of log(E^y / y!)."""
-        return float(self.weights @ (self.values * np.log(self.sizes) - gammaln(self.values + 1.0)))
+        return float(self.weights @ (xlogy(self.values, self.sizes) - gammaln(self.values + 1.0)))
 
     @cached_property
     def whole_values(self) -> bool:

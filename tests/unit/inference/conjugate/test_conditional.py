@@ -21,10 +21,10 @@ def _one_pair(y, size):
     return collapse_pairs(np.array([float(y)]), np.array([float(size)]))
 
 
-@pytest.mark.parametrize("a", [0.3, 3.0, 5.0, 60.0, 1e4, 3e9])
-@pytest.mark.parametrize("b", [3.0, 4.0, 95.0, 2000.0, 1e6])
+@pytest.mark.parametrize("a", [1e-8, 0.3, 2.9, 3.0, 5.0, 60.0, 1e4, 3e9])
+@pytest.mark.parametrize("b", [0.02, 1.0, 3.0, 4.0, 95.0, 2000.0, 1e6])
 def test_beta_tails_are_those_of_the_incomplete_beta_function(a, b):
-    t = np.log(a / b) + np.linspace(-4.0, 4.0, 41) * np.sqrt(1 / a + 1 / b)
+    t = np.log(a / b) + np.linspace(-4.0, 4.0, 41) * min(np.sqrt(1 / a + 1 / b), 100.0)
     for one, other in ((a, b), (b, a)):
         sign = 1.0 if one is a else -1.0
         law = BetaLaw(np.full((1, 41), one), np.full((1, 41), other))
@@ -68,6 +68,14 @@ def test_complete_pooling_is_a_point():
     rate = summarise_rates(ONE * 0.3e12, ONE * 1e12, ONE, _one_pair(5, 10.0), PROBABILITIES)
     z = (rate.quantiles[0] - 0.3) / np.sqrt(0.3e-12)
     np.testing.assert_allclose(z[[1, 3, 5]], [-1.959964, 0.0, 1.959964], atol=2e-4)
+
+
+def test_a_group_without_data_has_the_population():
+    at = summarise_proportions(ONE * 2.0, ONE * 6.0, ONE, _one_pair(0, 0), PROBABILITIES)
+    assert (at.mean[0], at.pooling[0]) == (pytest.approx(0.25), 0.0)
+    np.testing.assert_allclose(at.quantiles[0], betaincinv(2.0, 6.0, PROBABILITIES), rtol=1e-8)
+    rate = summarise_rates(ONE * 2.0, ONE * 6.0, ONE, _one_pair(0, 0), PROBABILITIES)
+    np.testing.assert_allclose(rate.quantiles[0], gammaincinv(2.0, PROBABILITIES) / 6.0, rtol=1e-8)
 
 
 def test_nodes_of_very_different_widths_mix():

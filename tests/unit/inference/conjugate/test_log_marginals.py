@@ -136,4 +136,5 @@ def test_the_gradient_comes_with_the_value(family):
 def test_groups_without_data_say_nothing(family):
     nothing = _pairs([(0, 0.0)])
     shapes = np.array([0.1, 30.0, 1e12])
-    np.testing.assert_allclose(family._value_by_pairs(shapes, 2 * shapes, nothing), 0.0, atol=1e-14)
+    for function in (family._value_by_pairs, family.log_marginal):
+        np.testing.assert_allclose(function(shapes, 2 * shapes, nothing), 0.0, atol=1e-14)
