@@ -22,6 +22,7 @@ from partialpool.outputs.plots.picture import (
     as_written,
     create_picture,
     draw_population,
+    keep_within,
     save_picture,
     shorten,
     span,
@@ -82,7 +83,7 @@ def _draw_panel(
         places[gap:] += 1.0
     raw, mean = panel.raw[order], panel.mean[order]
     inner = span([mean, quantiles])
-    limits = stretch(inner, span([raw, *_ends(panel.new_group)]), 0.5)
+    limits = keep_within(stretch(inner, span([raw, *_ends(panel.new_group)]), 0.5), panel.bounds)
     draw_population(axis, panel.population)
     axis.hlines(places, quantiles[:, 0], quantiles[:, 3], color=POOLED, linewidth=1.2)
     axis.hlines(places, quantiles[:, 1], quantiles[:, 2], color=POOLED, linewidth=3.6)
@@ -110,9 +111,9 @@ def _draw_panel(
     axis.set_yticks(list(ticks), list(ticks.values()) if labelled else [""] * len(ticks))
     as_written(axis.get_yticklabels())
     axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
-    if counted and np.any(panel.n > 1):
-        texts = [f"{n:,}" for n in panel.n[order]]
-        write_beside(axis, places, texts, "n", 14 + 5 * max(map(len, texts)))
+    if counted and (written := panel.count(order)) is not None:
+        head, texts = written
+        write_beside(axis, places, texts, head, 14 + 5 * max(map(len, [*texts, head])))
 
 
 def _draw_interval(axis: Axes, place: float, interval: Interval, color: str, marker: str) -> None:

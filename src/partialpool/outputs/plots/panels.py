@@ -10,6 +10,7 @@ import numpy as np
 from partialpool.inference.mixture_summary import MixtureSummary
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.effects import summarise_effects
+from partialpool.results.latent.posterior import LatentPosterior
 from partialpool.results.pooling_weights import average_weights
 from partialpool.results.predictors import Predictors, summarise_predictors
 from partialpool.results.raw_estimates import estimate_raw
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
 
 #: The ends of the 90 % interval and, between them, of the 50 % interval.
-_QUANTILES = (0.05, 0.25, 0.75, 0.95)
+QUANTILES = (0.05, 0.25, 0.75, 0.95)
+#: Half a 90 % interval in standard errors.
+HALF_90 = 1.645
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ class Interval:
 class Panel:
     """One coefficient of every group; arrays are (group,), ``raw`` NaN where undetermined.
 
-    ``population`` is the coefficient the groups vary around (None: they vary around 0, or not at all),
-    ``new_group`` that of a group not in the data (None: no population was fitted).
+    ``raw_low`` and ``raw_high`` are the ends of the raw estimates' 90 % intervals. ``population`` is the coefficient
+    the groups vary around (None: they vary around 0, or not at all), ``new_group`` that of a group not in the data
+    (None: no population was fitted). ``size`` are trials or exposures, called ``size_name``. No value lies beyond
+    ``bounds``.
     """
 
     axis_label: str
@@ -46,18 +51,34 @@ class Panel:
     n: IntArray
     raw: FloatArray
     raw_sd: FloatArray
+    raw_low: FloatArray
+    raw_high: FloatArray
     mean: FloatArray
     weight: FloatArray
     population: Interval | None
     new_group: Interval | None
+    size: FloatArray | None = None
+    size_name: str = "n"
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+
+    def count(self, groups: IntArray) -> tuple[str, list[str]] | None:
+        """Return a heading and some groups' trials, exposures or numbers of rows, None where each has one row."""
+        if self.size is not None:
+            whole = bool(np.all(self.size == np.rint(self.size)))
+            return self.size_name, [f"{x:,.0f}" if whole else f"{x:,.3g}" for x in self.size[groups]]
+        return ("n", [f"{n:,}" for n in self.n[groups]]) if np.any(self.n > 1) else None
 
 
 def gather_panels(posterior: Posterior, factor: int) -> tuple[Panel, ...]:
     """Return one panel a coefficient that varies by the factor at this position."""
+    if isinstance(posterior, LatentPosterior):
+        from partialpool.outputs.plots.latent_panels import gather_latent_panels
+
+        return gather_latent_panels(posterior, factor)
     group = posterior.model.groups[factor]
     summary = summarise_effects(posterior, factor, ("theta",), np.empty(0))
     raw, weights = estimate_raw(posterior, factor), average_weights(posterior, factor)
-    lines = summarise(posterior, effects=False, quantiles=_QUANTILES)
+    lines = summarise(posterior, effects=False, quantiles=QUANTILES)
     population = {
         name: Interval(*(float(column[i]) for key, column in lines.columns.items() if key != "sd"))
         for i, name in enumerate(lines.index[0])
@@ -65,11 +86,13 @@ def gather_panels(posterior: Posterior, factor: int) -> tuple[Panel, ...]:
     new = _summarise(posterior, factor, None) if posterior.model.pooling == "partial" else None
     return tuple(
         Panel(
-            axis_label=_label_axis(posterior, name),
+            axis_label=label_axis(posterior, name),
             labels=[str(label) for label in group.labels],
             n=np.asarray(posterior.marginal.statistics.group_rows[factor], dtype=np.intp),
             raw=raw.mean[k],
             raw_sd=raw.sd[k],
+            raw_low=raw.mean[k] - HALF_90 * raw.sd[k],
+            raw_high=raw.mean[k] + HALF_90 * raw.sd[k],
             mean=summary.mean[k],
             weight=weights[k],
             population=population.get(name),
@@ -84,7 +107,7 @@ def name_response(posterior: Posterior) -> str:
     return posterior.model.design.formula.response.replace("`", "")
 
 
-def _label_axis(posterior: Posterior, name: str) -> str:
+def label_axis(posterior: Posterior, name: str) -> str:
     """Say what a coefficient is, in the units of the response."""
     response, design = name_response(posterior), posterior.model.design
     if name == "Intercept":
@@ -99,6 +122,10 @@ def find_intervals(posterior: Posterior, factor: int, groups: IntArray) -> Float
 
     Quantiles of many groups take far longer than their means, and few groups are shown.
     """
+    if isinstance(posterior, LatentPosterior):
+        from partialpool.outputs.plots.latent_panels import find_latent_intervals
+
+        return find_latent_intervals(posterior, factor, groups)
     quantiles = _summarise(posterior, factor, groups).quantiles[0]
     return np.asarray(quantiles.reshape(len(posterior.model.groups[factor].names), len(groups), -1))
 
@@ -112,4 +139,4 @@ def _summarise(posterior: Posterior, factor: int, groups: IntArray | None) -> Mi
     levels: list[IntArray | None] = [None] * len(model.groups)  # other factors' effects have no part in it
     levels[factor] = None if groups is None else np.tile(groups, own)
     columns = np.repeat(posterior.theta_columns(factor), n, axis=1)
-    return summarise_predictors(posterior, Predictors(columns, effects, levels), np.array(_QUANTILES))
+    return summarise_predictors(posterior, Predictors(columns, effects, levels), np.array(QUANTILES))

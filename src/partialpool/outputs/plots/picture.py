@@ -123,6 +123,12 @@ def stretch(inner: tuple[float, float], outer: tuple[float, float], factor: floa
     return max(min(outer[0], inner[0]), inner[0] - room), min(max(outer[1], inner[1]), inner[1] + room)
 
 
+def keep_within(limits: tuple[float, float], bounds: tuple[float, float]) -> tuple[float, float]:
+    """Return limits that go beyond bounds by a thin margin at most."""
+    margin = 0.03 * (limits[1] - limits[0])
+    return max(limits[0], bounds[0] - margin), min(limits[1], bounds[1] + margin)
+
+
 def render(figure: Figure, ending: str) -> bytes:
     """Return the figure as the bytes of a file of this kind."""
     buffer = BytesIO()

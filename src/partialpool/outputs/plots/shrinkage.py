@@ -26,6 +26,7 @@ from partialpool.outputs.plots.picture import (
     as_written,
     create_picture,
     draw_population,
+    keep_within,
     save_picture,
     shorten,
     span,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 _MOST_LINES = 40
 _MOST_ON_RAILS = 400
 _DRAWN_OF_MANY = 250
-# Half a 90 % interval in standard errors.
-_HALF_90 = 1.645
 # Rail to rail: pale where the population decides, dark where the group's own data do.
 _BY_WEIGHT = LinearSegmentedColormap.from_list("weight", ["#9ecae9", "#3b82b8", "#0b2a4a"])
 
@@ -83,13 +82,16 @@ def _draw_line_panel(
     axis: Axes, panel: Panel, intervals: FloatArray, order: IntArray, *, labelled: bool, counted: bool
 ) -> None:
     places = np.arange(len(order))
-    raw, raw_sd, mean = panel.raw[order], panel.raw_sd[order], panel.mean[order]
+    raw, mean = panel.raw[order], panel.mean[order]
+    raw_low, raw_high = panel.raw_low[order], panel.raw_high[order]
     low, high = intervals[order, 0], intervals[order, 3]
     inner = span([raw, mean, low, high])
-    limits = stretch(inner, span([raw - _HALF_90 * raw_sd, raw + _HALF_90 * raw_sd]), 1.0)
+    ends = [raw_low, raw_high]
+    outer = span(ends) if any(np.isfinite(end).any() for end in ends) else inner
+    limits = keep_within(stretch(inner, outer, 1.0), panel.bounds)
     draw_population(axis, panel.population)
     above, below = places + 0.15, places - 0.15
-    axis.hlines(above, raw - _HALF_90 * raw_sd, raw + _HALF_90 * raw_sd, color=RAW, linewidth=1.0, alpha=0.65)
+    axis.hlines(above, raw_low, raw_high, color=RAW, linewidth=1.0, alpha=0.65)
     axis.hlines(below, low, high, color=POOLED, linewidth=2.2)
     for k in np.flatnonzero(np.abs(raw - mean) > 0.03 * (limits[1] - limits[0])):
         arrow = {"arrowstyle": "-|>,head_width=0.16,head_length=0.32", "color": FAINT, "linewidth": 0.9}
@@ -108,8 +110,9 @@ def _write_columns(axis: Axes, panel: Panel, order: IntArray, *, counted: bool) 
     """Write the pooling weight right of the panel, and n where groups have several rows."""
     places = np.arange(len(order), dtype=float)
     write_beside(axis, places, [f"{weight:.2f}" for weight in panel.weight[order]], "weight", 42)
-    if counted and np.any(panel.n > 1):
-        write_beside(axis, places, [f"{n:,}" for n in panel.n[order]], "n", 54 + 5 * len(f"{panel.n.max():,}"))
+    if counted and (written := panel.count(order)) is not None:
+        head, texts = written
+        write_beside(axis, places, texts, head, 54 + 5 * max(map(len, [*texts, head])))
 
 
 def _draw_rails(panels: tuple[Panel, ...], title: str, pooled: str, groups: str) -> Figure:
@@ -166,6 +169,8 @@ def _draw_rail_panel(axis: Axes, panel: Panel, pooled: str, varied: bool) -> Non
     axis.plot(panel.mean[drawn], np.zeros(len(drawn)), "o", color=POOLED, markersize=size, alpha=0.7, markeredgewidth=0)
     _name_extremes(axis, panel, drawn)
     axis.set_xlim(limits)
+    shown = [tick for tick in axis.get_xticks() if panel.bounds[0] <= tick <= panel.bounds[1]]
+    axis.set_xticks([tick for tick in shown if limits[0] <= tick <= limits[1]])
     axis.set_ylim(-0.42, 1.5)
     axis.set_yticks([0.0, 1.0], [pooled.replace(" ", "\n"), "raw"])
     axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
@@ -188,7 +193,8 @@ def _name_extremes(axis: Axes, panel: Panel, drawn: IntArray) -> None:
         return
     for i, side, points in ((drawn[0], "right", -7), (drawn[-1], "left", 7)):
         axis.plot([panel.raw[i], panel.mean[i]], [1, 0], color=INK, linewidth=1.0, zorder=3)
-        text = f"{shorten(panel.labels[i], 16)}\nn = {panel.n[i]:,}"
+        head, texts = panel.count(np.array([i])) or ("n", ["1"])
+        text = f"{shorten(panel.labels[i], 16)}\n{head} = {texts[0]}"
         style: dict[str, Any] = {"ha": side, "va": "center", "fontsize": 8.5, "color": INK, "linespacing": 1.15}
         label = axis.annotate(text, (panel.raw[i], 1), (points, 0), textcoords="offset points", **style)
         label.set_parse_math(False)

@@ -1,0 +1,165 @@
+"""What the pictures show of a latent fit: groups as probabilities, rates or means; with slopes, linear predictors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partialpool.inference.hyper_posterior import draw_hyperparameters
+from partialpool.inputs.new_rows import NEW_GROUP, NewGroupRows, NewRows
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.outputs.plots.panels import HALF_90, QUANTILES, Interval, Panel, label_axis
+from partialpool.results.latent.effects import gather_nodes, summarise_tables, summarise_with_weights
+from partialpool.results.latent.groups import choose_kind
+from partialpool.results.latent.population_draws import average_over_population, draw_population
+from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.results.latent.raw import estimate_latent_raw
+from partialpool.results.scale_names import name_response_scale
+
+# Draws of a new group's value: they place the ends of its interval to 0.02 of its sds.
+_N_DRAWS = 16_000
+# Groups whose densities are held at a time.
+_BLOCK = 8
+
+
+def gather_latent_panels(posterior: LatentPosterior, factor: int) -> tuple[Panel, ...]:
+    """Return one panel a coefficient that varies by the factor at this position."""
+    group, kind = posterior.model.groups[factor], choose_kind(posterior, factor, "response")
+    found = summarise_with_weights(posterior, factor, (kind,), np.empty(0))
+    raw = estimate_latent_raw(posterior, factor, "linear" if kind == "theta" else "response")
+    low, high = _raw_ends(posterior, factor, kind)
+    population, new = _summarise_population(posterior, factor, kind)
+    return tuple(
+        Panel(
+            axis_label=_label(posterior, factor, name),
+            labels=[str(label) for label in group.labels],
+            n=np.asarray(posterior.latent.group_rows(factor), dtype=np.intp),
+            raw=raw.mean[k],
+            raw_sd=raw.sd[k],
+            raw_low=low[k],
+            raw_high=high[k],
+            mean=found.summary.mean[k],
+            weight=found.weights[k],
+            population=population[k],
+            new_group=new[k],
+            size=_sum_sizes(posterior, factor),
+            size_name="trials" if posterior.model.family.response_name == "p" else "exposure",
+            bounds=(-np.inf, np.inf) if kind == "theta" else _bounds(posterior),
+        )
+        for k, name in enumerate(group.names)
+    )
+
+
+def find_latent_intervals(posterior: LatentPosterior, factor: int, groups: IntArray) -> FloatArray:
+    """Return the ends of each coefficient's 90 % and 50 % intervals (coefficient, group, 4) for some groups."""
+    marginal, kind = posterior.latent, choose_kind(posterior, factor, "response")
+    class_of = marginal.class_of(factor)
+    nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), int(class_of.max()) + 1)
+    own = posterior.own_values(nodes.points, factor)
+    classes, place = np.unique(class_of[groups], return_inverse=True)
+    ends = np.empty((len(own), len(classes), len(QUANTILES)))
+    for effect in range(len(own)):
+        for start in range(0, len(classes), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            tables = marginal.tables(nodes.points, factor, effect, classes[part].astype(np.intp))
+            shifted = tables.shift(own[effect])
+            ends[effect, part] = summarise_tables(posterior, shifted, nodes.weights, np.array(QUANTILES), kind)[2]
+    return ends[:, place]
+
+
+def _raw_ends(posterior: LatentPosterior, factor: int, kind: str) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of raw estimates' 90 % intervals, (effect, group) each, symmetric on the linear scale."""
+    linear = estimate_latent_raw(posterior, factor, "linear")
+    with np.errstate(invalid="ignore"):
+        ends = (linear.mean - HALF_90 * linear.sd, linear.mean + HALF_90 * linear.sd)
+    if kind == "theta":
+        return ends
+    with np.errstate(all="ignore"):
+        low, high = (np.clip(posterior.to_response(end), *_bounds(posterior)) for end in ends)
+    return (low, high) if posterior.rises else (high, low)
+
+
+def _summarise_population(
+    posterior: LatentPosterior, factor: int, kind: str
+) -> tuple[list[Interval | None], list[Interval | None]]:
+    """Return the population's mean and a new group's value for each coefficient, on the panels' scale; None where there
+    is no population."""
+    names = posterior.model.groups[factor].names
+    if posterior.model.pooling != "partial":
+        return [None] * len(names), [None] * len(names)
+    rng = np.random.default_rng(posterior.seed)
+    if posterior.hyper.space.dimension:
+        points = draw_hyperparameters(posterior.hyper, _N_DRAWS, rng)[1]
+    else:
+        points = posterior.hyper.points.select(np.zeros(_N_DRAWS, dtype=np.intp))
+    centre = posterior.own_values(points, factor)
+    new = centre + draw_population(posterior, factor, points, 1, rng)[:, 0]
+    if kind != "theta":
+        new = posterior.to_response(new)
+        centre = _average(posterior, factor, centre, points)
+    elif posterior.model.replaces_intercept:
+        centre = _average(posterior, factor, centre, points, "linear")
+    varied = [name in posterior.model.design.population.names for name in names]
+    means = [_interval(values) if own else None for values, own in zip(centre, varied, strict=True)]
+    return means, [_interval(values) for values in new]
+
+
+def _average(
+    posterior: LatentPosterior, factor: int, centre: FloatArray, points: HyperPoints, scale: str = "response"
+) -> FloatArray:
+    """Return the mean over the population of a group's own value, (1, draw): other factors at their averages."""
+    groups = posterior.model.groups
+    rows = NewRows(
+        np.zeros((1, len(posterior.model.design.population.names))),
+        tuple(
+            NewGroupRows(
+                group.name,
+                np.array([-1], dtype=np.intp),
+                (NEW_GROUP,),
+                np.full((1, len(group.names)), float(k == factor)),
+            )
+            for k, group in enumerate(groups)
+        ),
+        None,
+        None,
+    )
+    return average_over_population(posterior, rows, np.zeros(1, dtype=np.intp), centre, points, scale)
+
+
+def _interval(values: FloatArray) -> Interval:
+    """Summarise draws (draw,)."""
+    with np.errstate(all="ignore"):
+        return Interval(float(np.mean(values)), *(float(end) for end in np.quantile(values, QUANTILES)))
+
+
+def _label(posterior: LatentPosterior, factor: int, name: str) -> str:
+    """Say what a coefficient is: 'p (purchases / visits)', 'logit p (purchases / visits) per unit of x'."""
+    model = posterior.model
+    if model.family.link == "identity" and model.family.response_name == "mean":
+        return label_axis(posterior, name)
+    response, design = name_response_scale(model), model.design
+    if choose_kind(posterior, factor, "response") != "theta":
+        others = [other for other in design.population.names if other != "Intercept"]
+        return f"{response} where other columns are 0" if others else response
+    linear = f"{model.family.link} {response}"
+    if name == "Intercept":
+        return f"{linear} (intercept)"
+    numeric = name in design.column_levels and design.column_levels[name] is None
+    return f"{linear} per unit of {name}" if numeric else f"{linear}: {name}"
+
+
+def _sum_sizes(posterior: LatentPosterior, factor: int) -> FloatArray | None:
+    """Return each group's trials or exposure, None where rows have none."""
+    measured, group = posterior.model.design.measurements, posterior.model.groups[factor]
+    if measured.sizes is None or np.all(measured.sizes == 1.0):
+        return None
+    weights = measured.sizes if measured.counts is None else measured.sizes * measured.counts
+    return np.asarray(np.bincount(group.codes, weights=weights, minlength=group.n_levels), dtype=float)
+
+
+def _bounds(posterior: LatentPosterior) -> tuple[float, float]:
+    """Return the least and the greatest that the response's scale reaches."""
+    family = posterior.model.family
+    if family.response_name == "p":
+        return 0.0, 1.0
+    return (-np.inf if family.link == "identity" and family.response_name == "mean" else 0.0), np.inf
