@@ -168,6 +168,8 @@ class PopulationWindow(LatentMarginal):
         """Draw groups' parameters from their grids, one hyperparameter point a draw."""
         classes = self.rows.class_of[levels[0]]
         result = np.empty((1, points.n_nodes, len(classes)))
+        if not len(classes):
+            return (result,)
         size = max(1, 16 * _BLOCK // (len(self._w) * max(1, len(classes)) * int(self.rows.lengths.max())))
         for start in range(0, points.n_nodes, size):
             nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
