@@ -8,11 +8,14 @@ from functools import cached_property
 import numpy as np
 
 from partialpool.inference.conjugate import beta_binomial, gamma_poisson
+from partialpool.inference.conjugate.conditional import Conditional, summarise_proportions, summarise_rates
+from partialpool.inference.conjugate.draws import draw_proportions, draw_rates
 from partialpool.inference.conjugate.pairs import Pairs
+from partialpool.inference.conjugate.predictive_quantiles import counts_quantiles, successes_quantiles
 from partialpool.inference.latent.population_window import PopulationWindow
 from partialpool.models.hyper_gradient import HyperGradient
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 _PAIRS = {("binomial", "beta"), ("bernoulli", "beta"), ("poisson", "gamma")}
 # Seconds of an evaluation, and of each step of the rising factorials and each pair within it.
@@ -56,8 +59,8 @@ class ConjugateMarginal(PopulationWindow):
         return _SECONDS + _SECONDS_A_STEP * self.work
 
     def table_seconds(self, factor: int) -> float:
-        """Points of each pair's grid and what placing it costs."""
-        return 1.5e-8 * self.rows.n_rows * (2 * self.half + 1 + 80)
+        """The inversion of the mixtures' cumulatives."""
+        return 6e-7 * self.rows.n_rows
 
     @property
     def route(self) -> str:
@@ -77,7 +80,7 @@ class ConjugateMarginal(PopulationWindow):
     def log_likelihood(self, points: HyperPoints) -> FloatArray:
         """Return log p(y | alpha, beta) for each node."""
         alpha, beta = self.shapes(points)
-        module = beta_binomial if self.model.population.name == "beta" else gamma_poisson
+        module = beta_binomial if self.is_beta else gamma_poisson
         with np.errstate(all="ignore"):
             value = module.log_marginal(alpha, beta, self.pairs) + self._constant
         return np.where(np.isnan(value), -np.inf, value)
@@ -85,15 +88,46 @@ class ConjugateMarginal(PopulationWindow):
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its derivatives by alpha and beta."""
         alpha, beta = self.shapes(points)
-        module = beta_binomial if self.model.population.name == "beta" else gamma_poisson
+        module = beta_binomial if self.is_beta else gamma_poisson
         with np.errstate(all="ignore"):
             found = module.log_marginal_gradient(alpha, beta, self.pairs)
         gradient = self.no_gradient(points)._replace(extras=np.stack([found.by_alpha, found.by_beta]))
         return found.value + self._constant, gradient
 
-    def pooling_weights(self, points: HyperPoints) -> FloatArray:
-        """Return the weight (class, node) of each class's own proportion or rate: size / (size + concentration)."""
+    @property
+    def is_beta(self) -> bool:
+        """Whether groups are proportions with a beta population, and not rates with a gamma one."""
+        return self.model.population.name == "beta"
+
+    def summarise(self, points: HyperPoints, weights: FloatArray, probabilities: FloatArray) -> Conditional:
+        """Return moments, quantiles and pooling weights of every pair on both scales, from mixtures of betas or gammas
+        over nodes with their ``weights``."""
         alpha, beta = self.shapes(points)
-        worth = alpha + beta if self.model.population.name == "beta" else beta
-        sizes = self.pairs.sizes[:, None]
-        return sizes / (sizes + worth)
+        summarise = summarise_proportions if self.is_beta else summarise_rates
+        return summarise(alpha, beta, weights, self.pairs, probabilities)
+
+    def draw_effects(
+        self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator
+    ) -> tuple[FloatArray, ...]:
+        """Draw groups' logits or log rates, one hyperparameter point a draw."""
+        alpha, beta = self.shapes(points)
+        classes = self.rows.class_of[levels[0]]
+        values, sizes = self.pairs.values[classes], self.pairs.sizes[classes]
+        if self.is_beta:
+            p = draw_proportions(alpha, beta, values, sizes, rng)
+            return ((np.log(p) - np.log1p(-p))[None],)
+        return (np.log(draw_rates(alpha, beta, values, sizes, rng))[None],)
+
+    def predict_counts(
+        self, points: HyperPoints, weights: FloatArray, groups: IntArray, sizes: FloatArray, probabilities: FloatArray
+    ) -> FloatArray:
+        """Return predictive quantiles (row, probability) of counts of ``sizes`` trials or exposures (row,), in known
+        ``groups`` (row,), -1 for a new one."""
+        alpha, beta = (shape[:, None] for shape in self.shapes(points))
+        known = groups >= 0
+        classes = np.where(known, self.rows.class_of[groups], 0)
+        values = np.where(known, self.pairs.values[classes], 0.0)
+        seen = np.where(known, self.pairs.sizes[classes], 0.0)
+        if self.is_beta:
+            return successes_quantiles(sizes, alpha + values, beta + seen - values, weights, probabilities)
+        return counts_quantiles(sizes, alpha + values, beta + seen, weights, probabilities)

@@ -75,6 +75,8 @@ def summarise_with_weights(
 ) -> EffectsSummary:
     """Summarise every effect of every group of a factor, with its pooling weight: each class once."""
     marginal = posterior.latent
+    if isinstance(marginal, ConjugateMarginal):
+        return _summarise_pairs(posterior, marginal, kinds, probabilities)
     class_of = marginal.class_of(factor)
     n_effects, n_classes = len(posterior.model.groups[factor].names), int(class_of.max()) + 1
     shape = (len(kinds), n_effects, n_classes)
@@ -94,8 +96,6 @@ def summarise_with_weights(
                 shifted = tables if kind == "u" else tables.shift(own[effect])
                 found = summarise_tables(posterior, shifted, nodes.weights, probabilities, kind)
                 mean[k, effect, part], sd[k, effect, part], quantiles[k, effect, part] = found
-    if isinstance(marginal, ConjugateMarginal):
-        weights = (marginal.pooling_weights(nodes.points) @ nodes.weights)[None]
     rows = len(kinds) * n_effects
     summary = MixtureSummary(
         mean.reshape(rows, n_classes)[:, class_of],
@@ -103,6 +103,20 @@ def summarise_with_weights(
         quantiles.reshape(rows, n_classes, -1)[:, class_of],
     )
     return EffectsSummary(summary, weights[:, class_of])
+
+
+def _summarise_pairs(
+    posterior: LatentPosterior, marginal: ConjugateMarginal, kinds: Sequence[str], probabilities: FloatArray
+) -> EffectsSummary:
+    """Summarise conjugate groups, whose own values are mixtures of betas or gammas over the nodes."""
+    class_of = marginal.class_of(0)
+    nodes = gather_nodes(posterior.hyper, marginal.table_seconds(0), len(marginal.pairs.values))
+    found = marginal.summarise(nodes.points, nodes.weights, probabilities)
+    linear = (found.linear_mean, found.linear_sd, found.linear_quantiles)
+    own = (found.mean, found.sd, found.quantiles)
+    chosen = [linear if kind == "theta" else own for kind in kinds]
+    summary = MixtureSummary(*(np.stack(part)[:, class_of] for part in zip(*chosen, strict=True)))
+    return EffectsSummary(summary, found.pooling[None, class_of])
 
 
 def _weigh(tables: ConditionalTables, weights: FloatArray, spread: FloatArray) -> FloatArray:
