@@ -117,6 +117,22 @@ def test_everything_is_the_same(saved: tuple[Any, Any]) -> None:
     np.testing.assert_array_equal(fit.latent.log_likelihood(points), loaded.latent.log_likelihood(points))
 
 
+@pytest.mark.parametrize("case", ["binomial", "beta population", "student population", "nested"])
+def test_without_groups_where_they_are_many(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's draws are then of the population alone; what is loaded is whole."""
+    from partialpool.results import storage
+
+    monkeypatch.setattr(storage, "_MOST_EFFECT_DRAWS", 10)
+    formula, arguments = CASES[case]
+    fit = pp.fit(formula, make_rows(), **arguments)
+    path = fit.save(tmp_path / "fit.nc")
+    same(fit.summary(effects=True), pp.load(path).summary(effects=True))
+    import xarray as xr
+
+    with xr.open_dataset(path, group="posterior", engine="h5netcdf") as draws:
+        assert not {"theta", "u", "p", "theta[region]"} & set(draws.data_vars)
+
+
 def test_a_loaded_fit_can_be_saved_again(tmp_path: Path) -> None:
     formula, arguments = CASES["beta population"]
     fit = pp.fit(formula, make_rows(), **arguments)

@@ -92,6 +92,8 @@ def _draw_panel(
     for beyond, edge, marker in ((raw < limits[0], limits[0], "<"), (raw > limits[1], limits[1], ">")):
         if beyond.any():  # an empty line that is not clipped breaks the layout
             axis.plot(np.full(int(beyond.sum()), edge), places[beyond], marker, color=RAW, markersize=5, clip_on=False)
+    if np.any(raw < limits[0]):
+        axis.tick_params(axis="y", pad=7)
     ticks = dict(zip(places, [shorten(panel.labels[i]) for i in order], strict=True))
     if gap:
         ticks[float(gap)] = f"… {hidden:,} more …"

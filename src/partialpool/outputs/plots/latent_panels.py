@@ -9,7 +9,7 @@ from partialpool.inputs.new_rows import NEW_GROUP, NewGroupRows, NewRows
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.outputs.plots.panels import HALF_90, QUANTILES, Interval, Panel, label_axis
-from partialpool.results.latent.effects import gather_nodes, summarise_tables, summarise_with_weights
+from partialpool.results.latent.effects import summarise_latent_effects, summarise_with_weights
 from partialpool.results.latent.groups import choose_kind
 from partialpool.results.latent.population_draws import average_over_population, draw_population
 from partialpool.results.latent.posterior import LatentPosterior
@@ -18,8 +18,6 @@ from partialpool.results.scale_names import name_response_scale
 
 # Draws of a new group's value: they place the ends of its interval to 0.02 of its sds.
 _N_DRAWS = 16_000
-# Groups whose densities are held at a time.
-_BLOCK = 8
 
 
 def gather_latent_panels(posterior: LatentPosterior, factor: int) -> tuple[Panel, ...]:
@@ -52,19 +50,8 @@ def gather_latent_panels(posterior: LatentPosterior, factor: int) -> tuple[Panel
 
 def find_latent_intervals(posterior: LatentPosterior, factor: int, groups: IntArray) -> FloatArray:
     """Return the ends of each coefficient's 90 % and 50 % intervals (coefficient, group, 4) for some groups."""
-    marginal, kind = posterior.latent, choose_kind(posterior, factor, "response")
-    class_of = marginal.class_of(factor)
-    nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), int(class_of.max()) + 1)
-    own = posterior.own_values(nodes.points, factor)
-    classes, place = np.unique(class_of[groups], return_inverse=True)
-    ends = np.empty((len(own), len(classes), len(QUANTILES)))
-    for effect in range(len(own)):
-        for start in range(0, len(classes), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            tables = marginal.tables(nodes.points, factor, effect, classes[part].astype(np.intp))
-            shifted = tables.shift(own[effect])
-            ends[effect, part] = summarise_tables(posterior, shifted, nodes.weights, np.array(QUANTILES), kind)[2]
-    return ends[:, place]
+    kind = choose_kind(posterior, factor, "response")
+    return summarise_latent_effects(posterior, factor, (kind,), np.array(QUANTILES)).quantiles[:, groups]
 
 
 def _raw_ends(posterior: LatentPosterior, factor: int, kind: str) -> tuple[FloatArray, FloatArray]:

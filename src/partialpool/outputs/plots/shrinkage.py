@@ -74,7 +74,10 @@ def _draw_lines(panels: tuple[Panel, ...], intervals: FloatArray, title: str, po
         *_population_handle(panels),
     ]
     note = "each group's own estimate, and the arrow to where the population draws it"
-    add_heading(figure, title, note if pooled == "partially pooled" else "each group on its own", handles)
+    if any(np.any(np.isfinite(panel.raw) & np.isnan(panel.raw_low)) for panel in panels):
+        note = "raw estimates, without interval at a bound, and arrows to where the population draws them"
+    note = note if pooled == "partially pooled" else "each group on its own"
+    add_heading(figure, title, note, handles)
     return figure
 
 
