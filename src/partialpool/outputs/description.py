@@ -24,11 +24,11 @@ def describe_model(
     if not is_latent(design.measurements, link, population):
         return text
     from partialpool.models.latent_arguments import choose_likelihood
-    from partialpool.results.scale_names import describe_arguments
+    from partialpool.results.scale_names import describe_named
 
     where = describe_rows(observations.rows, observations.factors)
     chosen, people = choose_likelihood(design, family, link, population, where)
-    lines = [text, f"family        {describe_arguments(chosen)} with {chosen.link} link"]
+    lines = [text, f"family        {describe_named(chosen)} with {chosen.link} link"]
     if design.groups:
-        lines.append(f"population    {describe_arguments(people)}")
+        lines.append(f"population    {describe_named(people)}")
     return "\n".join(lines)

@@ -73,7 +73,7 @@ def write_json(
 def _describe_model(fit: Posterior | SeparatePosterior) -> dict[str, Any]:
     """Return family, link and population; texts that the arguments of ``fit`` take."""
     from partialpool.models.latent_model import LatentModel
-    from partialpool.results.stored_fit import write_population
+    from partialpool.results.scale_names import write_population
 
     model = fit.model
     pooled = bool(model.groups) and model.pooling == "partial"
@@ -83,7 +83,7 @@ def _describe_model(fit: Posterior | SeparatePosterior) -> dict[str, Any]:
     described: dict[str, Any] = {
         "family": str(replace(model.family, link=model.family.links[0], **known)),
         "link": model.family.link,
-        "population": write_population(model.population) if pooled else None,
+        "population": write_population(model) if pooled else None,
     }
     if (classes := model.design.measurements.classes) is not None:
         described["outcome"] = {"0": classes[0], "1": classes[1]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from partialpool.inputs.describe_noise import describe_noise
 from partialpool.models.latent_model import LatentModel
-from partialpool.results.scale_names import describe_arguments, name_linear_scale, name_response_scale
+from partialpool.results.scale_names import describe_named, describe_population, name_linear_scale, name_response_scale
 from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _describe_likelihood(model: Model) -> str:
     if isinstance(model, LatentModel):
         noise = describe_noise(measurements, model.design.roles)
         shared = model.pooling == "partial" and model.groups
-        people = f", {describe_arguments(model.population)} population" if shared else ""
-        family = f"{describe_arguments(model.family)} with {model.family.link} link"
+        people = f", {describe_population(model)} population" if shared else ""
+        family = f"{describe_named(model.family)} with {model.family.link} link"
         return f"{family}, {noise}; {_describe_pooling(model)}{people}"
     noise = {
         "estimates": "known standard errors",

@@ -1,14 +1,18 @@
-"""What the two scales of a latent fit are called, in the data's own words: "logit p", "p (purchases / visits)"."""
+"""What a latent fit's scales, family and population are called: "logit p", "p (purchases / visits)"."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 
 from partialpool.inputs.levels import print_number
+from partialpool.models.families.base import Family
 from partialpool.models.latent_model import LatentModel
+from partialpool.models.populations.base import Population
+from partialpool.models.populations.estimated import EstimatedPopulation
+from partialpool.models.populations.support import SupportPopulation
 
 _ROLES = {"p": "trials", "rate": "exposure"}
 
@@ -40,16 +44,41 @@ def name_response(model: LatentModel) -> str:
     return model.design.formula.response.replace("`", "")
 
 
-def describe_arguments(named: Any) -> str:
-    """Return a family's or population's name with what is fixed of it: 'student-t (nu = 4)', 'beta'."""
+def describe_named(named: Family | Population | EstimatedPopulation) -> str:
+    """Return a family's or population's name with what is fixed of it: 'student-t (nu = 4)'."""
+    return _describe(named.name, _fixed(named))
+
+
+def describe_population(model: LatentModel) -> str:
+    """Return the population's name with what is fixed of it: 'beta', 'mixture (components = 2)'."""
+    return _describe(model.population.name, _population_arguments(model))
+
+
+def write_population(model: LatentModel) -> str:
+    """Return the text that ``read_population`` takes: 'beta', 'student_t(nu=4.0)', 'mixture(components=2)'."""
+    said = [f"{name}={value!r}" for name, value in _population_arguments(model).items()]
+    return f"{model.population.name}({', '.join(said)})" if said else model.population.name
+
+
+def _population_arguments(model: LatentModel) -> dict[str, float]:
+    if not isinstance(model.population, SupportPopulation):
+        return _fixed(model.population)
+    components = sum(name.startswith("weight(") for name in model.space.names)
+    return {"components": components} if components else {}
+
+
+def _fixed(named: Family | Population | EstimatedPopulation) -> dict[str, float]:
+    """Return the arguments that are numbers."""
     values = {field.name: getattr(named, field.name) for field in fields(named)}
-    fixed = [
-        f"{name} = {print_number(float(value))}"
-        for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    plain = str(named.name).replace("_", "-")
-    return f"{plain} ({', '.join(fixed)})" if fixed else plain
+    return {
+        name: value for name, value in values.items() if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _describe(name: str, fixed: Mapping[str, float]) -> str:
+    said = [f"{argument} = {print_number(float(value))}" for argument, value in fixed.items()]
+    plain = name.replace("_", "-")
+    return f"{plain} ({', '.join(said)})" if said else plain
 
 
 def _name_sizes(model: LatentModel, role: str) -> str:

@@ -7,7 +7,7 @@ in place; nothing is integrated a second time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from partialpool.inference.by_surrogate import prepare_interpolation
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.latent.contract import LatentMarginal
+from partialpool.inference.latent.estimated_population import build_estimated
 from partialpool.inference.latent.run import build_latent_marginal
 from partialpool.inference.statistics import build_statistics
 from partialpool.inputs.design import build_design
@@ -27,8 +28,10 @@ from partialpool.models.latent_model import LatentModel, build_latent_model
 from partialpool.models.model import Model, build_model
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.parse import read_population
+from partialpool.models.populations.support import SupportPopulation
 from partialpool.results.latent.posterior import LatentPosterior
 from partialpool.results.posterior import Posterior
+from partialpool.results.scale_names import write_population
 from partialpool.results.separate import SeparatePosterior, split_by_group
 from partialpool.results.stored_arrays import encode_number
 from partialpool.results.stored_nodes import Arrays, restore_hyper, store_hyper
@@ -67,14 +70,16 @@ def _store_posterior(posterior: Posterior) -> tuple[Arrays, dict[str, Any]]:
 
 
 def _store_latent(posterior: LatentPosterior) -> tuple[Arrays, dict[str, Any]]:
-    """Return arrays and JSON of a posterior with any likelihood and population that has a density."""
+    """Return arrays and JSON of a posterior with any likelihood and population."""
     arrays, metadata = _store_posterior(posterior)
+    if isinstance(posterior.model.population, SupportPopulation):
+        return _store_estimated(posterior, posterior.model.population, arrays, metadata)
     marginal = posterior.latent
     tuning = {name: getattr(marginal, name) for name in _TUNING if hasattr(marginal, name)}
     return arrays, metadata | {
         "kind": "latent",
         "family": str(posterior.model.family),
-        "population": write_population(posterior.model.population),
+        "population": write_population(posterior.model),
         "marginal": {
             "engine": type(marginal).__name__,
             "tuning": {name: encode_number(x) if isinstance(x, float) else int(x) for name, x in tuning.items()},
@@ -82,11 +87,17 @@ def _store_latent(posterior: LatentPosterior) -> tuple[Arrays, dict[str, Any]]:
     }
 
 
-def write_population(population: Population) -> str:
-    """Return the text that ``read_population`` takes: 'beta', 'student_t(nu=4.0)'."""
-    given = {field.name: getattr(population, field.name) for field in fields(population)}
-    said = [f"{name}={value!r}" for name, value in given.items() if value is not None]
-    return f"{population.name}({', '.join(said)})" if said else population.name
+def _store_estimated(
+    posterior: LatentPosterior, population: SupportPopulation, arrays: Arrays, metadata: dict[str, Any]
+) -> tuple[Arrays, dict[str, Any]]:
+    """Return arrays and JSON of a posterior whose population is weights on points."""
+    support: Arrays = {"population_points": population.points, "population_weights": population.weights}
+    return arrays | support, metadata | {
+        "kind": "estimated",
+        "family": str(posterior.model.family),
+        "population": population.name,
+        "parameters": {extra.name: encode_number(extra.guess) for extra in posterior.model.space.extras},
+    }
 
 
 def _store_separate(posterior: SeparatePosterior) -> tuple[Arrays, dict[str, Any]]:
@@ -135,6 +146,16 @@ def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPoster
     return LatentPosterior(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
 
 
+def _restore_estimated(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPosterior:
+    observations = _restore_observations(arrays, metadata)
+    design = build_design(parse_formula(metadata["formula"]), observations)
+    population = SupportPopulation(metadata["population"], arrays["population_points"], arrays["population_weights"])
+    named = {name: float(value) for name, value in metadata["parameters"].items()}
+    model, marginal = build_estimated(design, read_family(metadata["family"]), population, named)
+    hyper = restore_hyper(model.space, arrays, metadata["hyper"])
+    return LatentPosterior(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
+
+
 def _restore_marginal(model: LatentModel, record: Mapping[str, Any]) -> LatentMarginal:
     """Build a latent model's marginal likelihood again, as fine as it was."""
     marginal: Any = build_latent_marginal(model)
@@ -166,6 +187,7 @@ def _restore_separate(arrays: Arrays, metadata: Mapping[str, Any]) -> SeparatePo
 _KINDS: dict[str, Callable[[Arrays, Mapping[str, Any]], Posterior | SeparatePosterior]] = {
     "posterior": _restore_posterior,
     "latent": _restore_latent,
+    "estimated": _restore_estimated,
     "separate": _restore_separate,
 }
 

@@ -52,6 +52,7 @@ CASES: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "no successes": (lambda: make_shop(8) | {"purchases": [0] * 8}, "purchases ~ 1 + (1 | store)", BINOMIAL),
     "covariate": (lambda: make_shop(9), "purchases ~ x + (1 | store)", BINOMIAL | {"link": "probit"} | EB),
     "slopes": (make_roads, "accidents ~ x + (x | road)", POISSON | EB),
+    "mixture": (lambda: make_shop(9), "purchases ~ 1 + (1 | store)", BINOMIAL | {"population": "mixture(2)"}),
     "rates": (make_roads, "accidents ~ 1 + (1 | road)", POISSON | {"population": "gamma"}),
     "nested": (make_roads, "accidents ~ 1 + (1 | area/road)", POISSON | EB),
     "decreasing link": (make_roads, "hours ~ 1 + (1 | road)", {"family": "gamma", "link": "inverse"}),
@@ -119,7 +120,7 @@ def test_points_and_intervals_are_those_of_the_table(fits: dict[str, Any], panel
     assert np.all(np.diff(ends, axis=1) >= 0.0)
 
 
-@pytest.mark.parametrize("name", ["binomial", "beta", "rates", "median"])
+@pytest.mark.parametrize("name", ["binomial", "beta", "rates", "median", "mixture"])
 def test_the_population_is_that_of_a_prediction(fits: dict[str, Any], panels: dict[str, Panel], name: str) -> None:
     fit, panel = fits[name], panels[name]
     unseen = "unseen" if fit.model.groups[0].name == "store" else 99
@@ -132,7 +133,7 @@ def test_the_population_is_that_of_a_prediction(fits: dict[str, Any], panels: di
 
 
 def sizes(name: str) -> dict[str, Any]:
-    return {"trials": 1} if name in ("binomial", "beta") else {"exposure": 1} if name == "rates" else {}
+    return {"trials": 1} if name in ("binomial", "beta", "mixture") else {"exposure": 1} if name == "rates" else {}
 
 
 def test_raw_intervals_of_counts_are_within_their_bounds(panels: dict[str, Panel]) -> None:

@@ -7,6 +7,7 @@ plug-in: the population's own uncertainty is ignored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -46,37 +47,43 @@ def estimate_population(
     likelihood has an unknown dispersion.
     """
     check_estimable(design, family, population)
-    response = collect_response(design)
-    scales = measure_latent_scales(design, family, response)
-    group = design.groups[0]
-    rows = group_rows(
-        family,
-        response,
-        design.measurements.counts,
-        np.empty((len(response.values), 0)),
-        group.values,
-        design.measurements.offset,
-        group.codes,
-        group.n_levels,
-    )
+    rows = _collect_rows(design, family)
+    scales = measure_latent_scales(design, family, collect_response(design))
     points = _lay_grid(family, rows, scales.response_mean, scales.response_sd)
     logs = tabulate_likelihood(family, rows, points)
     weights, named, evidence = _estimate(population, points, logs, rows.class_weights)
     fitted = SupportPopulation(population.name, points, weights)
     mean, sd = fitted.mean_sd_response(())
+    (group,) = design.groups
     named = {f"mean({group.name})": float(mean), f"sd({group.name})": float(sd), **named}
+    model, marginal = build_estimated(design, family, fitted, named, logs)
+    space = model.space
+    node = np.zeros((1, space.dimension))
+    value = float(marginal.log_likelihood(space.constrain(node)[0])[0])
+    evidence = {"log likelihood": value, **evidence}
+    engine = Engine("empirical Bayes", _REASON, evidence, "plug-in", float("inf"), marginal.route)
+    return model, marginal, HyperPosterior(space, node, np.ones(1), value, None, engine)
+
+
+def build_estimated(
+    design: Design,
+    family: Family,
+    fitted: SupportPopulation,
+    named: Mapping[str, float],
+    logs: FloatArray | None = None,
+) -> tuple[LatentModel, SupportMarginal]:
+    """Return the model of an estimated population, whose parameters are ``named``, and its marginal likelihood; ``logs``
+    is the likelihood at its points where that is tabulated already."""
+    response, rows = collect_response(design), _collect_rows(design, family)
+    scales = measure_latent_scales(design, family, response)
     extras = tuple(ScalarHyperparameter(name, "coefficient", Flat(), value, 1.0) for name, value in named.items())
     n_columns = len(design.population.names)
     space = HyperSpace((), (), None, (), 0, fixed_coefficients=(0.0,) * n_columns, extras=extras)
     split = CoefficientPrior((), tuple(range(n_columns)), np.empty(0), np.empty(0))
     moments = (2,) * len(extras)
     model = LatentModel(design, "partial", design.groups, {}, space, split, scales, moments, family, fitted, response)
-    marginal = SupportMarginal(model, rows, fitted, logs)
-    node = np.zeros((1, len(extras)))
-    value = float(marginal.log_likelihood(space.constrain(node)[0])[0])
-    evidence = {"log likelihood": value, **evidence}
-    engine = Engine("empirical Bayes", _REASON, evidence, "plug-in", float("inf"), marginal.route)
-    return model, marginal, HyperPosterior(space, node, np.ones(1), value, None, engine)
+    logs = tabulate_likelihood(family, rows, fitted.points) if logs is None else logs
+    return model, SupportMarginal(model, rows, fitted, logs)
 
 
 def check_estimable(design: Design, family: Family, population: EstimatedPopulation) -> None:
@@ -93,6 +100,20 @@ def check_estimable(design: Design, family: Family, population: EstimatedPopulat
             f"a {name} population is estimated where the likelihood is known, and {family.name} has an unknown "
             f"{family.dispersions[0]}: give standard_error={fixed if family.name != 'gaussian' else ''}"
         )
+
+
+def _collect_rows(design: Design, family: Family) -> GroupedRows:
+    response, (group,) = collect_response(design), design.groups
+    return group_rows(
+        family,
+        response,
+        design.measurements.counts,
+        np.empty((len(response.values), 0)),
+        group.values,
+        design.measurements.offset,
+        group.codes,
+        group.n_levels,
+    )
 
 
 def _lay_grid(family: Family, rows: GroupedRows, location: float, spread: float) -> FloatArray:

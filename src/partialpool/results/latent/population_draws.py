@@ -9,6 +9,7 @@ import numpy as np
 from partialpool.inference.latent.population_window import PopulationWindow
 from partialpool.inputs.new_rows import NewRows
 from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.populations.support import SupportPopulation
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import hermite_rule
 
@@ -44,6 +45,10 @@ def average_over_population(
     """Return the mean over the population of each row's value (row, draw), all its effects drawn: on the response's
     scale by quadrature over the linear predictor's normal distribution, or over draws of another population."""
     model = posterior.model
+    if isinstance(model.population, SupportPopulation):  # nothing is unknown: every draw has the same mean
+        values = base[:, :1] + rows.groups[0].values[which, :1] * model.population.points
+        values = posterior.to_response(values) if scale == "response" else values
+        return np.repeat(values @ model.population.weights[:, None], points.n_nodes, axis=1)
     if model.population.name != "normal":
         return _average_over_grid(posterior, rows.groups[0].values[which, 0], base, points, scale)
     if scale == "linear":
