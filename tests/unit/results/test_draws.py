@@ -10,20 +10,21 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import DataError
-from partialpool.results import posterior as draws_module
+from partialpool.results import draws as draws_module
+from partialpool.results import posterior as posterior_module
 
 from .several import PRIORS, fit_several, make_data
 
 
 def test_a_selection_draws_only_the_levels_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     fit, asked = fit_several("three"), []
-    draw = draws_module.draw_jointly
+    draw = posterior_module.draw_jointly
 
     def spy(marginal: Any, hyper: Any, n: int, levels: Any, *more: Any, **named: Any) -> Any:
         asked.append([codes.tolist() for codes in levels])
         return draw(marginal, hyper, n, levels, *more, **named)
 
-    monkeypatch.setattr(draws_module, "draw_jointly", spy)
+    monkeypatch.setattr(posterior_module, "draw_jointly", spy)
     names = ["theta[plate=6]", "u[plate=2]", "sigma", "u[batch:cask=B:a]", "theta[plate=2]"]
     found = fit.draws(50, parameters=names)
     assert list(found) == names

@@ -28,6 +28,8 @@ from partialpool.numerics.progress import track
 
 # Array elements (row, node, point) of a block: what stays in a core's cache.
 _BLOCK = 2**17
+# Nodes whose modes are found together, at most.
+_MOST_LOCATED = 256
 # Seconds that one point of one row takes.
 _SECONDS = 3e-8
 # Orders of the rule that are tried, by number of effects, and the change of the log likelihood that ends the search.
@@ -129,8 +131,8 @@ class AdaptiveHermite(LatentMarginal):
             after = replace(self, order=higher).log_likelihood(points)
             change = float(np.max(np.abs(after - before)))
             if change < TOLERANCE:
-                # the error of the lower order is its change; the higher is kept only where that is not far below
-                return replace(self, order=lower if change < 0.1 * TOLERANCE else higher, change=change)
+                # the change is the error of the lower order, which serves unless that is near the tolerance
+                return replace(self, order=lower if change < 0.5 * TOLERANCE else higher, change=change)
             before = after
         if not change < _UNUSABLE:
             raise ComputationError(
@@ -196,17 +198,21 @@ class AdaptiveHermite(LatentMarginal):
         return (draw_from_rule(self.model.family, self.rows, points, self.rows.class_of[levels[0]], rng),)
 
     def _blocks(self, points: HyperPoints) -> Iterator[tuple[slice, slice, Located]]:
-        """Yield runs of classes and of nodes with their modes."""
+        """Yield runs of classes and of nodes with their modes, which are found for many nodes together."""
         n_points = self._rule.points.shape[1]
         runs = self.rows.blocks(max(1, _BLOCK // n_points))
         longest = max(int(self.rows.lengths[run].sum()) for run in runs)
-        n_nodes = max(1, _BLOCK // (n_points * longest))
-        for start in track(range(0, points.n_nodes, n_nodes), "evaluating the likelihood"):
-            nodes = slice(start, min(start + n_nodes, points.n_nodes))
-            chosen = points.select(np.arange(nodes.start, nodes.stop, dtype=np.intp))
+        at_once = max(1, _BLOCK // (n_points * longest))
+        located_at_once = max(at_once, min(_BLOCK // longest, _MOST_LOCATED))
+        for start in track(range(0, points.n_nodes, located_at_once), "evaluating the likelihood"):
+            stop = min(start + located_at_once, points.n_nodes)
+            chosen = points.select(np.arange(start, stop, dtype=np.intp))
             for run in runs:
                 rows = self.rows if len(runs) == 1 else self.rows.select(run)
-                yield run, nodes, locate_modes(self.model.family, rows, chosen)
+                located = locate_modes(self.model.family, rows, chosen)
+                for first in range(0, stop - start, at_once):
+                    part = slice(first, min(first + at_once, stop - start))
+                    yield run, slice(start + part.start, start + part.stop), located.at_nodes(part)
 
 
 def _evaluate_in_blocks(located: Located, rule: Rule) -> FloatArray:

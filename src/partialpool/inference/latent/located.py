@@ -44,6 +44,16 @@ class Located(NamedTuple):
     mode: FloatArray
     root: FloatArray
 
+    def at_nodes(self, nodes: slice) -> Located:
+        """Return the same classes at some of the nodes."""
+        return self._replace(
+            dispersion=tuple(value[nodes] for value in self.dispersion),
+            base=self.base[:, nodes],
+            columns=self.columns[..., nodes],
+            mode=self.mode[..., nodes],
+            root=self.root[..., nodes],
+        )
+
 
 class Evaluated(NamedTuple):
     """The integrand at a rule's points: ``v`` (effect, class, node, point), ``eta`` (row, node, point), and
@@ -182,9 +192,24 @@ def _solve(curvature: FloatArray, gradient: FloatArray) -> FloatArray:
         determinant = a * c - b * b
         steps = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]])
         return np.asarray(steps / determinant)
+    if len(gradient) == 3:
+        return _solve_three(curvature, gradient)
     matrices = np.moveaxis(curvature, (0, 1), (-2, -1))
     solved = np.linalg.solve(matrices, np.moveaxis(gradient, 0, -1)[..., None])[..., 0]
     return np.asarray(np.moveaxis(solved, -1, 0), dtype=np.float64)
+
+
+def _solve_three(curvature: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Solve three equations by cofactors."""
+    (a, b, c), (_, d, e), (_, _, f) = curvature
+    rows = (
+        (d * f - e * e, c * e - b * f, b * e - c * d),
+        (c * e - b * f, a * f - c * c, b * c - a * e),
+        (b * e - c * d, b * c - a * e, a * d - b * b),
+    )
+    determinant = a * rows[0][0] + b * rows[0][1] + c * rows[0][2]
+    steps = [sum(cofactor * g for cofactor, g in zip(row, gradient, strict=True)) for row in rows]
+    return np.asarray(np.stack(steps) / determinant)
 
 
 def _scale(located: Located) -> Located:

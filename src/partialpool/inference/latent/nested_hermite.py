@@ -122,7 +122,7 @@ class NestedHermite(LatentMarginal):
             after = replace(self, order=higher).log_likelihood(points)
             change = float(np.max(np.abs(after - before)))
             if change < TOLERANCE:
-                return replace(self, order=lower if change < 0.1 * TOLERANCE else higher, change=change)
+                return replace(self, order=lower if change < 0.5 * TOLERANCE else higher, change=change)
             before = after
         if not change < _UNUSABLE:
             raise ComputationError(

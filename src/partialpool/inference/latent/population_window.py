@@ -116,7 +116,7 @@ class PopulationWindow(LatentMarginal):
             usable = np.isfinite(after) & np.isfinite(before)
             change = float(np.max(np.abs(after - before), where=usable, initial=0.0))
             if change < TOLERANCE:
-                return replace(self, half=coarse if change < 0.1 * TOLERANCE else fine, change=change)
+                return replace(self, half=coarse if change < 0.5 * TOLERANCE else fine, change=change)
             before = after
         if not change < _UNUSABLE:
             raise ComputationError(
