@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +78,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mixture": ("successes ~ 1 + (1 | site)", BINOMIAL | {"population": "mixture(2)"}),
     "nonparametric": ("accidents ~ 1 + (1 | site)", POISSON | {"population": "nonparametric"}),
     "mixture of measurements": ("z ~ 1 + (1 | site)", {"population": "mixture(3)", "standard_error": "se"}),
+    "surrogate": ("successes ~ 1 + (1 | site)", BINOMIAL | {"method": "surrogate"}),
     "no pooling": ("successes ~ 1 + (1 | site)", BINOMIAL | {"pooling": "none"}),
     "complete": ("successes ~ x + (1 | site)", BINOMIAL | {"pooling": "complete"}),
     "maximum likelihood": ("successes ~ 1 + (1 | site)", BINOMIAL | {"method": "empirical_bayes"}),
@@ -136,6 +141,28 @@ def test_without_groups_where_they_are_many(case: str, tmp_path: Path, monkeypat
 
     with xr.open_dataset(path, group="posterior", engine="h5netcdf") as draws:
         assert not {"theta", "u", "p", "theta[region]"} & set(draws.data_vars)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("zarr") is None, reason="zarr is not installed")
+@pytest.mark.parametrize("case", ["bernoulli labels", "beta population", "mixture"])
+def test_zarr(case: str, tmp_path: Path) -> None:
+    formula, arguments = CASES[case]
+    fit = pp.fit(formula, make_rows(), **arguments)
+    loaded = pp.load(fit.save(tmp_path / "fit.zarr"))
+    same(fit.summary(effects=True), loaded.summary(effects=True))
+    assert repr(fit) == repr(loaded)
+
+
+def test_another_process_answers_the_same(tmp_path: Path) -> None:
+    formula, arguments = CASES["beta population"]
+    fit = pp.fit(formula, make_rows(), **arguments)
+    path = fit.save(tmp_path / "fit.nc")
+    code = "import sys, partialpool as pp; print(pp.load(sys.argv[1]).groups().values.tobytes().hex())"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == fit.groups().values.tobytes().hex()
 
 
 def test_a_loaded_fit_can_be_saved_again(tmp_path: Path) -> None:
