@@ -27,6 +27,7 @@ from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.models.hyper_gradient import pull_back
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.climb import PointDensity, climb
 from partialpool.numerics.grid import integrate_on_grid
 from partialpool.numerics.mode import find_mode
 from partialpool.numerics.node_subset import thin_lattice
@@ -48,6 +49,8 @@ _CARRYING, _CARRIERS = 0.3, (48, 512)
 _CHEAP_SECONDS, _MOST_EXTRA = 0.5, 5.0
 # Groups from which a grid of two hyperparameters serves the groups' own values.
 _MANY_GROUPS = 400
+# Posterior sds aside of the mode at which the quadrature's order is first chosen.
+_ASIDE = 1.5
 # Nodes of the posterior at which the quadrature's order is tried again, and how often it is raised.
 _CHECKED_NODES, _MOST_RAISES = 8, 3
 
@@ -59,7 +62,7 @@ def integrate_latent(marginal: LatentMarginal, method: str, accuracy: float) -> 
     """
     space = marginal.model.space
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        marginal = marginal.refine(_best_start(space, marginal))
+        marginal = marginal.refine(_near_mode(space, marginal))
         for _ in range(_MOST_RAISES):
             posterior = _integrate(space, marginal, method, accuracy)
             finer = marginal.refine(_spread_nodes(posterior))
@@ -71,11 +74,34 @@ def integrate_latent(marginal: LatentMarginal, method: str, accuracy: float) -> 
     return finer, replace(posterior, engine=engine)
 
 
-def _best_start(space: HyperSpace, marginal: LatentMarginal) -> HyperPoints:
-    """Return the likeliest starting point: how fine the quadrature must be elsewhere shows at the posterior's nodes."""
-    points = space.constrain(space.starts())[0]
-    values = marginal.log_likelihood(points)
-    return points.select(np.array([int(np.argmax(np.where(np.isnan(values), -np.inf, values)))], dtype=np.intp))
+def _near_mode(space: HyperSpace, marginal: LatentMarginal) -> HyperPoints:
+    """Return the mode under a coarse quadrature and points on both sides of it along each coordinate, or the likeliest
+    starting point: how fine the quadrature must be elsewhere shows at the posterior's nodes."""
+    starts = space.starts()
+    values = marginal.log_likelihood(space.constrain(starts)[0])
+    best = starts[int(np.argmax(np.where(np.isnan(values), -np.inf, values)))]
+    if not space.dimension:
+        return space.constrain(best[None])[0]
+    try:
+        found = climb(_point_density(space, marginal), best, np.diag(_guess_variances(space, marginal)))
+    except (ComputationError, np.linalg.LinAlgError):
+        return space.constrain(best[None])[0]
+    steps = _ASIDE * np.diag(np.sqrt(np.clip(np.diag(found.covariance), 0.0, 1.0)))
+    return space.constrain(np.concatenate([found.location[None], found.location + steps, found.location - steps]))[0]
+
+
+def _point_density(space: HyperSpace, marginal: LatentMarginal) -> PointDensity:
+    """Return the log posterior and its gradient at one point."""
+    steps = 1e-5 * np.concatenate([np.eye(space.dimension), -np.eye(space.dimension)])
+
+    def density(location: FloatArray) -> tuple[float, FloatArray]:
+        points, log_prior = space.constrain(location[None])
+        value, gradient = marginal.value_and_gradient(points)
+        slope = pull_back(space, location[None], points, gradient)[0]
+        up, down = space.constrain(location + steps)[1].reshape(2, -1)
+        return float(value[0] + log_prior[0]), slope + (up - down) / 2e-5
+
+    return density
 
 
 def _spread_nodes(posterior: HyperPosterior) -> HyperPoints:
