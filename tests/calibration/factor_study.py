@@ -39,6 +39,11 @@ class FactorStudy:
         return {**self.labels} | ({} if self.x is None else {"x": self.x})
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What ``fit`` is told beside formula and priors."""
+        return {"standard_error": self.standard_error}
+
+    @property
     def formula(self) -> str:
         """The population's part is an intercept, and a slope where there is x."""
         return f"y ~ {'1' if self.x is None else 'x'} + {self.terms}"
@@ -103,6 +108,11 @@ class FactorStudy:
         """Return each row's residual sd, (row,) or (row, draw)."""
         of_rows = np.ones(self.n_rows) if self.standard_error is None else self.standard_error
         return np.multiply.outer(of_rows, values.get("sigma", np.ones_like(values["Intercept"])))
+
+    def simulate(self, truth: Mapping[str, float], rng: np.random.Generator) -> FloatArray:
+        """Draw the responses (row,)."""
+        predictor = self.predictor(truth)
+        return predictor + self.noise(truth) * rng.standard_normal(len(predictor))
 
     def log_likelihood(self, response: FloatArray, values: Mapping[str, Any]) -> FloatArray:
         """Return log p(y | all parameters) less its constant, () or (draw,)."""

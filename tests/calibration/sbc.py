@@ -18,6 +18,7 @@ import partialpool as pp
 from partialpool.errors import AccuracyWarning, ComputationError
 
 from .factor_study import FactorStudy
+from .latent_study import LatentStudy
 from .study import Study
 
 N_DRAWS = 255
@@ -47,7 +48,7 @@ class Calibration(NamedTuple):
         ]
 
 
-def calibrate(study: Study | FactorStudy, n: int, seed: int) -> Calibration:
+def calibrate(study: Study | FactorStudy | LatentStudy, n: int, seed: int) -> Calibration:
     """Fit ``n`` simulated data sets and test the truth's ranks for uniformity.
 
     A fit that refuses with ``ComputationError`` is counted and left out: it knows the data alone, so that the ranks of
@@ -58,15 +59,12 @@ def calibrate(study: Study | FactorStudy, n: int, seed: int) -> Calibration:
     for k in range(n):
         rng = np.random.default_rng([seed, k])
         truth = study.draw_truth(rng)
-        predictor = study.predictor(truth)
-        data = {"y": predictor + study.noise(truth) * rng.standard_normal(len(predictor)), **study.given}
+        data = {"y": study.simulate(truth, rng), **study.given}
         try:
             with warnings.catch_warnings():
                 # a fit that says it is a few hundredths of an sd off is calibrated as it stands
                 warnings.simplefilter("ignore", AccuracyWarning)
-                fit = pp.fit(
-                    study.formula, data, standard_error=study.standard_error, priors=study.priors, method=study.method
-                )
+                fit = pp.fit(study.formula, data, priors=study.priors, method=study.method, **study.options)
         except ComputationError:
             refused += 1
             continue

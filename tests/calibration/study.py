@@ -33,6 +33,11 @@ class Study:
         return {"g": self.groups} | ({} if self.x is None else {"x": self.x})
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What ``fit`` is told beside formula and priors."""
+        return {"standard_error": self.standard_error}
+
+    @property
     def formula(self) -> str:
         """A population intercept and slope, each varying by group and correlated, or the intercept alone."""
         return "y ~ 1 + (1 | g)" if self.x is None else "y ~ x + (1 + x | g)"
@@ -93,6 +98,11 @@ class Study:
         """Return each row's residual sd, (row,) or (row, draw)."""
         of_rows = np.ones(len(self.groups)) if self.standard_error is None else self.standard_error
         return np.multiply.outer(of_rows, values.get("sigma", np.ones_like(values["Intercept"])))
+
+    def simulate(self, truth: Mapping[str, float], rng: np.random.Generator) -> FloatArray:
+        """Draw the responses (row,)."""
+        predictor = self.predictor(truth)
+        return predictor + self.noise(truth) * rng.standard_normal(len(predictor))
 
     def log_likelihood(self, response: FloatArray, values: Mapping[str, Any]) -> FloatArray:
         """Return log p(y | all parameters) less its constant, () or (draw,)."""
