@@ -145,8 +145,8 @@ def _check_not_separated(design: Design, family: Family, response: ResponseColum
     what = "successes from failures" if family.response_name == "p" else "zero counts from the others"
     raise IdentificationError(
         f"{', '.join(taking)} separate{'s' if len(taking) == 1 else ''} {what} completely, and the prior there is "
-        "flat: the likelihood has no maximum and the posterior is improper; give Normal priors (the default), or drop the "
-        "column"
+        "flat: the likelihood has no maximum and the posterior is improper; give Normal priors (the default), or drop "
+        "the column"
     )
 
 

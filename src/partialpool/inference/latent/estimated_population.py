@@ -72,8 +72,9 @@ def build_estimated(
     named: Mapping[str, float],
     logs: FloatArray | None = None,
 ) -> tuple[LatentModel, SupportMarginal]:
-    """Return the model of an estimated population, whose parameters are ``named``, and its marginal likelihood; ``logs``
-    is the likelihood at its points where that is tabulated already."""
+    """Return the model of an estimated population, whose parameters are ``named``, and its marginal likelihood.
+
+    ``logs`` is the likelihood at its points where that is tabulated already."""
     response, rows = collect_response(design), _collect_rows(design, family)
     scales = measure_latent_scales(design, family, response)
     extras = tuple(ScalarHyperparameter(name, "coefficient", Flat(), value, 1.0) for name, value in named.items())

@@ -13,8 +13,9 @@ from partialpool.numerics.arrays import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class SupportPopulation(Population):
-    """``weights`` (point,) that sum to one on equally spaced ``points`` (point,) of the linear predictor's scale; it has
-    no parameters left to learn. ``name`` is that of the estimated population."""
+    """``weights`` (point,) that sum to one on equally spaced ``points`` (point,) of the linear predictor's scale.
+
+    It has no parameters left to learn. ``name`` is that of the estimated population."""
 
     centred: ClassVar[bool] = False
     support: ClassVar[Support] = "line"
