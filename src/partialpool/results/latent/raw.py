@@ -32,7 +32,7 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     if design.measurements.offset is not None:
         base = base + design.measurements.offset
     own = posterior.own_values(points, factor)[:, 0]
-    base = base - group.values @ own + _other_effects(posterior, factor)
+    base = base + _other_effects(posterior, factor)  # the search starts where the link can be
     rows = group_rows(
         model.family,
         model.response,
@@ -48,12 +48,13 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     alone = HyperPoints(root, np.ones(1), np.empty((0, 1)), None, points.extras)
     with np.errstate(all="ignore"):
         located = locate_modes(model.family, rows, alone)
-    theta = root[0, 0, 0] * located.mode[..., 0]
+    deviation = root[0, 0, 0] * located.mode[..., 0]
+    theta = own[:, None] + deviation
     covariance = np.einsum("ijc,kjc->ikc", located.root[..., 0], located.root[..., 0])
     share = np.einsum("iic->ic", covariance)
     sd = root[0, 0, 0] * np.sqrt(share)
     lost = share > _UNDETERMINED
-    endless = np.copysign(np.inf, theta) if n_effects == 1 else np.full(theta.shape, np.nan)
+    endless = np.copysign(np.inf, deviation) if n_effects == 1 else np.full(theta.shape, np.nan)
     theta, sd = np.where(lost, endless, theta), np.where(lost, np.nan, sd)
     if scale == "response" and n_effects == 1:
         theta, sd = _on_response(posterior, theta, sd)
