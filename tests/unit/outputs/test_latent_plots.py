@@ -136,6 +136,13 @@ def sizes(name: str) -> dict[str, Any]:
     return {"trials": 1} if name in ("binomial", "beta", "mixture") else {"exposure": 1} if name == "rates" else {}
 
 
+def test_raw_estimates_under_a_decreasing_link_are_the_groups_means(panels: dict[str, Panel]) -> None:
+    data, panel = make_roads(), panels["decreasing link"]
+    expected = [data["hours"][data["road"] == k].mean() for k in range(8)]
+    np.testing.assert_allclose(panel.raw, expected, rtol=1e-3)
+    assert np.all((panel.raw_low < panel.raw) & (panel.raw < panel.raw_high))
+
+
 def test_raw_intervals_of_counts_are_within_their_bounds(panels: dict[str, Panel]) -> None:
     for name in ("binomial", "150 groups", "rates"):
         panel = panels[name]

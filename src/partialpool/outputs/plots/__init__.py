@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Plots:
     """The pictures of one fit. Each returns a matplotlib figure, and writes it where a ``path`` is given.
 
+    Groups of a likelihood with a link are drawn as probabilities, rates or means, slopes as linear predictors.
     ``factor`` says whose groups are drawn, and is needed where there are several factors. Figures stand by themselves:
     no pyplot state, no change of backend. ``path`` ends in .png, .svg or .pdf. Raises ``OutputError`` when matplotlib
     is missing or the path cannot be written, ``DataError`` for a fit without groups or without that factor.

@@ -113,10 +113,11 @@ def _average(
     return average_over_population(posterior, rows, np.zeros(1, dtype=np.intp), centre, points, scale)
 
 
-def _interval(values: FloatArray) -> Interval:
-    """Summarise draws (draw,)."""
+def _interval(values: FloatArray) -> Interval | None:
+    """Summarise draws (draw,); None where they are not numbers, as a mean that does not exist."""
     with np.errstate(all="ignore"):
-        return Interval(float(np.mean(values)), *(float(end) for end in np.quantile(values, QUANTILES)))
+        mean, ends = float(np.mean(values)), np.quantile(values, QUANTILES)
+    return Interval(mean, *map(float, ends)) if np.isfinite(ends).all() else None
 
 
 def _label(posterior: LatentPosterior, factor: int, name: str) -> str:
