@@ -162,7 +162,8 @@ def _fit_latent(
 
     check_latent_arguments(design, method=method, estimator=estimator, sigma=sigma)
     where = describe_rows(observations.rows, observations.factors)
-    chosen, people = choose_likelihood(design, family, link, population, where)
+    grouped = bool(design.groups) and pooling != "complete"
+    chosen, people = choose_likelihood(design, family, link, population, where, grouped=grouped)
     outcome = run_latent_engine(
         design, chosen, people, priors, pooling=pooling, method=method, estimator=estimator, accuracy=accuracy
     )

@@ -40,17 +40,20 @@ def choose_likelihood(
     link: str | None,
     population: AnyPopulation | str | Mapping[str, AnyPopulation | str] | None,
     where: DescribeRow,
+    *,
+    grouped: bool = True,
 ) -> tuple[Family, AnyPopulation]:
     """Return family and population, their supports joined, with the response checked.
 
     A positive population lives on the log scale of the mean, a beta population on the logit scale of the probability:
-    they choose the link where none is given. Raises ``DataError`` where a population's support is not what the link
+    they choose the link where none is given. ``grouped`` says that groups' parameters come from the population.
+    Raises ``DataError`` where a population's support is not what the link
     reaches.
     """
     people = _read_population(design, population)
     chosen = read_family(family, link)
     if isinstance(people, Population):
-        chosen = _join(chosen, link, people)
+        chosen = _join(chosen, link, people, grouped)
     if design.measurements.known_scale and hasattr(chosen, "known_noise"):
         chosen = replace(chosen, known_noise=True)  # type: ignore[call-arg]  # those that have it
     title = f"response '{design.formula.response.strip('`')}'"
@@ -85,13 +88,15 @@ def _read_population(
     return found
 
 
-def _join(family: Family, link: str | None, population: Population) -> Family:
+def _join(family: Family, link: str | None, population: Population, grouped: bool) -> Family:
     """Return the family with the link that the population's support needs."""
     if population.support == "line":
-        if family.link == "identity" and family.response_name != "mean":
+        positive = family.name not in ("gaussian", "student_t")
+        if grouped and positive and family.link in ("identity", "inverse", "sqrt"):
             raise DataError(
-                f"a {population.name} population reaches every number, {family.name} with link='identity' only "
-                f"{'probabilities' if family.response_name == 'p' else 'positive rates'}: use another link"
+                f"a {population.name} population reaches every number, and {family.name} with link='{family.link}' has "
+                "no mean where the linear predictor is negative: use link='log', or leave the groups out "
+                "(pooling='complete')"
             )
         return family
     needed = "logit" if population.support == "probability" else "log"

@@ -86,7 +86,11 @@ def build_latent_model(
     own = list_latent_slots(design, family, population, response, scales, priors)
     without_noise = replace(design, measurements=replace(design.measurements, known_scale=True))
     slots, resolved = resolve_block_priors(priors, without_noise, groups, scales, own)
-    used = {slot.name: resolved[slot.name] for slot in slots if is_in_use(slot, design, pooling)}
+    used = {
+        slot.name: resolved[slot.name]
+        for slot in slots
+        if slot.name in family.dispersions or is_in_use(slot, design, pooling)
+    }
     if not population.centred:
         used = {name: prior for name, prior in used.items() if name in {slot.name for slot in own}}
         _refuse_unused(priors, used, population)

@@ -27,7 +27,7 @@ def describe_model(
     from partialpool.results.scale_names import describe_named
 
     where = describe_rows(observations.rows, observations.factors)
-    chosen, people = choose_likelihood(design, family, link, population, where)
+    chosen, people = choose_likelihood(design, family, link, population, where, grouped=bool(design.groups))
     lines = [text, f"family        {describe_named(chosen)} with {chosen.link} link"]
     if design.groups:
         lines.append(f"population    {describe_named(people)}")

@@ -39,6 +39,12 @@ def population_shapes(posterior: LatentPosterior, points: HyperPoints) -> tuple[
     return PopulationWindow.shapes_of(posterior.model, points)
 
 
+def expectation_is_infinite(posterior: LatentPosterior) -> bool:
+    """Say whether the mean over the population has no finite value on the response's scale: the exponential of a
+    Student-t number has none, whatever its degrees of freedom."""
+    return posterior.model.population.name == "student_t" and posterior.model.family.link == "log"
+
+
 def average_over_population(
     posterior: LatentPosterior, rows: NewRows, which: IntArray, base: FloatArray, points: HyperPoints, scale: str
 ) -> FloatArray:
@@ -49,6 +55,8 @@ def average_over_population(
         values = base[:, :1] + rows.groups[0].values[which, :1] * model.population.points
         values = posterior.to_response(values) if scale == "response" else values
         return np.repeat(values @ model.population.weights[:, None], points.n_nodes, axis=1)
+    if scale == "response" and expectation_is_infinite(posterior):
+        return np.full(base.shape, np.inf)
     if model.population.name != "normal":
         return _average_over_grid(posterior, rows.groups[0].values[which, 0], base, points, scale)
     if scale == "linear":

@@ -14,7 +14,11 @@ from partialpool.inputs.new_rows import NewRows, read_new_rows
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.latent.effects import gather_nodes
-from partialpool.results.latent.population_draws import average_over_population, draw_population
+from partialpool.results.latent.population_draws import (
+    average_over_population,
+    draw_population,
+    expectation_is_infinite,
+)
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.prediction import (
     GROUP_MEAN,
@@ -36,6 +40,10 @@ _N_DRAWS = 16_000
 _MOST_EXACT, _SECONDS_A_ROW = 1000, 4e-6
 # Numbers of a block of rows and draws.
 _BLOCK = 2**22
+
+
+# Quantities whose mean is taken over the population.
+_OVER_POPULATION = (NEW_GROUP_MEAN, NEW_GROUP_OBSERVATION, POPULATION_AVERAGE)
 
 
 class _Draws(NamedTuple):
@@ -128,6 +136,8 @@ def _predict_block(
         if not mask.any():
             return
         line = _summarise(quantity, which[mask], values[mask], probabilities, line_codes[mask])
+        if scale == "response" and quantity in _OVER_POPULATION and expectation_is_infinite(posterior):
+            line = _without_mean(line, quantity)
         if exact is not None and quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION) and mask.sum() <= _MOST_EXACT:
             sizes = np.ones(len(line.rows)) if rows.sizes is None else rows.sizes[line.rows]
             nodes = gather_nodes(posterior.hyper, _SECONDS_A_ROW * len(line.rows), 1)
@@ -210,8 +220,18 @@ def _draw_responses(
 def _summarise(quantity: str, rows: IntArray, values: FloatArray, probabilities: FloatArray, codes: IntArray) -> _Lines:
     discrete = quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION) and bool(np.all(values == np.rint(values)))
     method = "inverted_cdf" if discrete else "linear"
+    if np.isinf(values).all():
+        endless = np.full(len(rows), np.inf)
+        return _Lines(quantity, rows, endless, endless, np.full((len(rows), len(probabilities)), np.inf), codes)
     found = np.quantile(values, probabilities, axis=1, method=method).T  # type: ignore[call-overload]
     return _Lines(quantity, rows, values.mean(axis=1), values.std(axis=1), found, codes)
+
+
+def _without_mean(line: _Lines, quantity: str) -> _Lines:
+    """Return a line whose mean is infinite; of the population's average every number is."""
+    endless = np.full(line.mean.shape, np.inf)
+    quantiles = np.full(line.quantiles.shape, np.inf) if quantity == POPULATION_AVERAGE else line.quantiles
+    return line._replace(mean=endless, sd=endless, quantiles=quantiles)
 
 
 def _arrange(posterior: LatentPosterior, rows: NewRows, parts: list[_Lines], quantiles: Sequence[float]) -> Table:

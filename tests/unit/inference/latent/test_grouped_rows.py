@@ -44,7 +44,8 @@ def test_equal_rows_are_counted_where_sums_are_not_sufficient() -> None:
     family = read_family("negative_binomial", None)
     values = RNG.integers(0, 2, N).astype(float)
     rows = _group(family, ResponseColumns(values, np.ones(N)))
-    assert rows.counts is not None and rows.n_rows < N
+    assert rows.counts is not None
+    assert rows.n_rows < N
     assert rows.row_weights.sum() == N
 
 
