@@ -92,5 +92,6 @@ def _other_effects(posterior: LatentPosterior, factor: int) -> FloatArray:
 def _on_response(posterior: LatentPosterior, theta: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return estimates and their sds on the response's scale, to first order."""
     step = 1e-5
-    slope = (posterior.to_response(theta + step) - posterior.to_response(theta - step)) / (2.0 * step)
+    with np.errstate(invalid="ignore"):  # an estimate that is endless has no slope
+        slope = (posterior.to_response(theta + step) - posterior.to_response(theta - step)) / (2.0 * step)
     return posterior.to_response(theta), np.where(np.isfinite(theta), np.abs(slope) * sd, np.nan)
