@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.optimize import minimize
 
 from partialpool.errors import DataError
 from partialpool.inference.conjugate import beta_binomial, gamma_poisson
@@ -78,6 +77,8 @@ def _climb(kind: Kind, pairs: Pairs, start: FloatArray, typical: float) -> Float
         value, slope = _evaluate(kind, pairs, point[None])
         return -float(value[0]) / pairs.n_groups, -slope[0] / pairs.n_groups
 
+    from scipy.optimize import minimize
+
     bounds = [(start[0] - 30.0, start[0] + 30.0), (typical + _LEAST, typical + _GREATEST)]
     found = minimize(
         objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-9}
@@ -87,6 +88,7 @@ def _climb(kind: Kind, pairs: Pairs, start: FloatArray, typical: float) -> Float
 
 def _polish(kind: Kind, pairs: Pairs, point: FloatArray) -> FloatArray:
     """Take Newton steps with differenced gradients for as long as they are small ones uphill."""
+
     width = 1e-4
     offsets = width * np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     for _ in range(_NEWTON_STEPS):

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
-from partialpool.errors import ComputationError
 from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
 from partialpool.inference.latent.grouped_rows import GroupedRows
 from partialpool.inference.latent.located import Evaluated, Located, evaluate, locate_modes, log_sum
+from partialpool.inference.latent.refinement import refine_until_still
 from partialpool.inference.latent.table_draws import draw_from_rule
 from partialpool.models.hyper_gradient import HyperGradient
 from partialpool.models.hyperspace import HyperPoints
@@ -32,7 +31,7 @@ _BLOCK = 2**17
 _MOST_LOCATED = 256
 # Seconds that one point of one row takes.
 _SECONDS = 3e-8
-# Orders of the rule that are tried, by number of effects, and the change of the log likelihood that ends the search.
+# Orders of the rule that are tried, by number of effects.
 _ORDERS = {
     0: (1,),
     1: (5, 7, 11, 15, 21, 31, 45, 63, 91, 127),
@@ -124,23 +123,8 @@ class AdaptiveHermite(LatentMarginal):
         """
         if not self.n_effects:
             return self
-        orders = _ORDERS[self.n_effects]
-        before = replace(self, order=orders[0]).log_likelihood(points)
-        change = np.inf
-        for lower, higher in pairwise(orders):
-            after = replace(self, order=higher).log_likelihood(points)
-            change = float(np.max(np.abs(after - before)))
-            if change < TOLERANCE:
-                # the change is the error of the lower order, which serves unless that is near the tolerance
-                return replace(self, order=lower if change < 0.5 * TOLERANCE else higher, change=change)
-            before = after
-        if not change < _UNUSABLE:
-            raise ComputationError(
-                f"Gauss-Hermite quadrature of {orders[-1]} points an effect still moves the log likelihood by "
-                f"{change:.2g} (aim: {TOLERANCE}): the effects' conditional distributions are too far from normal; "
-                "give a more informative prior for the effects' sd"
-            )
-        return replace(self, order=orders[-1], change=change)
+        found, change = refine_until_still([replace(self, order=order) for order in _ORDERS[self.n_effects]], points)
+        return replace(found, change=change)
 
     def class_of(self, factor: int) -> IntArray:
         """Return each group's class."""
@@ -155,24 +139,10 @@ class AdaptiveHermite(LatentMarginal):
         return np.asarray(np.sum(points.effect_root**2, axis=1))
 
     def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
-        """Return the conditional densities of one effect's deviation."""
-        columns = np.zeros((len(classes), self.n_effects))
-        columns[:, effect] = 1.0
-        return self.combination_tables(points, factor, columns, classes)
-
-    def combination_tables(
-        self, points: HyperPoints, factor: int, columns: FloatArray, classes: IntArray
-    ) -> ConditionalTables:
-        """Return the conditional densities of sums of effects: along the sum by the trapezoid rule, across it by
-        Gauss-Hermite."""
-        parts = []
-        for direction, items in _directions(columns):
-            rows = self.rows.take_classes(classes[items])
-            with np.errstate(all="ignore"):
-                parts.append((items, self._tables_along(rows, points, direction)))
-        if len(parts) == 1:
-            return parts[0][1]
-        return _join_tables(parts, len(classes))
+        """Return the conditional densities of one effect's deviation: along it by the trapezoid rule, across the others
+        by Gauss-Hermite."""
+        with np.errstate(all="ignore"):
+            return self._tables_along(self.rows.take_classes(classes), points, np.eye(self.n_effects)[effect])
 
     def _tables_along(self, rows: GroupedRows, points: HyperPoints, direction: FloatArray) -> ConditionalTables:
         turned, length = turn_root(points.effect_root, direction)
@@ -242,26 +212,6 @@ def turn_root(root: FloatArray, direction: FloatArray) -> tuple[FloatArray, Floa
     scaled = normal * np.where(size > 1e-30, 2.0 / np.where(size > 1e-30, size, 1.0), 0.0)
     projected = np.einsum("ekn,kn->en", root, normal)
     return root - projected[:, None] * scaled[None], length
-
-
-def _directions(columns: FloatArray) -> list[tuple[FloatArray, IntArray]]:
-    """Return the distinct rows of ``columns`` (item, effect) and which items have each."""
-    distinct, place = np.unique(columns, axis=0, return_inverse=True)
-    place = place.ravel()
-    return [(row, np.flatnonzero(place == k)) for k, row in enumerate(distinct)]
-
-
-def _join_tables(parts: list[tuple[IntArray, ConditionalTables]], n_items: int) -> ConditionalTables:
-    """Put tables of several items together, on the widest grid."""
-    z = max((table.z for _, table in parts), key=len)
-    n_nodes = parts[0][1].centre.shape[1]
-    centre, scale = np.empty((n_items, n_nodes)), np.empty((n_items, n_nodes))
-    density = np.zeros((n_items, n_nodes, len(z)))
-    for items, table in parts:
-        centre[items], scale[items] = table.centre, table.scale
-        margin = (len(z) - len(table.z)) // 2
-        density[items, :, margin : len(z) - margin] = table.density
-    return ConditionalTables(z, centre, scale, density)
 
 
 def _no_gradient(marginal: AdaptiveHermite, points: HyperPoints) -> HyperGradient:

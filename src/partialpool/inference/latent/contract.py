@@ -110,13 +110,6 @@ class LatentMarginal(ABC):
         intercept, of the group's own value) in some classes of a factor."""
 
     @abstractmethod
-    def combination_tables(
-        self, points: HyperPoints, factor: int, columns: FloatArray, classes: IntArray
-    ) -> ConditionalTables:
-        """Return the conditional densities of sums of effects, ``columns`` (item, effect) times the deviations of the
-        item's class."""
-
-    @abstractmethod
     def draw_effects(
         self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator
     ) -> tuple[FloatArray, ...]:

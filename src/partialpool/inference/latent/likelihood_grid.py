@@ -15,10 +15,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inference.latent.adaptive_hermite import TOLERANCE
 from partialpool.inference.latent.grouped_rows import GroupedRows
 from partialpool.inference.latent.located import locate_modes
 from partialpool.inference.latent.population_window import PopulationWindow
+from partialpool.inference.latent.refinement import TOLERANCE
 from partialpool.inference.latent.support_marginal import tabulate_likelihood
 from partialpool.models.hyper_gradient import HyperGradient
 from partialpool.models.hyperspace import HyperPoints

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
-from partialpool.errors import ComputationError
-from partialpool.inference.latent.adaptive_hermite import TOLERANCE
 from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
 from partialpool.inference.latent.recursion import Recursion
+from partialpool.inference.latent.refinement import refine_until_still
 from partialpool.inference.latent.table_draws import draw_on_grid
 from partialpool.inference.latent.tree import Tree
 from partialpool.models.families.base import ResponseColumns
@@ -26,7 +24,6 @@ from partialpool.numerics.progress import track
 _BLOCK = 2**17
 _SECONDS = 4e-8
 _ORDERS = (5, 7, 9, 13, 19, 27)
-_UNUSABLE = 0.3
 # Newton steps that a level's mode takes, about.
 _STEPS = 5
 # The grid of conditional densities, and the coarse one that draws interpolate, in Laplace sds.
@@ -116,20 +113,8 @@ class NestedHermite(LatentMarginal):
 
     def refine(self, points: HyperPoints) -> NestedHermite:
         """Raise the order until the log likelihood at ``points`` moves by less than the tolerance."""
-        before = replace(self, order=_ORDERS[0]).log_likelihood(points)
-        change = np.inf
-        for lower, higher in pairwise(_ORDERS):
-            after = replace(self, order=higher).log_likelihood(points)
-            change = float(np.max(np.abs(after - before)))
-            if change < TOLERANCE:
-                return replace(self, order=lower if change < 0.5 * TOLERANCE else higher, change=change)
-            before = after
-        if not change < _UNUSABLE:
-            raise ComputationError(
-                f"nested Gauss-Hermite quadrature of {_ORDERS[-1]} points a level still moves the log likelihood by "
-                f"{change:.2g} (aim: {TOLERANCE}): give more informative priors for the effects' sds"
-            )
-        return replace(self, order=_ORDERS[-1], change=change)
+        found, change = refine_until_still([replace(self, order=order) for order in _ORDERS], points)
+        return replace(found, change=change)
 
     def table_seconds(self, factor: int) -> float:
         """Points along, above and below a factor's level."""
@@ -178,13 +163,6 @@ class NestedHermite(LatentMarginal):
             stop = int(np.searchsorted(tops, last, side="left"))
             yield slice(start, stop)
             start = stop
-
-    def combination_tables(
-        self, points: HyperPoints, factor: int, columns: FloatArray, classes: IntArray
-    ) -> ConditionalTables:
-        """Return the conditional densities of multiples of one factor's deviations."""
-        found = self.tables(points, factor, 0, classes)
-        return found._replace(centre=found.centre * columns, scale=found.scale * columns)
 
     def draw_effects(
         self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator

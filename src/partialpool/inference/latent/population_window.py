@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.errors import ComputationError
-from partialpool.inference.latent.adaptive_hermite import TOLERANCE
 from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
 from partialpool.inference.latent.grouped_rows import GroupedRows
 from partialpool.inference.latent.located import log_sum
+from partialpool.inference.latent.refinement import refine_until_still
 from partialpool.inference.latent.table_draws import draw_on_grid
 from partialpool.inference.latent.windows import LOG_DROP, Window, place_windows
 from partialpool.models.hyper_gradient import HyperGradient
@@ -30,7 +28,6 @@ from partialpool.numerics.progress import track
 _SECONDS = 4e-8
 _BLOCK = 2**17
 _HALVES = (20, 30, 40, 60, 80, 120, 160, 240)
-_UNUSABLE = 0.3
 # What placing a window costs, in points.
 _PLACING = 41 + 4 * 9
 
@@ -109,21 +106,8 @@ class PopulationWindow(LatentMarginal):
 
     def refine(self, points: HyperPoints) -> PopulationWindow:
         """Refine the grid until the log likelihood at ``points`` moves by less than the tolerance."""
-        before = replace(self, half=_HALVES[0]).log_likelihood(points)
-        change = np.inf
-        for coarse, fine in pairwise(_HALVES):
-            after = replace(self, half=fine).log_likelihood(points)
-            usable = np.isfinite(after) & np.isfinite(before)
-            change = float(np.max(np.abs(after - before), where=usable, initial=0.0))
-            if change < TOLERANCE:
-                return replace(self, half=coarse if change < 0.5 * TOLERANCE else fine, change=change)
-            before = after
-        if not change < _UNUSABLE:
-            raise ComputationError(
-                f"a grid of {2 * _HALVES[-1] + 1} points a group still moves the log likelihood by {change:.2g} (aim: "
-                f"{TOLERANCE}): give more informative priors for the {self.model.population.name} population"
-            )
-        return replace(self, half=_HALVES[-1], change=change)
+        found, change = refine_until_still([replace(self, half=half) for half in _HALVES], points)
+        return replace(found, change=change)
 
     @staticmethod
     def no_gradient(points: HyperPoints) -> HyperGradient:
@@ -154,13 +138,6 @@ class PopulationWindow(LatentMarginal):
             density = np.exp(logs - logs.max(axis=-1, keepdims=True))
         density /= density.sum(axis=-1, keepdims=True)
         return ConditionalTables(self._w, placed.window.centre, placed.window.scale, density, placed.window.stretch)
-
-    def combination_tables(
-        self, points: HyperPoints, factor: int, columns: FloatArray, classes: IntArray
-    ) -> ConditionalTables:
-        """Return the conditional densities of multiples of groups' parameters."""
-        found = self.tables(points, factor, 0, classes)
-        return found._replace(centre=found.centre * columns, scale=found.scale * columns)
 
     def draw_effects(
         self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator

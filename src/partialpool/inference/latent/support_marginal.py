@@ -102,13 +102,6 @@ class SupportMarginal(LatentMarginal):
         full = np.broadcast_to(density[:, None], (*shape, len(support)))
         return ConditionalTables(z, np.full(shape, support[middle]), spacing, full)
 
-    def combination_tables(
-        self, points: HyperPoints, factor: int, columns: FloatArray, classes: IntArray
-    ) -> ConditionalTables:
-        """Return the conditional probabilities of multiples of groups' parameters."""
-        found = self.tables(points, factor, 0, classes)
-        return found._replace(centre=found.centre * columns, scale=found.scale * columns)
-
     def draw_effects(
         self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator
     ) -> tuple[FloatArray, ...]:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.latent.grouped_rows import group_rows
+from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.latent.grouped_rows import GroupedRows, group_rows
 from partialpool.inference.latent.located import locate_modes
+from partialpool.inference.latent.population_window import PopulationWindow
+from partialpool.inference.latent.support_marginal import SupportMarginal
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.effects import summarise_effects
@@ -26,26 +29,14 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     """Estimate each group of a factor alone, (effect, group); infinite on the linear scale where all or none succeed,
     NaN where the rows do not determine an effect. Sds are from the curvature, NaN where there is none."""
     model = posterior.model
-    group, design = model.groups[factor], model.design
     points = average_point(posterior)
-    base = design.population.values @ posterior.order_coefficients(points)[:, 0]
-    if design.measurements.offset is not None:
-        base = base + design.measurements.offset
     own = posterior.own_values(points, factor)[:, 0]
-    base = base + _other_effects(posterior, factor)  # the search starts where the link can be
-    rows = group_rows(
-        model.family,
-        model.response,
-        design.measurements.counts,
-        np.empty((len(base), 0)),
-        group.values,
-        base,
-        group.codes,
-        group.n_levels,
-    )
-    n_effects = len(group.names)
+    # the search starts where the other groups are, which the link reaches
+    rows = _collect_rows(posterior, factor, points)
+    n_effects = len(model.groups[factor].names)
     root = _WIDE * model.scales.response_sd * np.eye(n_effects)[:, :, None]
-    alone = HyperPoints(root, np.ones(1), np.empty((0, 1)), None, points.extras)
+    coefficients = points.coefficients if rows.population.shape[1] else np.empty((0, 1))
+    alone = HyperPoints(root, np.ones(1), coefficients, None, points.extras)
     with np.errstate(all="ignore"):
         located = locate_modes(model.family, rows, alone)
     deviation = root[0, 0, 0] * located.mode[..., 0]
@@ -59,6 +50,24 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     if scale == "response" and n_effects == 1:
         theta, sd = _on_response(posterior, theta, sd)
     return RawEstimates(theta[:, rows.class_of], sd[:, rows.class_of])
+
+
+def _collect_rows(posterior: LatentPosterior, factor: int, points: HyperPoints) -> GroupedRows:
+    """Return the rows by groups of the factor: those of the fit, or with several factors all rows with the rest of the
+    model as their offset."""
+    marginal = posterior.latent
+    if isinstance(marginal, AdaptiveHermite | PopulationWindow | SupportMarginal):
+        return marginal.rows
+    model, measured = posterior.model, posterior.model.design.measurements
+    group = model.groups[factor]
+    base = model.design.population.values @ posterior.order_coefficients(points)[:, 0]
+    if measured.offset is not None:
+        base = base + measured.offset
+    base = base + _other_effects(posterior, factor)
+    none = np.empty((len(base), 0))
+    return group_rows(
+        model.family, model.response, measured.counts, none, group.values, base, group.codes, group.n_levels
+    )
 
 
 def average_point(posterior: LatentPosterior) -> HyperPoints:
