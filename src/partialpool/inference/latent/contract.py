@@ -100,6 +100,11 @@ class LatentMarginal(ABC):
     def population_variances(self, points: HyperPoints, factor: int) -> FloatArray:
         """Return the population variance of each effect of a factor on the linear predictor's scale, (effect, node)."""
 
+    def prior_spreads(self, points: HyperPoints, factor: int) -> FloatArray:
+        """Return the variances (effect, node) that pooling weights compare with: the population's, where it has none
+        that of its core."""
+        return self.population_variances(points, factor)
+
     @abstractmethod
     def group_rows(self, factor: int) -> FloatArray:
         """Return how many raw rows each group of a factor has, (group,)."""

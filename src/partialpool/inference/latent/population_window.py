@@ -126,9 +126,13 @@ class PopulationWindow(LatentMarginal):
         return self.rows.group_rows
 
     def population_variances(self, points: HyperPoints, factor: int) -> FloatArray:
-        """Return the population's variance about its mean on the linear predictor's scale; of a Student-t population
-        without one that of its core."""
+        """Return the population's variance about its mean on the linear predictor's scale, inf where it has none."""
         return latent_variance(self.model.population, self.shapes(points))[None]
+
+    def prior_spreads(self, points: HyperPoints, factor: int) -> FloatArray:
+        """Return the population's variance, of a Student-t population without one the square of its scale."""
+        own, shapes = self.population_variances(points, factor), self.shapes(points)
+        return np.where(np.isfinite(own), own, self.model.population.location_scale(shapes)[1] ** 2)
 
     def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
         """Return the conditional densities of groups' parameters."""
@@ -252,5 +256,4 @@ def latent_variance(population: Population, shapes: tuple[FloatArray, ...]) -> F
         return np.asarray(polygamma(1, shapes[0]))
     if population.name == "exponential":
         return np.full(np.shape(shapes[0]), np.pi**2 / 6.0)
-    _, sd = population.mean_sd_response(shapes)
-    return np.where(np.isfinite(sd), sd, population.location_scale(shapes)[1]) ** 2
+    return np.asarray(population.mean_sd_response(shapes)[1] ** 2)

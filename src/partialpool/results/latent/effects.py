@@ -85,7 +85,7 @@ def summarise_with_weights(
     weights = np.empty((n_effects, n_classes))
     nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), n_classes)
     own = posterior.own_values(nodes.points, factor)
-    spread = posterior.population_variances(nodes.points, factor)
+    spread = marginal.prior_spreads(nodes.points, factor)
     step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
     for effect in range(n_effects):
         for start in track(range(0, n_classes, step), "summarising groups"):

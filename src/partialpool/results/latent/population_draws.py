@@ -45,6 +45,16 @@ def expectation_is_infinite(posterior: LatentPosterior) -> bool:
     return posterior.model.population.name == "student_t" and posterior.model.family.link == "log"
 
 
+def count_moments(posterior: LatentPosterior) -> int:
+    """Return how many moments a new group's value has on the scale of an identity link: of a Student-t population fewer
+    than its degrees of freedom, none where these are unknown."""
+    population = posterior.model.population
+    if population.name != "student_t":
+        return 2
+    known = getattr(population, "nu", None)
+    return 0 if known is None else 2 if known > 2.0 else 1 if known > 1.0 else 0
+
+
 def average_over_population(
     posterior: LatentPosterior, rows: NewRows, which: IntArray, base: FloatArray, points: HyperPoints, scale: str
 ) -> FloatArray:
@@ -57,10 +67,10 @@ def average_over_population(
         return np.repeat(values @ model.population.weights[:, None], points.n_nodes, axis=1)
     if scale == "response" and expectation_is_infinite(posterior):
         return np.full(base.shape, np.inf)
+    if (scale == "linear" or model.family.link == "identity") and model.population.centred:
+        return base  # the deviations' mean is 0; a Student-t population's centre where it has no mean
     if model.population.name != "normal":
         return _average_over_grid(posterior, rows.groups[0].values[which, 0], base, points, scale)
-    if scale == "linear":
-        return base
     variance = np.zeros_like(base)
     for k, part in enumerate(model.effect_slices):
         along = np.einsum("re,ekn->krn", rows.groups[k].values[which], points.effect_root[part, part])

@@ -16,6 +16,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.latent.effects import gather_nodes
 from partialpool.results.latent.population_draws import (
     average_over_population,
+    count_moments,
     draw_population,
     expectation_is_infinite,
 )
@@ -42,6 +43,8 @@ _MOST_EXACT, _SECONDS_A_ROW = 1000, 4e-6
 _BLOCK = 2**22
 
 
+# Quantities that a new group's draw spreads.
+_OF_NEW_GROUPS = (NEW_GROUP_MEAN, NEW_GROUP_OBSERVATION)
 # Quantities whose mean is taken over the population.
 _OVER_POPULATION = (NEW_GROUP_MEAN, NEW_GROUP_OBSERVATION, POPULATION_AVERAGE)
 
@@ -138,6 +141,8 @@ def _predict_block(
         line = _summarise(quantity, which[mask], values[mask], probabilities, line_codes[mask])
         if scale == "response" and quantity in _OVER_POPULATION and expectation_is_infinite(posterior):
             line = _without_mean(line, quantity)
+        elif quantity in _OF_NEW_GROUPS and (scale == "linear" or posterior.model.family.link == "identity"):
+            line = _with_moments(line, count_moments(posterior))
         if exact is not None and quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION) and mask.sum() <= _MOST_EXACT:
             sizes = np.ones(len(line.rows)) if rows.sizes is None else rows.sizes[line.rows]
             nodes = gather_nodes(posterior.hyper, _SECONDS_A_ROW * len(line.rows), 1)
@@ -232,6 +237,14 @@ def _without_mean(line: _Lines, quantity: str) -> _Lines:
     endless = np.full(line.mean.shape, np.inf)
     quantiles = np.full(line.quantiles.shape, np.inf) if quantity == POPULATION_AVERAGE else line.quantiles
     return line._replace(mean=endless, sd=endless, quantiles=quantiles)
+
+
+def _with_moments(line: _Lines, n_moments: int) -> _Lines:
+    """Return a line with as many moments as it has: without a mean it is NaN, without a variance the sd is infinite."""
+    if n_moments == 2:
+        return line
+    endless = np.full(line.sd.shape, np.inf)
+    return line._replace(sd=endless, mean=line.mean if n_moments else np.full(line.mean.shape, np.nan))
 
 
 def _arrange(posterior: LatentPosterior, rows: NewRows, parts: list[_Lines], quantiles: Sequence[float]) -> Table:

@@ -14,6 +14,7 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.latent_model import LatentModel
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.derived import summarise_derived
 from partialpool.results.parameters import check_quantiles, quantile_columns
@@ -22,7 +23,19 @@ from partialpool.results.table import Table
 if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior
 
+# What stands for an infinite variance at a node while quantiles are taken.
+_LARGEST = 1e150
 _LATENT_VARIANCE = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
+
+
+def variance_may_be_infinite(model: LatentModel) -> bool:
+    """Say whether the population has no variance at hyperparameters that the posterior reaches.
+
+    That is a Student-t one with two degrees of freedom or fewer, known or not excluded."""
+    if model.population.name != "student_t":
+        return False
+    known = getattr(model.population, "nu", None)
+    return known is None or known <= 2.0
 
 
 def tabulate_latent_variances(posterior: LatentPosterior, *, quantiles: Sequence[float]) -> Table:
@@ -40,16 +53,20 @@ def tabulate_latent_variances(posterior: LatentPosterior, *, quantiles: Sequence
 
     def derive(points: HyperPoints) -> FloatArray:
         own = np.concatenate([posterior.population_variances(points, k) for k in range(len(model.groups))])
+        own = np.asarray(np.minimum(own, _LARGEST))
         if residual is None:
             return own
         total = own.sum(axis=0) + residual
         return np.concatenate([own, own / total])
 
     n_lines = n_effects * (1 if residual is None else 2)
-    summary = summarise_derived(posterior, derive, [2] * n_lines, probabilities)
+    finite = 0 if variance_may_be_infinite(model) else 2
+    with np.errstate(invalid="ignore"):  # an infinite variance at a node
+        summary = summarise_derived(posterior, derive, [finite] * n_lines, probabilities)
     heads = quantile_columns(quantiles)
     columns = {"mean": summary.mean[:n_effects], "sd": summary.sd[:n_effects]}
-    columns |= {head: summary.quantiles[:n_effects, k] for k, head in enumerate(heads)}
+    quantiles_shown = np.where(summary.quantiles >= 1e-3 * _LARGEST, np.inf, summary.quantiles)
+    columns |= {head: quantiles_shown[:n_effects, k] for k, head in enumerate(heads)}
     if residual is not None:
         columns |= {"proportion": summary.mean[n_effects:], "proportion_sd": summary.sd[n_effects:]}
         columns |= {f"proportion_{head}": summary.quantiles[n_effects:, k] for k, head in enumerate(heads)}
