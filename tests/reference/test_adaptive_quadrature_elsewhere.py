@@ -1,4 +1,4 @@
-"""Maximum likelihood by adaptive Gauss-Hermite quadrature against lme4's glmer (1.1-31, nAGQ = 25) on simulated rows."""
+"""Maximum likelihood by adaptive quadrature against lme4 (1.1-31, glmer with nAGQ = 25) on simulated rows."""
 
 from __future__ import annotations
 
