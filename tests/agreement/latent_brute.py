@@ -73,7 +73,8 @@ class BruteCase:
 
     ``population`` (theta, hyper) and ``rows`` (theta, hyper, row), theta (node, point), return log densities
     on the linear predictor's scale, (node, point). ``place`` returns centre and scale (node,) of the
-    population. ``codes`` (row,) are the rows' groups, ``response`` the inverse link, ``derived`` further hyperparameters.
+    population. ``codes`` (row,) are the rows' groups, ``response`` the inverse link, ``derived`` further
+    hyperparameters.
     """
 
     name: str

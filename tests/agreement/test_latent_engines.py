@@ -1,0 +1,216 @@
+"""Every way of integrating groups against the others, and nested factors and correlated slopes against brute force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import expit, logsumexp
+
+import partialpool as pp
+from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
+from partialpool.inference.latent.contract import LatentMarginal
+from partialpool.inference.latent.nested_hermite import NestedHermite
+from partialpool.inference.latent.population_window import PopulationWindow
+from partialpool.inference.latent.run import _build_nested
+from partialpool.inputs.design import build_design
+from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.observations import read_observations
+from partialpool.models.families.parse import read_family
+from partialpool.models.hyper_gradient import pull_back
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.latent_model import LatentModel, build_latent_model
+from partialpool.models.populations.parse import read_population
+from partialpool.results.latent.posterior import LatentPosterior
+
+from .latent_cases import CASES
+from .latent_nested import NestedBrute, log_likelihood
+
+FloatArray = np.ndarray
+
+_NORMAL = [name for name, case in CASES.items() if "population" not in case.options]
+
+
+def _fit(name: str) -> LatentPosterior:
+    case = CASES[name]
+    fit = pp.fit(case.formula, {k: list(v) for k, v in case.data.items()}, priors=case.priors, **case.options)
+    assert isinstance(fit, LatentPosterior)
+    return fit
+
+
+def _coordinates(fit: LatentPosterior, seed: int = 4, n: int = 4) -> FloatArray:
+    start = fit.model.space.starts()[3]
+    return start + 0.4 * np.random.default_rng(seed).standard_normal((n, len(start)))
+
+
+@pytest.mark.parametrize("name", _NORMAL)
+def test_hermite_window_and_nested_agree(name: str) -> None:
+    fit = _fit(name)
+    points = fit.model.space.constrain(_coordinates(fit))[0]
+    hermite = fit.latent
+    assert isinstance(hermite, AdaptiveHermite)
+    expected = replace(hermite, order=91).log_likelihood(points)
+    window = PopulationWindow(fit.model, hermite.rows, half=300)
+    np.testing.assert_allclose(window.log_likelihood(points), expected, rtol=0, atol=1e-6)
+    nested = replace(_build_nested(fit.model), order=91)
+    np.testing.assert_allclose(nested.log_likelihood(points), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["beta population", "gamma population"])
+def test_conjugate_and_window_agree(name: str) -> None:
+    fit = _fit(name)
+    exact = fit.latent
+    assert isinstance(exact, ConjugateMarginal)
+    points = fit.model.space.constrain(_coordinates(fit))[0]
+    window = PopulationWindow(fit.model, exact.rows, half=400)
+    np.testing.assert_allclose(window.log_likelihood(points), exact.log_likelihood(points), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["beta population", "student_t population", "poisson"])
+def test_tables_have_the_means_of_draws(name: str) -> None:
+    """At one hyperparameter point, so that only the conditional distributions are compared."""
+    fit, n = _fit(name), 20000
+    one = fit.model.space.constrain(_coordinates(fit, n=1))[0]
+    marginal, levels = fit.latent, np.arange(len(fit.groups()))
+    tables = marginal.tables(one, 0, 0, marginal.class_of(0))
+    mean = np.sum(tables.values * tables.density, axis=-1)[:, 0]
+    sd = np.sqrt(np.sum((tables.values - mean[:, None, None]) ** 2 * tables.density, axis=-1)[:, 0])
+    many = one.select(np.zeros(n, dtype=np.intp))
+    drawn = marginal.draw_effects(many, [levels], np.random.default_rng(5))[0][0]
+    assert np.all(np.abs(drawn.mean(axis=0) - mean) < 4.5 * sd / np.sqrt(n))
+    np.testing.assert_allclose(drawn.std(axis=0), sd, rtol=0.04)
+
+
+_X = np.array([0.4, -1.1, 0.9, 0.2, -0.5, 1.3, 0.7, -0.2, 1.8, -0.9])
+_SLOPES = {"y": [1, 0, 1, 0, 0, 1, 1, 0, 1, 1], "x": _X, "g": [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]}
+_SLOPE_PRIORS = {
+    "Intercept": "Normal(0, 1.5)",
+    "x": "Normal(0, 1)",
+    "sd(g, Intercept)": "HalfNormal(1)",
+    "sd(g, x)": "HalfNormal(1)",
+    "cor(g, Intercept, x)": "LKJ(2)",
+}
+
+
+def _slopes_by_brute_force(coefficients: FloatArray, root: FloatArray) -> float:
+    """Sum over a 2-D grid of standardised effects."""
+    w = np.linspace(-9, 9, 361)
+    z = np.stack(np.meshgrid(w, w, indexing="ij")).reshape(2, -1)
+    log_weights = stats.norm.logpdf(z).sum(axis=0) + 2 * np.log(w[1] - w[0])
+    own = coefficients[:, None] + root @ z
+    total = 0.0
+    for group in range(3):
+        terms = log_weights.copy()
+        for y, x, g in zip(_SLOPES["y"], _SLOPES["x"], _SLOPES["g"], strict=True):
+            if g == group:
+                terms += stats.bernoulli.logpmf(y, expit(own[0] + own[1] * x))
+        total += logsumexp(terms)
+    return float(total)
+
+
+def test_correlated_slopes() -> None:
+    fit = pp.fit("y ~ x + (1 + x | g)", _SLOPES, family="bernoulli", priors=_SLOPE_PRIORS, accuracy=0.1)
+    assert isinstance(fit, LatentPosterior)
+    marginal = fit.latent
+    assert isinstance(marginal, AdaptiveHermite)
+    points = fit.model.space.constrain(_coordinates(fit))[0]
+    with np.errstate(divide="ignore"):
+        exact = [
+            _slopes_by_brute_force(points.coefficients[:, k], points.effect_root[:, :, k])
+            for k in range(points.n_nodes)
+        ]
+    np.testing.assert_allclose(marginal.log_likelihood(points), exact, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(replace(marginal, order=41).log_likelihood(points), exact, rtol=0, atol=1e-6)
+    _check_gradient(fit, replace(marginal, order=31))
+
+
+_ROWS = 10
+_BATCH = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
+_CASK = np.array([0, 0, 1, 1, 2, 2, 3, 4, 5, 5])
+_COUNTS = np.array([2, 4, 1, 0, 9, 6, 12, 3, 2, 5])
+_NESTED_PRIORS = {"Intercept": "Normal(0, 2)", "sd(a)": "HalfNormal(1)", "sd(b)": "HalfNormal(1)"}
+
+
+@pytest.fixture(scope="module")
+def nested() -> LatentPosterior:
+    fit = pp.fit(
+        "y ~ 1 + (1 | a) + (1 | b)", {"y": _COUNTS, "a": _BATCH, "b": _CASK}, family="poisson", priors=_NESTED_PRIORS
+    )
+    assert isinstance(fit, LatentPosterior)
+    return fit
+
+
+def _log_poisson(grid: FloatArray) -> FloatArray:
+    return stats.poisson.logpmf(_COUNTS[:, None], np.exp(grid))
+
+
+def test_nested_posterior(nested: LatentPosterior) -> None:
+    grid = np.linspace(-8.0, 8.0, 301)
+    brute = NestedBrute(_log_poisson(grid), _CASK, np.array([0, 0, 1, 1, 2, 2]), grid, 2.0, 1.0).integrate()
+    table = nested.summary(effects=True)
+    for name, mean in brute.mean.items():
+        assert abs(table.loc[name, "mean"] - mean) < 0.02 * brute.sd[name], name
+        assert table.loc[name, "sd"] == pytest.approx(brute.sd[name], rel=0.02), name
+    assert nested.log_marginal_likelihood == pytest.approx(brute.log_marginal_likelihood, abs=0.01)
+    draws = nested.draws(4000, seed=2)
+    for name, mean in brute.mean.items():
+        assert abs(np.mean(draws[name]) - mean) < 4.5 * brute.sd[name] / np.sqrt(4000), name
+
+
+def _check_gradient(fit: LatentPosterior, marginal: LatentMarginal) -> None:
+    space, coordinates, step = fit.model.space, _coordinates(fit), 1e-4
+    points = space.constrain(coordinates)[0]
+    found = pull_back(space, coordinates, points, marginal.value_and_gradient(points)[1])
+    for k in range(space.dimension):
+        ends = [
+            marginal.log_likelihood(space.constrain(coordinates + sign * step * np.eye(space.dimension)[k])[0])
+            for sign in (1, -1)
+        ]
+        np.testing.assert_allclose(found[:, k], (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-5)
+
+
+def _model(formula: str, data: dict[str, Any], priors: dict[str, str]) -> LatentModel:
+    """Return a Poisson model without fitting it."""
+    parsed = parse_formula(formula)
+    design = build_design(parsed, read_observations(data, parsed, family="poisson"))
+    return build_latent_model(design, read_family("poisson"), read_population("normal"), priors, "partial")
+
+
+def _nested_points(model: LatentModel) -> tuple[HyperPoints, list[list[float]]]:
+    """Return points, and of each the sds from the finest factor to the coarsest."""
+    start = model.space.starts()[3]
+    coordinates = start + 0.4 * np.random.default_rng(4).standard_normal((4, len(start)))
+    points = model.space.constrain(coordinates)[0]
+    finest_first = sorted(range(len(model.groups)), key=lambda k: -model.groups[k].n_levels)
+    sds = [[float(points.effect_root[k, k, node]) for k in finest_first] for node in range(points.n_nodes)]
+    return points, sds
+
+
+def test_two_nested_levels(nested: LatentPosterior) -> None:
+    points, sds = _nested_points(nested.model)
+    grid = np.linspace(-14.0, 14.0, 1801)
+    marginal = nested.latent
+    assert isinstance(marginal, NestedHermite)
+    exact = [
+        log_likelihood(_log_poisson(grid), [_CASK, _BATCH], grid, sds[k], points.coefficients[0, k]) for k in range(4)
+    ]
+    np.testing.assert_allclose(marginal.log_likelihood(points), exact, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(replace(marginal, order=31).log_likelihood(points), exact, rtol=0, atol=1e-6)
+    _check_gradient(nested, replace(marginal, order=21))
+
+
+def test_three_nested_levels() -> None:
+    data = {"y": _COUNTS, "a": _BATCH, "b": _CASK, "obs": np.arange(_ROWS)}
+    model = _model("y ~ 1 + (1 | a) + (1 | b) + (1 | obs)", data, {**_NESTED_PRIORS, "sd(obs)": "HalfNormal(0.5)"})
+    marginal = _build_nested(model)
+    points, sds = _nested_points(model)
+    grid = np.linspace(-14.0, 14.0, 1801)
+    exact = [
+        log_likelihood(_log_poisson(grid), [data["obs"], _CASK, _BATCH], grid, sds[k], points.coefficients[0, k])
+        for k in range(4)
+    ]
+    np.testing.assert_allclose(replace(marginal, order=21).log_likelihood(points), exact, rtol=0, atol=1e-5)
