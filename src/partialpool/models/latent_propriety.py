@@ -52,8 +52,8 @@ def check_latent_posterior_is_proper(
             raise PriorError(
                 f"prior for {name}: {prior} is improper, and propriety is not known here: give a proper one"
             )
-        _check_flat_sd(design, name, prior, bounded)
-    return _finite_moments(space, priors, design, bounded)
+        _check_flat_sd(design, name, prior, family, response)
+    return count_latent_moments(design, family, response, space, priors)
 
 
 def _bounded_rows(family: Family, response: ResponseColumns) -> NDArray[np.bool_]:
@@ -80,9 +80,9 @@ def _check_power(prior: AlphaBetaPower, bounded: NDArray[np.bool_]) -> None:
         )
 
 
-def _check_flat_sd(design: Design, name: str, prior: ScalarPrior, bounded: NDArray[np.bool_]) -> None:
+def _check_flat_sd(design: Design, name: str, prior: ScalarPrior, family: Family, response: ResponseColumns) -> None:
     group = next(group for group in design.groups if name in group.sd_names)
-    n_bounded = len(_bounded_groups(design, group.name, bounded))
+    n_bounded = len(_bounded_groups(design, group.name, family, response))
     # the density falls like sd^(-n + 1 - tail) once the location, if flat, has taken one
     if prior.zero_exponent <= -1.0:
         raise PriorError(f"prior for {name}: under {prior} the posterior is improper at 0: give a proper prior")
@@ -94,17 +94,16 @@ def _check_flat_sd(design: Design, name: str, prior: ScalarPrior, bounded: NDArr
         )
 
 
-def _bounded_groups(design: Design, factor: str, bounded: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the groups with a bounded row, or with rows that bound it from both sides (zeros and ones)."""
+def _bounded_groups(design: Design, factor: str, family: Family, response: ResponseColumns) -> NDArray[np.intp]:
+    """Return the groups that bound their own value on both sides: with a bounded row, or with successes and failures in
+    rows of their own."""
     group = next(group for group in design.groups if group.name == factor)
-    values = design.measurements.response
-    codes = group.codes
-    known = np.zeros(group.n_levels, dtype=bool)
-    known[codes[bounded]] = True
-    low, high = np.full(group.n_levels, np.inf), np.full(group.n_levels, -np.inf)
-    np.minimum.at(low, codes, values)
-    np.maximum.at(high, codes, values)
-    return np.flatnonzero(known | (high > low))
+    if family.response_name == "p":
+        values = np.bincount(group.codes, weights=response.values, minlength=group.n_levels)
+        sizes = np.bincount(group.codes, weights=response.sizes, minlength=group.n_levels)
+        return np.flatnonzero((values > 0) & (values < sizes))
+    bounded = _bounded_rows(family, response)
+    return np.flatnonzero(np.bincount(group.codes, weights=bounded, minlength=group.n_levels) > 0)
 
 
 def _check_not_separated(design: Design, family: Family, response: ResponseColumns, flat: list[str]) -> None:
@@ -150,30 +149,37 @@ def _check_not_separated(design: Design, family: Family, response: ResponseColum
     )
 
 
-def _finite_moments(
-    space: HyperSpace, priors: Mapping[str, Prior], design: Design, bounded: NDArray[np.bool_]
+def count_latent_moments(
+    design: Design,
+    family: Family,
+    response: ResponseColumns,
+    space: HyperSpace,
+    priors: Mapping[str, Prior],
+    power: float = 1.0,
 ) -> tuple[int, ...]:
-    """Return the finite moments of each reported hyperparameter: infinite ones come with heavy-tailed priors alone."""
+    """Return how many posterior moments (0, 1 or 2) of each reported hyperparameter, raised to a ``power``, are finite:
+    infinite ones come with heavy-tailed priors alone.
+
+    As an sd grows each group that bounds its own value leaves the likelihood a factor 1 / sd, but for one that a flat
+    location takes.
+    """
+    improper = not all(prior.proper for prior in priors.values())
     moments = []
     for name in space.names:
         prior = priors.get(name)
+        exponent = np.inf
         if isinstance(prior, ScalarPrior) and not np.isinf(prior.tail_exponent):
-            extra = 0.0
+            exponent = prior.tail_exponent
             for group in design.groups:
                 if name in group.sd_names:
-                    extra = len(_bounded_groups(design, group.name, bounded)) - (
-                        not all(p.proper for p in priors.values())
-                    )
-            elsewhere = name in design.population.names or name in ("sigma",)
-            exponent = prior.tail_exponent + extra + (10.0 if elsewhere else 0.0)
-            moments.append(2 if exponent > 3.0 else 1 if exponent > 2.0 else 0)
-        elif space.pair is not None and space.pair.joint is not None and name != "mean":
-            # alpha + beta has density (alpha + beta)^(power + 1) where the likelihood is flat, towards complete pooling
-            exponent = space.pair.joint.tail_exponent
-            moments.append(2 if exponent > 3.0 else 1 if exponent > 2.0 else 0)
-        elif space.pair is not None and space.pair.on == "mean and concentration" and name in ("alpha", "beta"):
-            tail = space.pair.priors[1].tail_exponent
-            moments.append(2 if tail > 3.0 else 1 if tail > 2.0 else 0)
-        else:
-            moments.append(2)
+                    exponent += len(_bounded_groups(design, group.name, family, response)) - improper
+            if name in (*design.population.names, "sigma"):
+                exponent = np.inf  # bounded by the rows themselves
+        elif space.pair is not None and name in ("alpha", "beta", "concentration"):
+            # towards complete pooling the likelihood is flat: the tail is the prior's
+            if space.pair.joint is not None:
+                exponent = space.pair.joint.tail_exponent
+            elif space.pair.on == "mean and concentration":
+                exponent = space.pair.priors[1].tail_exponent
+        moments.append(sum(exponent > power * order + 1.0 for order in (1, 2)))
     return tuple(moments)

@@ -10,6 +10,7 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.latent_model import LatentModel
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.derived import summarise_derived
 from partialpool.results.infinite_moments import count_square_moments
@@ -38,6 +39,11 @@ def tabulate_covariance(posterior: Posterior, factor: str | None, *, quantiles: 
     model = posterior.model
     if model.pooling != "partial":
         raise DataError("covariance: without pooling groups have no population: fit with pooling='partial'")
+    if isinstance(model, LatentModel) and model.replaces_intercept:
+        raise DataError(
+            f"covariance: a {model.population.name} population has no sds and correlations: see "
+            "summary() and variances()"
+        )
     probabilities = check_quantiles(quantiles)
     group, start = model.groups[place], model.effect_slices[place].start
     entries = _list_entries(group)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.models.identification import find_competing_columns
+from partialpool.models.latent_model import LatentModel
+from partialpool.models.latent_propriety import count_latent_moments
 from partialpool.models.posterior_tails import find_finite_moments
 from partialpool.numerics.arrays import FloatArray
 
@@ -40,6 +42,8 @@ def count_square_moments(posterior: Posterior) -> tuple[int, ...]:
     names = model.space.names
     if posterior.plug_in:
         return (2,) * len(names)
+    if isinstance(model, LatentModel):
+        return count_latent_moments(model.design, model.family, model.response, model.space, model.priors, power=2.0)
     finite = find_finite_moments(model.design, names, model.groups, model.priors, model.pooling, orders=(2.0, 4.0))
     return tuple(int(sum(orders)) for orders in finite)
 

@@ -145,8 +145,9 @@ class LatentPosterior(Posterior):
         'group mean' is the row's probability, rate or mean in its known group; 'new group mean' that of a group drawn
         from the population; 'population average' is the mean over that population, and 'at the average' the value
         where the effects are zero: they differ under every link but the identity. 'new observation' and 'new group, new
-        observation' are responses (counts of ``trials`` or in ``exposure``, whole numbers), by draws. ``scale``
-        'linear' gives linear predictors, without observations.
+        observation' are responses (counts of ``trials`` or in ``exposure``, whole numbers), by draws; where the fit had
+        trials or exposures and the new rows have none there are no such lines. ``scale`` 'linear' gives linear
+        predictors, without observations.
         """
         from partialpool.results.latent.predictions import predict_latent_rows
 

@@ -200,7 +200,11 @@ def _effects_of(
 
 
 def _noise_is_known(posterior: LatentPosterior, rows: NewRows) -> bool:
-    """Say whether new observations can be drawn: with known standard errors they need one."""
+    """Say whether new observations can be drawn: where the fit had trials or exposures they need their own, with known
+    standard errors one of these."""
+    sizes = posterior.model.design.measurements.sizes
+    if sizes is not None and rows.sizes is None and np.any(sizes != 1.0):
+        return False
     return posterior.model.response.standard_errors is None or rows.precision is not None
 
 
