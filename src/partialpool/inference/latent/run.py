@@ -4,7 +4,8 @@
 | --- | --- | --- | --- |
 | beta | binomial | one, no covariates | closed form |
 | gamma | Poisson | one, no covariates | closed form |
-| normal, lognormal | any | one, up to three effects | adaptive Gauss-Hermite quadrature |
+| normal, lognormal | any with one peak | one, up to three effects | adaptive Gauss-Hermite quadrature |
+| normal | Student t, whose rows may give several peaks | one, an intercept | quadrature over windows, as below |
 | normal | any | several nested, intercepts | the same, recursively |
 | any other | any | one, an intercept | quadrature over the population's window, or a table of likelihoods |
 | mixture, nonparametric | any without dispersions | one, no covariates | EM, convex optimisation (plug-in) |
@@ -107,7 +108,8 @@ def build_latent_marginal(model: LatentModel) -> LatentMarginal:
     )
     if is_conjugate(model.family.name, model.population.name) and measured.offset is None:
         return ConjugateMarginal(model, rows)
-    if model.population.name != "normal":
+    alone = bool(groups) and groups[0].names == ("Intercept",)
+    if model.population.name != "normal" or (alone and not model.family.single_peaked):
         return build_window(model, rows)
     return AdaptiveHermite(model, rows)
 

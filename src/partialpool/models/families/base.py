@@ -79,6 +79,8 @@ class Family(ABC):
     response_name: ClassVar[ResponseName] = "mean"
     #: Whether the response is a count, so that predictive draws are integers.
     discrete: ClassVar[bool] = False
+    #: Whether the likelihood of several rows has one peak in eta: rows in conflict may give a Student-t one more.
+    single_peaked: ClassVar[bool] = True
     #: Time of one log density beside the binomial's under the logit link, by which work is planned.
     cost: ClassVar[float] = 1.0
 

@@ -32,6 +32,7 @@ class StudentTFamily(Family):
 
     name: ClassVar[str] = "student_t"
     links: ClassVar[tuple[str, ...]] = ("identity", "log")
+    single_peaked: ClassVar[bool] = False
 
     link: str = "identity"
     nu: float | None = None

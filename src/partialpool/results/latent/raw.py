@@ -45,7 +45,8 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     share = np.einsum("iic->ic", covariance)
     sd = root[0, 0, 0] * np.sqrt(share)
     lost = share > _UNDETERMINED
-    endless = np.copysign(np.inf, deviation) if n_effects == 1 else np.full(theta.shape, np.nan)
+    may_be_endless = n_effects == 1 and model.family.single_peaked
+    endless = np.copysign(np.inf, deviation) if may_be_endless else np.full(theta.shape, np.nan)
     theta, sd = np.where(lost, endless, theta), np.where(lost, np.nan, sd)
     if scale == "response" and n_effects == 1:
         theta, sd = _on_response(posterior, theta, sd)
