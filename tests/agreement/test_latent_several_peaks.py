@@ -21,7 +21,7 @@ def _fit() -> pp.Posterior:
 def test_the_marginal_likelihood_holds_every_peak() -> None:
     fit = _fit()
     theta = np.linspace(-60.0, 60.0, 24_001)
-    rows = np.array([stats.t.logpdf(Y[G == j][:, None], 3, theta, 0.3).sum(axis=0) for j in range(4)])
+    rows = np.array([stats.t.logpdf(Y[j == G][:, None], 3, theta, 0.3).sum(axis=0) for j in range(4)])
     order = np.argsort(fit.hyper.weights)[::-1]
     points = fit.hyper.points.select(order[[0, 500, 1000, 2500]])
     found = fit.marginal.log_likelihood(points)
