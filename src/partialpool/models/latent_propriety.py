@@ -8,7 +8,7 @@ sd as the sd grows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,11 @@ def check_latent_posterior_is_proper(
     """
     flat = [name for name in design.population.names if name in priors and not priors[name].proper]
     bounded = _bounded_rows(family, response)
+    if flat and response.lower_limit is not None:
+        raise PriorError(
+            f"prior for {flat[0]}: {priors[flat[0]]} is improper, and truncated rows need not bound what it leaves "
+            "open: give a proper prior, such as the default"
+        )
     if flat and population.centred:
         _check_not_separated(design, family, response, flat)
     scales = [name for name, prior in priors.items() if not prior.proper and name not in flat]
@@ -58,6 +63,8 @@ def check_latent_posterior_is_proper(
 
 def _bounded_rows(family: Family, response: ResponseColumns) -> NDArray[np.bool_]:
     """Return which rows (row,) bound their own linear predictor on both sides."""
+    if response.lower_limit is not None:  # towards an end the density within the limits becomes constant
+        return np.zeros(len(response.values), dtype=bool)
     if family.response_name == "p":
         return np.asarray((response.values > 0) & (response.values < response.sizes))
     if family.discrete:
@@ -107,36 +114,11 @@ def _bounded_groups(design: Design, factor: str, family: Family, response: Respo
 
 
 def _check_not_separated(design: Design, family: Family, response: ResponseColumns, flat: list[str]) -> None:
-    """Raise ``IdentificationError`` naming the columns where some direction of flat coefficients is not bounded.
-
-    With rows x_i that a success pushes up and a failure down, a direction d with x_i'd >= 0 for all successes and <= 0
-    for all failures, not all zero, increases the likelihood forever: a linear programme finds it.
-    """
-    from scipy.optimize import linprog
-
-    if not family.discrete:
+    """Raise ``IdentificationError`` naming the columns where some direction of flat coefficients is not bounded."""
+    taking = _find_separating(design, family, response, flat)
+    if not taking:
         return
-    names = design.population.names
-    places = [names.index(name) for name in flat]
-    columns = design.population.values[:, places]
-    columns = columns / np.maximum(np.max(np.abs(columns), axis=0), 1e-300)
-    failing = response.values < response.sizes if family.response_name == "p" else np.ones(len(columns), dtype=bool)
-    up, down = response.values > 0, failing
-    upward = columns[up & ~down] if family.response_name == "p" else columns[:0]
-    downward = columns[down & ~up]
-    both = np.unique(columns[up & down], axis=0)
-    signed = np.concatenate([np.unique(upward, axis=0), -np.unique(downward, axis=0)])
-    if not len(signed) and len(both):
-        return
-    bounds = [(-1.0, 1.0)] * len(flat)
-    equal = (both, np.zeros(len(both))) if len(both) else (None, None)
-    found = linprog(
-        -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), A_eq=equal[0], b_eq=equal[1], bounds=bounds
-    )
-    if found.status != 0 or found.x is None or found.fun is None or -found.fun <= _NEGLIGIBLE:
-        return
-    taking = [name for name, value in zip(flat, found.x, strict=True) if abs(value) > 1e-6]
-    if family.response_name != "p" and not up.any():
+    if family.response_name != "p" and not np.any(response.values > 0):
         raise IdentificationError(
             f"every count is 0, and the prior of {', '.join(taking)} is flat: the likelihood has no maximum and the "
             "posterior is improper; give Normal priors (the default)"
@@ -147,6 +129,38 @@ def _check_not_separated(design: Design, family: Family, response: ResponseColum
         "flat: the likelihood has no maximum and the posterior is improper; give Normal priors (the default), or drop "
         "the column"
     )
+
+
+def _find_separating(
+    design: Design, family: Family, response: ResponseColumns, coefficients: Sequence[str]
+) -> list[str]:
+    """Return those of the ``coefficients`` that take part in a direction along which the likelihood never falls.
+
+    With rows x_i that a success pushes up and a failure down, a direction d with x_i'd >= 0 for all successes and <= 0
+    for all failures, not all zero, increases the likelihood forever: a linear programme finds it.
+    """
+    from scipy.optimize import linprog
+
+    if not family.discrete or not coefficients:
+        return []
+    places = [design.population.names.index(name) for name in coefficients]
+    columns = design.population.values[:, places]
+    columns = columns / np.maximum(np.max(np.abs(columns), axis=0), 1e-300)
+    failing = response.values < response.sizes if family.response_name == "p" else np.ones(len(columns), dtype=bool)
+    up, down = response.values > 0, failing
+    upward = columns[up & ~down] if family.response_name == "p" else columns[:0]
+    both = np.unique(columns[up & down], axis=0)
+    signed = np.concatenate([np.unique(upward, axis=0), -np.unique(columns[down & ~up], axis=0)])
+    if not len(signed) and len(both):
+        return []
+    bounds = [(-1.0, 1.0)] * len(places)
+    equal = (both, np.zeros(len(both))) if len(both) else (None, None)
+    found = linprog(
+        -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), A_eq=equal[0], b_eq=equal[1], bounds=bounds
+    )
+    if found.status != 0 or found.x is None or found.fun is None or -found.fun <= _NEGLIGIBLE:
+        return []
+    return [name for name, value in zip(coefficients, found.x, strict=True) if abs(value) > 1e-6]
 
 
 def count_latent_moments(
@@ -164,6 +178,9 @@ def count_latent_moments(
     location takes.
     """
     improper = not all(prior.proper for prior in priors.values())
+    heavy = [name for name in design.population.names if name in priors and _is_heavy(priors[name])]
+    limited = response.lower_limit is not None
+    unbounded = heavy if limited else _find_separating(design, family, response, heavy)
     moments = []
     for name in space.names:
         prior = priors.get(name)
@@ -173,7 +190,7 @@ def count_latent_moments(
             for group in design.groups:
                 if name in group.sd_names:
                     exponent += len(_bounded_groups(design, group.name, family, response)) - improper
-            if name in (*design.population.names, "sigma"):
+            if (name in design.population.names and name not in unbounded) or (name == "sigma" and not limited):
                 exponent = np.inf  # bounded by the rows themselves
         elif space.pair is not None and name in ("alpha", "beta", "concentration"):
             # towards complete pooling the likelihood is flat: the tail is the prior's
@@ -183,3 +200,8 @@ def count_latent_moments(
                 exponent = space.pair.priors[1].tail_exponent
         moments.append(sum(exponent > power * order + 1.0 for order in (1, 2)))
     return tuple(moments)
+
+
+def _is_heavy(prior: Prior) -> bool:
+    """Say whether a prior is proper with a tail that falls like a power."""
+    return isinstance(prior, ScalarPrior) and prior.proper and not np.isinf(prior.tail_exponent)

@@ -31,15 +31,18 @@ def tabulate_latent_contrast(
     """Return mean, sd, quantiles and P(>0) of a contrast of groups' own values."""
     place = posterior.check_factor(factor)
     group = posterior.model.groups[place]
-    weights = levels if isinstance(levels, dict) else {levels: 1.0} | ({} if minus is None else {minus: -1.0})
     if isinstance(levels, dict) and minus is not None:
         raise DataError("contrast: give weights of all levels, or one level and minus=, not both")
-    codes = np.array([find_level(group, level) for level in weights], dtype=np.intp)
-    drawn = _draw(posterior, place, codes, scale)
-    values = np.einsum("l,enl->en", np.array(list(weights.values()), dtype=float), drawn)
+    terms = list(levels.items()) if isinstance(levels, dict) else [(levels, 1.0)]
+    terms += [] if minus is None else [(minus, -1.0)]
+    named = [(find_level(group, level), float(weight)) for level, weight in terms]
+    # a level that is named twice is one level
+    codes, place_of = np.unique([code for code, _ in named], return_inverse=True)
+    weights = np.bincount(place_of, weights=[weight for _, weight in named])
+    values = np.einsum("l,enl->en", weights, _draw(posterior, place, codes.astype(np.intp), scale))
     name = " ".join(
         f"{'-' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):g} '}{quote_label(group.labels[c])}"
-        for w, c in zip(weights.values(), codes, strict=True)
+        for c, w in named
     ).removeprefix("+ ")
     return _tabulate(posterior, [name], values[:, None], group.names, quantiles)
 
