@@ -1,6 +1,6 @@
 """The stores here: population, every store's estimate with interval; or draws of the population. Prints JSON.
 
-python partialpool_stores.py FOLDER MODEL FITS [estimate | draws | effects]
+python partialpool_stores.py FOLDER MODEL FITS [estimate | draws | effects | ml]
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from large import peak_gigabytes, read_columns
 from stores import PARAMETERS, PRIORS, fit_stores
 
+ML = {"method": "empirical_bayes", "estimator": "ml"}
+
 
 def main(folder: Path, model: str, fits: int, task: str) -> None:
     import partialpool as pp
 
     data = read_columns(folder)
-    priors = {} if task == "estimate" else {"priors": PRIORS[model]}
+    arguments = {"draws": {"priors": PRIORS[model]}, "effects": {"priors": PRIORS[model]}, "ml": ML}.get(task, {})
     seconds, cpu, parts = [], [], []
     for seed in range(fits):
         start, cpu_start = time.perf_counter(), time.process_time()
-        fit = fit_stores(model, data, seed=seed, **priors)
+        fit = fit_stores(model, data, seed=seed, **arguments)
         fitted = time.perf_counter()
         table = fit.summary()
-        if task == "estimate":
+        if task in ("estimate", "ml"):
             stores = fit.groups("store")
         else:
             draws = fit.draws(4000, parameters=None if task == "effects" else list(table.index))
@@ -38,7 +40,7 @@ def main(folder: Path, model: str, fits: int, task: str) -> None:
         parts.append([fitted - start, time.perf_counter() - fitted])
     answer = {"seconds": seconds, "cpu": cpu, "parts": parts, "gigabytes": peak_gigabytes(), "version": pp.__version__}
     answer |= {"estimate": table["mean"].to_dict(), "sd": table["sd"].to_dict(), "engine": str(fit.engine)}
-    if task == "estimate":
+    if task in ("estimate", "ml"):
         answer["stores"] = len(stores)
     else:
         np.array([draws[name] for name in PARAMETERS[model]]).tofile(folder / "draws.f64")
