@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.latent import population_window
 from partialpool.models.hyperspace import ScalarHyperparameter
+from partialpool.models.shape_pair import ShapePair
 
 from .latent_study import LatentStudy
 from .sbc import calibrate
@@ -135,3 +135,57 @@ def test_latent_fits_are_calibrated(study: LatentStudy) -> None:
     assert result.passes
     # a right model of simulated rows is never a reason to refuse
     assert result.n_refused == 0
+
+
+@pytest.mark.parametrize("name", ["binomial, beta population", "Poisson, gamma population"])
+def test_conjugate_pairs_in_short(name: str) -> None:
+    result = calibrate(BY_NAME[name], 150, seed=2)
+    assert result.passes
+    assert result.n_refused == 0
+
+
+def test_missing_jacobian_of_two_shapes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = ShapePair.constrain
+
+    def constrain(self: ShapePair, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shapes, log_prior = exact(self, coordinates)
+        return shapes, log_prior - np.log(shapes).sum(axis=0)  # priors on both shapes: |d shapes / d coordinates|
+
+    monkeypatch.setattr(ShapePair, "constrain", constrain)
+    assert not calibrate(BY_NAME["Poisson, gamma population"], 150, seed=2).passes
+
+
+_MANY = LatentStudy(
+    "30 groups",
+    "gaussian",
+    {"Intercept": pp.Normal(0, 2), "sd(g)": pp.Gamma(3, 3)},
+    {"g": np.arange(30)},
+    population="student_t(nu=4)",
+    columns={"standard_error": np.linspace(0.6, 1.4, 30)},
+)
+
+
+@pytest.mark.calibration
+def test_effects_spread_too_far_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = population_window.draw_on_grid
+
+    def spread(*arguments: Any) -> np.ndarray:
+        return 1.15 * exact(*arguments)
+
+    assert calibrate(_MANY, 300, seed=3).passes
+    monkeypatch.setattr(population_window, "draw_on_grid", spread)
+    assert not calibrate(_MANY, 300, seed=3).passes
+
+
+@pytest.mark.calibration
+def test_missing_jacobian_of_a_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = ScalarHyperparameter.constrain
+
+    def constrain(self: ScalarHyperparameter, coordinate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        natural, log_slope = exact(self, coordinate)
+        return natural, np.zeros_like(log_slope)
+
+    monkeypatch.setattr(ScalarHyperparameter, "constrain", constrain)
+    broken = calibrate(BY_NAME["Student-t(4) population"], 300, seed=4)
+    assert not broken.passes
+    assert broken.p_values["sd(g)"] < 1e-4  # the parameter whose Jacobian is missing

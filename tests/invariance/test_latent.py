@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
+from partialpool.errors import IdentificationError
 
 from .agreement import LATTICE, largest_difference, read_summaries
 
@@ -183,7 +184,7 @@ def test_counts_of_a_million() -> None:
 @each_problem
 def test_one_group_is_refused(name: str) -> None:
     data, options = PROBLEMS[name]
-    with pytest.raises(pp.IdentificationError, match="one group"):
+    with pytest.raises(IdentificationError, match="one group"):
         _fit({key: values[:1] for key, values in data.items()}, options)
 
 
