@@ -1,153 +1,101 @@
-"""The population sd of stores with few visits: by quadrature here, by Laplace approximations elsewhere.
+"""The Laplace approximation on sparse binary data, by the number of visits: quadrature here, peers' defaults beside it.
 
-python benchmarks/laplace.py --peer-python ~/peers/bin/python --picture docs/images/laplace.png
+    python benchmarks/laplace_by_visits.py [--rscript Rscript] [--gpboost PYTHON]
+
+Peers that are not given, or not installed, are left out. Every line says what was estimated and in how many seconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import subprocess
 import tempfile
-from dataclasses import replace
+import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
 
-from large import Columns, write_columns
-from run_large import run
-from run_stores import GLMMTMB, GPBOOST, LME4, LME4_FAST, LME4_QUADRATURE, OURS, StoreTool, installed
-from stores import SEED, fit_stores
+import partialpool as pp
 
-OURS_ML = replace(OURS, name="partialpool_ml", label="**partialpool**, maximum likelihood", task="ml")
-TOOLS = (OURS, OURS_ML, LME4_QUADRATURE, LME4, GLMMTMB, GPBOOST, LME4_FAST)
-HOW = {
-    OURS.name: "quadrature, posterior",
-    OURS_ML.name: "quadrature",
-    LME4_QUADRATURE.name: "quadrature, 25 points",
-    LME4_FAST.name: "Laplace, cruder",
+SEED, TRUE_SD, TRUE_INTERCEPT = 1, 0.4, -2.0
+SETS = {"100,000 stores, 1 to 5 visits": (100_000, 1, 5)} | {
+    f"20,000 stores, {low} to {high} visits": (20_000, low, high)
+    for low, high in ((1, 5), (5, 15), (20, 40), (80, 120))
 }
-TRUE_SD, PROBABILITY = 0.4, 0.1
-VISITS = (2, 3, 4, 5, 7, 10, 15, 20, 35, 50)
-PROBABILITIES = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
+FORMULA = "y ~ 1 + (1 | g)"
+LME4 = """
+suppressMessages(library(lme4))
+d <- read.csv(commandArgs(TRUE)[1])
+for (k in c(1, 25)) {
+  t <- system.time(m <- glmer(cbind(y, n - y) ~ 1 + (1 | g), d, family = binomial, nAGQ = k))[3]
+  cat(sprintf("lme4, nAGQ = %d|%.6f|%.6f|%.2f\\n", k, fixef(m), as.data.frame(VarCorr(m))$sdcor, t))
+}
+"""
+GPBOOST = """
+import sys, time
+import numpy as np, gpboost
+g, n, y = np.loadtxt(sys.argv[1], delimiter=",", skiprows=1, dtype=int).T
+rows, store = np.concatenate([np.r_[np.ones(k), np.zeros(m - k)] for m, k in zip(n, y)]), np.repeat(g, n)
+start = time.perf_counter()
+model = gpboost.GPModel(group_data=store, likelihood="bernoulli_logit")
+model.fit(y=rows, X=np.ones((len(rows), 1)))
+seconds = time.perf_counter() - start
+intercept, sd = np.ravel(model.get_coef())[0], np.sqrt(np.ravel(model.get_cov_pars())[0])
+print(f"GPBoost|{intercept:.6f}|{sd:.6f}|{seconds:.2f}")
+"""
+
+Line = tuple[str, str, str, float]
 
 
-def simulate(n_stores: int, visits: tuple[int, int], probability: float = PROBABILITY, seed: int = SEED) -> Columns:
-    """Return one row a store: visits equally likely from ``visits``, logit of the probability normal, of sd 0.4."""
-    rng = np.random.default_rng(seed)
-    n = rng.integers(visits[0], visits[1] + 1, n_stores)
-    p = expit(logit(probability) + TRUE_SD * rng.standard_normal(n_stores))
-    return {"y": rng.binomial(n, p), "n": n, "store": np.arange(n_stores)}
+def simulate(n_stores: int, low: int, high: int) -> dict[str, np.ndarray]:
+    """Return stores, visits and purchases, the same on every run."""
+    rng = np.random.default_rng(SEED)
+    n = rng.integers(low, high + 1, n_stores)
+    p = 1 / (1 + np.exp(-(TRUE_INTERCEPT + TRUE_SD * rng.standard_normal(n_stores))))
+    return {"g": np.arange(n_stores), "n": n, "y": rng.binomial(n, p)}
 
 
-def estimate(tool: StoreTool, data: Columns, options: argparse.Namespace) -> dict[str, Any]:
+def fit_here(data: dict[str, np.ndarray]) -> list[Line]:
+    """Return lines of the posterior and of the maximum of the likelihood, after a fit that warms up."""
+    pp.fit(FORMULA, {name: values[:100] for name, values in data.items()}, family="binomial", trials="n")
+    start = time.perf_counter()
+    table = pp.fit(FORMULA, data, family="binomial", trials="n").summary()
+    seconds = time.perf_counter() - start
+    shown = [f"{table.loc[name, 'mean']:.3f} ± {table.loc[name, 'sd']:.3f}" for name in ("Intercept", "sd(g)")]
+    lines: list[Line] = [("partialpool, posterior", shown[0], shown[1], seconds)]
+    start = time.perf_counter()
+    best = pp.fit(FORMULA, data, family="binomial", trials="n", method="empirical_bayes").summary()["mean"]
+    seconds = time.perf_counter() - start
+    return [*lines, ("partialpool, maximum", f"{best['Intercept']:.3f}", f"{best['sd(g)']:.3f}", seconds)]
+
+
+def fit_peer(program: str, script: str, path: Path) -> list[Line]:
+    """Run a peer's script on a file of the data; nothing where it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        write_columns(Path(folder), data)
-        return run(tool.start(Path(folder), "logit_normal", 1, options.peer_python), options.timeout)[0]
-
-
-def average_probability(intercept: float, sd: float) -> float:
-    """Mean over the stores of the probability whose logit is normal."""
-    points, weights = np.polynomial.hermite_e.hermegauss(60)
-    return float(weights @ expit(intercept + sd * points) / weights.sum())
-
-
-def with_error(answer: dict[str, Any], name: str) -> str:
-    error = answer["sd"].get(name)
-    return f"{answer['estimate'][name]:.4f}" + (f" ± {error:.4f}" if error is not None and np.isfinite(error) else "")
-
-
-def print_tools(tools: list[StoreTool], options: argparse.Namespace) -> None:
-    data = simulate(options.stores, (1, 5))
-    visits = data["n"].sum()
-    print(f"\n{options.stores:,} stores, {visits:,} visits, {data['y'].sum() / visits:.4f} of them successful\n")
-    print("| tool | the stores leave by | population sd | Intercept | at the average | population average | seconds |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for tool in tools:
-        answer = estimate(tool, data, options)
-        centre, sd = answer["estimate"]["Intercept"], answer["estimate"]["sd(store)"]
-        probabilities = f"{expit(centre):.4f} | {average_probability(centre, sd):.4f}"
-        label = f"{tool.label} | {HOW.get(tool.name, 'Laplace')}"
-        estimates = f"{with_error(answer, 'sd(store)')} | {with_error(answer, 'Intercept')}"
-        print(f"| {label} | {estimates} | {probabilities} | {answer['seconds'][0]:.2f} |", flush=True)
-    print(f"| true | | {TRUE_SD} | {logit(PROBABILITY):.4f} | {PROBABILITY} | ", end="")
-    print(f"{average_probability(logit(PROBABILITY), TRUE_SD):.4f} | |")
-    rows = fit_stores("logit_normal", data).predict({"store": [options.stores], "n": [1]})
-    print("\n" + rows[["group_is", "quantity", "mean", "sd", "q5", "q95"]].round(4).to_string(), flush=True)
-
-
-def sweep(cases: list[tuple[int, float]], laplace: StoreTool, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Estimate by both, for (visits of every store, probability); both get the same stores."""
-    print(f"\n| visits per store | probability | partialpool | {laplace.label} | leading term |")
-    print("| --- | --- | --- | --- | --- |")
-    results = []
-    for visits, probability in cases:
-        data = simulate(options.stores, (visits, visits), probability, SEED + visits)
-        ours, theirs = (estimate(tool, data, options) for tool in (OURS, laplace))
-        spread = probability * (1 - probability)
-        term = (1 - 6 * spread) / (2 * (visits - 1) * spread)
-        print(
-            f"| {visits} | {probability} | {with_error(ours, 'sd(store)')} | {with_error(theirs, 'sd(store)')} | ",
-            end="",
-        )
-        print(f"variance {term:+.0%} |", flush=True)
-        mean, error = ours["estimate"]["sd(store)"], ours["sd"]["sd(store)"]
-        found = {"ours": mean, "error": error, "laplace": theirs["estimate"]["sd(store)"]}
-        results.append({"visits": visits, "probability": probability, **found})
-    return results
-
-
-def draw_picture(by_visits: list[dict[str, Any]], by_share: list[dict[str, Any]], path: Path, label: str) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
-    for axis, results, key in ((axes[0], by_visits, "visits"), (axes[1], by_share, "probability")):
-        x, ours, error, laplace = ([case[name] for case in results] for name in (key, "ours", "error", "laplace"))
-        axis.axhline(TRUE_SD, color="0.6", lw=1)
-        axis.annotate("true sd", (x[-1], TRUE_SD), (0, 4), textcoords="offset points", ha="right", color="0.4")
-        axis.errorbar(x, ours, error, fmt="o-", ms=4, capsize=2, label="partialpool, ± posterior sd")
-        axis.plot(x, laplace, "s--", ms=4, label=f"Laplace ({label})")
-        axis.set_xscale("log")
-        axis.set_xticks(x, [f"{value:g}" for value in x])
-        axis.minorticks_off()
-    axes[0].set(xlabel="visits of every store", ylabel="estimated population sd", title="probability about 0.1")
-    axes[1].set(xlabel="probability", title="5 visits of every store")
-    axes[0].set_ylim(bottom=0)
-    axes[0].legend(frameon=False)
-    figure.savefig(path, dpi=110)
-
-
-def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer-python", default=sys.executable, help="the Python that has the Python peers")
-    parser.add_argument("--stores", type=int, default=10**5)
-    parser.add_argument("--timeout", type=float, default=600.0, help="seconds a process may take")
-    parser.add_argument("--skip-tools", action="store_true", help="the sweeps only")
-    parser.add_argument("--picture", type=Path, help="draw the sweeps to this file")
-    parser.add_argument("--json", type=Path, help="write the sweeps to this file")
-    return parser.parse_args()
+        file = Path(folder) / "script.txt"
+        file.write_text(script, encoding="utf-8")
+        done = subprocess.run([program, str(file), str(path)], capture_output=True, text=True, check=False)
+    parts = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 3]
+    return [(name, f"{float(a):.3f}", f"{float(b):.3f}", float(c)) for name, a, b, c in parts]
 
 
 def main() -> None:
-    options = parse_options()
-    tools = installed(TOOLS, options)
-    if not options.skip_tools:
-        print_tools(tools, options)
-    laplace = next((tool for tool in (GPBOOST, LME4, GLMMTMB) if tool in tools), None)
-    if laplace is None:
-        print("skipped: the sweeps (no tool with a Laplace approximation is installed)")
-        return
-    by_visits = sweep([(visits, PROBABILITY) for visits in VISITS], laplace, options)
-    by_share = sweep([(5, probability) for probability in PROBABILITIES], laplace, options)
-    if options.json:
-        options.json.write_text(json.dumps({"by_visits": by_visits, "by_probability": by_share}, indent=1))
-    if options.picture:
-        draw_picture(by_visits, by_share, options.picture, laplace.label)
+    """Print a table for each set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rscript", help="Rscript with lme4")
+    parser.add_argument("--gpboost", help="a Python with gpboost")
+    arguments = parser.parse_args()
+    for name, (n_stores, low, high) in SETS.items():
+        data = simulate(n_stores, low, high)
+        lines = fit_here(data)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "stores.csv"
+            np.savetxt(path, np.column_stack(list(data.values())), fmt="%d", delimiter=",", header="g,n,y", comments="")
+            for program, script in ((arguments.rscript, LME4), (arguments.gpboost, GPBOOST)):
+                lines += fit_peer(program, script, path) if program else []
+        print(f"\n{name} (true intercept {TRUE_INTERCEPT}, true sd {TRUE_SD})")
+        for who, intercept, sd, seconds in lines:
+            print(f"| {who} | {intercept} | {sd} | {seconds:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
