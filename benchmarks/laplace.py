@@ -94,6 +94,23 @@ def sweep(cases: list[tuple[int, float]], laplace: StoreTool, options: argparse.
     return results
 
 
+def repeat(laplace: StoreTool, options: argparse.Namespace) -> None:
+    """Mean and sd of the estimates over data sets that differ in their seed only."""
+    found = {}
+    for tool in (OURS, OURS_ML, laplace):
+        answers = [
+            estimate(tool, simulate(options.stores, (1, 5), seed=seed), options) for seed in range(options.seeds)
+        ]
+        found[tool.label] = np.array([answer["estimate"]["sd(store)"] for answer in answers])
+    print(f"\n| tool | mean of the estimated sd over {options.seeds} data sets | their sd | smallest | largest |")
+    print("| --- | --- | --- | --- | --- |")
+    for label, sds in found.items():
+        error = sds.std(ddof=1) / np.sqrt(len(sds))
+        print(
+            f"| {label} | {sds.mean():.4f} ± {error:.4f} | {sds.std(ddof=1):.4f} | {sds.min():.4f} | {sds.max():.4f} |"
+        )
+
+
 def draw_picture(by_visits: list[dict[str, Any]], by_share: list[dict[str, Any]], path: Path, label: str) -> None:
     import matplotlib
 
@@ -121,7 +138,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--peer-python", default=sys.executable, help="the Python that has the Python peers")
     parser.add_argument("--stores", type=int, default=10**5)
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds a process may take")
-    parser.add_argument("--skip-tools", action="store_true", help="the sweeps only")
+    parser.add_argument("--skip-tools", action="store_true", help="the sweeps and the repetitions only")
+    parser.add_argument("--seeds", type=int, default=20, help="data sets that the estimates are averaged over")
     parser.add_argument("--picture", type=Path, help="draw the sweeps to this file")
     parser.add_argument("--json", type=Path, help="write the sweeps to this file")
     return parser.parse_args()
@@ -136,6 +154,8 @@ def main() -> None:
     if laplace is None:
         print("skipped: the sweeps (no tool with a Laplace approximation is installed)")
         return
+    if options.seeds > 1:
+        repeat(laplace, options)
     by_visits = sweep([(visits, PROBABILITY) for visits in VISITS], laplace, options)
     by_share = sweep([(5, probability) for probability in PROBABILITIES], laplace, options)
     if options.json:
