@@ -55,7 +55,6 @@ CASES: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "mixture": (lambda: make_shop(9), "purchases ~ 1 + (1 | store)", BINOMIAL | {"population": "mixture(2)"}),
     "rates": (make_roads, "accidents ~ 1 + (1 | road)", POISSON | {"population": "gamma"}),
     "nested": (make_roads, "accidents ~ 1 + (1 | area/road)", POISSON | EB),
-    "decreasing link": (make_roads, "hours ~ 1 + (1 | road)", {"family": "gamma", "link": "inverse"}),
     "median": (make_roads, "hours ~ 1 + (1 | road)", {"family": "lognormal"}),
     "identity": (make_roads, "hours ~ 1 + (1 | road)", {"family": "student_t(nu=4)"} | EB),
     "labels": (make_roads, "sick ~ 1 + (1 | road)", {"family": "bernoulli"} | EB),
@@ -97,7 +96,6 @@ def test_every_kind_of_fit_draws(fits: dict[str, Any], name: str, kind: str, tmp
         ("covariate", "p (purchases / visits) where other columns are 0"),
         ("slopes", "log rate (accidents / km) (intercept)"),
         ("rates", "rate (accidents / km)"),
-        ("decreasing link", "mean (hours)"),
         ("median", "median (hours)"),
         ("identity", "hours"),
         ("labels", "p (sick = yes)"),
@@ -134,13 +132,6 @@ def test_the_population_is_that_of_a_prediction(fits: dict[str, Any], panels: di
 
 def sizes(name: str) -> dict[str, Any]:
     return {"trials": 1} if name in ("binomial", "beta", "mixture") else {"exposure": 1} if name == "rates" else {}
-
-
-def test_raw_estimates_under_a_decreasing_link_are_the_groups_means(panels: dict[str, Panel]) -> None:
-    data, panel = make_roads(), panels["decreasing link"]
-    expected = [data["hours"][data["road"] == k].mean() for k in range(8)]
-    np.testing.assert_allclose(panel.raw, expected, rtol=1e-3)
-    assert np.all((panel.raw_low < panel.raw) & (panel.raw < panel.raw_high))
 
 
 def test_raw_intervals_of_counts_are_within_their_bounds(panels: dict[str, Panel]) -> None:
