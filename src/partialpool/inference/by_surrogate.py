@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from partialpool.errors import ComputationError
 from partialpool.inference.block_conditional import BlockConditional
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import (
@@ -24,17 +22,13 @@ from partialpool.inference.spherical_moments import (
     find_spherical_moments,
     join_spherical_moments,
 )
-from partialpool.models.hyper_gradient import pull_back
+from partialpool.inference.surrogate_likelihood import find_guide, find_log_scales, integrate_on_surrogate
+from partialpool.models.hyper_gradient import HyperGradient
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.node_subset import thin_lattice
-from partialpool.numerics.progress import Counter
-from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate_by_surrogate
+from partialpool.numerics.surrogate_integral import SurrogateIntegral
 
-# Evaluations after which a surrogate that is not accurate enough is given up, and for each dimension.
-_MOST_EVALUATIONS = (90, 15)
-# Measured error up to which a surrogate that is not accurate still says where the posterior is.
-_USEFUL = 2.0
 # Nodes at which effects are conditioned: interpolated between those evaluated (several factors), or each computed, as
 # many as take this many seconds within these bounds.
 _INTERPOLATED_NODES = 256
@@ -55,9 +49,6 @@ def integrate_by_way_of_surrogate(
     there is not even that.
     """
     space = space.in_chart(space.charts[0])
-    dimension = space.dimension
-    counter = Counter("evaluating the likelihood")
-
     kept: dict[bytes, tuple[CoefficientConditional, SphericalMoments]] = {}
 
     def keep(points: HyperPoints, reduction: Reduction, effects: BlockConditional) -> None:
@@ -71,28 +62,12 @@ def integrate_by_way_of_surrogate(
             place = np.array([node], dtype=np.intp)
             kept[node_key(points, node)] = (conditional.select(place), moments.select(place))
 
-    def log_likelihood(coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
-        points, _ = space.constrain(coordinates)
-        values, gradient = value_and_gradient(marginal, points, keep)
-        counter.advance(len(coordinates))
-        return values, pull_back(space, coordinates, points, gradient)
+    def evaluate(points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
+        return value_and_gradient(marginal, points, keep)
 
-    try:
-        with counter:
-            found = integrate_by_surrogate(
-                log_likelihood,
-                lambda coordinates: space.constrain(coordinates)[1],
-                space.starts()[2],
-                np.diag(_guess_variances(space, marginal)),
-                _find_log_scales(space),
-                accuracy,
-                effective_target=accuracy**-2.0,
-                max_evaluations=_MOST_EVALUATIONS[0] + _MOST_EVALUATIONS[1] * dimension,
-            )
-    except (ComputationError, np.linalg.LinAlgError):
-        return None
-    if not found.converged:
-        return found.guide if found.error < _USEFUL else None
+    found = integrate_on_surrogate(space, evaluate, _guess_variances(space, marginal), accuracy)
+    if found is None or not found.converged:
+        return find_guide(found)
     posterior = _to_posterior(space, marginal, found)
     prepare_interpolation(marginal, posterior, kept)
     return posterior
@@ -114,7 +89,7 @@ def prepare_interpolation(
         posterior.points,
         posterior.coordinates,
         posterior.weights,
-        _find_log_scales(posterior.space),
+        find_log_scales(posterior.space),
     )
     keys = [node_key(evaluated, node) for node in range(evaluated.n_nodes)]
     if kept is not None and all(key in kept for key in keys):
@@ -124,14 +99,6 @@ def prepare_interpolation(
             join_spherical_moments(evaluated, [moments for _, moments in known]),
         )
     marginal.tables.append(table)
-
-
-def _find_log_scales(space: HyperSpace) -> NDArray[np.bool_]:
-    """Say which coordinates are logs of population sds, along which the likelihood is flat towards zero."""
-    flags = np.zeros(space.dimension, dtype=bool)
-    for k, hyper in enumerate(space.effect_sds):
-        flags[k] = np.isinf(hyper.support[1])
-    return flags
 
 
 def _guess_variances(space: HyperSpace, marginal: GaussianMarginal) -> FloatArray:

@@ -16,8 +16,14 @@ _PILOT = 1024
 _MAX_ROUNDS = 16
 _POOLED_ROUNDS = 2
 _MAX_NODES = 2**17
+# Rounds of adaptation that an ordinary posterior takes, and nodes for each effective draw.
+_USUAL_ROUNDS, _NODES_A_DRAW = 4.0, 1.3
+# Effective draws that a node of an adapted proposal is usually worth.
+_USUAL_EFFICIENCY = 0.75
 # Efficiency from which a proposal that was adapted to a guide needs no adaptation to the density itself.
 _ENOUGH_GUIDED = 0.4
+# Below this the variance of importance weights is finite (Vehtari et al. 2024, section 3).
+_GOOD_PARETO_K = 0.5
 # The final lattices are shifted away from the pilots': a map is not judged on the points that it was fitted to.
 _FRESH = 0.381966
 
@@ -45,8 +51,8 @@ def integrate_by_importance(
     """Adapt the proposal on small lattices, then evaluate one lattice large enough for the target.
 
     With a ``guide``, a cheap density near the dear one, the proposal adapts to that first (``mode`` is then the
-    guide's), and to ``log_density`` only where a small lattice says that this is not enough; weights are exact
-    whatever the guide.
+    guide's), and to ``log_density`` only where the weights of the lattice say that this is not enough; weights are
+    exact whatever the guide.
 
     Its effective sample size is at least ``effective_target`` unless 131,072 nodes do not reach that, which the
     caller reads from the result. ``pilots`` (a power of two) multiplies the nodes that each round of adaptation
@@ -55,21 +61,48 @@ def integrate_by_importance(
     Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18:447-459 (adaptive importance
     sampling); L'Ecuyer and Lemieux (2000), Management Science 46:1214-1235 (lattice rules).
     """
+    spent = 0
     if guide is None:
-        transport, efficiency, n_evaluations = _adapt(log_density, fit_to_curvature(log_density, mode), pilots)
+        transport = fit_to_curvature(log_density, mode)
     else:
         transport, _, _ = _adapt(guide, fit_to_curvature(guide, mode), pilots)
-        tried = _weigh(log_density, transport, _PILOT)
-        efficiency, n_evaluations = tried.effective_size / _PILOT, _PILOT
-        if efficiency < _ENOUGH_GUIDED:
-            transport, efficiency, n_evaluations = _adapt(log_density, transport, pilots)
+        sample = _weigh(log_density, transport, _lattice_size(_USUAL_EFFICIENCY, effective_target), shift=_FRESH)
+        if sample.effective_size >= _ENOUGH_GUIDED * len(sample.nodes) and sample.pareto_k < _GOOD_PARETO_K:
+            sample = _reach(log_density, transport, sample, effective_target)
+            return replace(sample, n_evaluations=len(sample.nodes))
+        spent = len(sample.nodes)
+    transport, efficiency, n_evaluations = _adapt(log_density, transport, pilots)
+    sample = _weigh(log_density, transport, _lattice_size(efficiency, effective_target), shift=_FRESH)
+    sample = _reach(log_density, transport, sample, effective_target)
+    return replace(sample, n_evaluations=spent + n_evaluations + len(sample.nodes))
+
+
+def _lattice_size(efficiency: float, effective_target: float) -> int:
+    """Return a power of two of nodes that reaches the target, or half of it and more."""
     n_nodes = _PILOT
     while 2 * n_nodes * efficiency < effective_target and n_nodes < _MAX_NODES:
         n_nodes *= 2
-    sample = _weigh(log_density, transport, n_nodes, shift=_FRESH)
+    return n_nodes
+
+
+def _reach(
+    log_density: BatchLogDensity, transport: Transport, sample: WeightedNodes, effective_target: float
+) -> WeightedNodes:
+    """Top a sample up until it has the effective size that is wanted."""
     while sample.effective_size < effective_target and len(sample.nodes) < _MAX_NODES:
         sample = _top_up(log_density, transport, sample, effective_target)
-    return replace(sample, n_evaluations=n_evaluations + len(sample.nodes))
+    return sample
+
+
+def count_evaluations(dimension: int, effective_target: float) -> float:
+    """Return about how many evaluations integration without a guide takes."""
+    return _USUAL_ROUNDS * _pilot_nodes(dimension) + _NODES_A_DRAW * effective_target
+
+
+def _pilot_nodes(dimension: int) -> int:
+    """Return the nodes of a round of adaptation: a map has about d^2 / 2 coefficients a coordinate to fit from the
+    points that count."""
+    return _PILOT << min(max(dimension - 3, 0) // 2, 3)
 
 
 def _top_up(
@@ -92,8 +125,7 @@ def _adapt(log_density: BatchLogDensity, transport: Transport, pilots: int) -> t
     """
     dimension = len(transport.centre)
     n_evaluations = 20 * dimension
-    # a map has about d^2 / 2 coefficients a coordinate to fit from the points that count
-    n_pilot = pilots * _PILOT << min(max(dimension - 3, 0) // 2, 3)
+    n_pilot = pilots * _pilot_nodes(dimension)
     best, best_efficiency, stalled = transport, 0.0, 0
     rounds: list[tuple[FloatArray, FloatArray]] = []
     for k in range(_MAX_ROUNDS):

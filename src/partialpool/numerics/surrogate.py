@@ -30,6 +30,8 @@ _LENGTHS = (1.7, 2.5, 3.7, 5.5)
 _SIZES = (0.1, 1.0, 10.0)
 # Prior sds of the trend's constant, gradient and second derivatives about those of a whitened normal density.
 _TREND_SDS = (30.0, 3.0, 0.5)
+# The largest eigenvalue of the trend's second derivatives with which it still falls as a normal log density does.
+_RISING = 0.1
 # What the fit may miss the data by: far below the accuracy asked for, and enough to condition it.
 _NOISE = 3e-4
 # A gradient along a warped coordinate that hardly moves any more is rounding.
@@ -111,7 +113,11 @@ def fit_surrogate(
                 candidates.append((_leave_out(fit, of_node, importance), fit))
     if not candidates:
         raise ComputationError("no surrogate fits the log likelihood: it is not smooth where the posterior is")
-    fit = min(candidates, key=lambda candidate: candidate[0])[1]
+    steep = [float(np.linalg.eigvalsh(_curvature(fit.trend, nodes.shape[1]))[-1]) for _, fit in candidates]
+    # the process fades away from the nodes, and a trend that rises is left there alone
+    most = max(_RISING, min(steep))
+    tame = [candidate for candidate, rise in zip(candidates, steep, strict=True) if rise <= most]
+    fit = min(tame, key=lambda candidate: candidate[0])[1]
     return _assemble(warp, nodes, fit, used, float(values.max()), importance)
 
 
@@ -136,14 +142,23 @@ def _krige(
     spread = np.concatenate([spread, np.full(len(prior) - len(spread), _TREND_SDS[2])]) ** 2
     total = size**2 * covariance + (trend * spread) @ trend.T
     total[np.diag_indices_from(total)] += _NOISE**2
-    try:
-        root = np.linalg.cholesky(total)
-    except np.linalg.LinAlgError:
+    precision = _invert(total)
+    if precision is None:
         return None
-    inverse_root = np.linalg.solve(root, np.eye(len(data)))
-    precision = inverse_root.T @ inverse_root
     weighted = precision @ (data - trend @ prior)
     return _Fit(length, prior + spread * (trend.T @ weighted), size**2 * weighted, precision, weighted)
+
+
+def _invert(covariance: FloatArray) -> FloatArray | None:
+    """Return the inverse from the Cholesky factor; None where the matrix is not positive definite."""
+    from scipy.linalg import lapack
+
+    root, failed = lapack.dpotrf(covariance, lower=True)
+    if failed:
+        return None
+    inverse, failed = lapack.dpotri(root, lower=True)
+    lower = np.tril(inverse)
+    return None if failed else np.asarray(lower + np.tril(lower, -1).T)
 
 
 def _normal_trend(dimension: int) -> FloatArray:

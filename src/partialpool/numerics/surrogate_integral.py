@@ -22,6 +22,7 @@ from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.climb import Climb, climb
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mode import find_mode
+from partialpool.numerics.node_subset import TAIL_SHARE, spread_nodes, tail_nodes
 from partialpool.numerics.surrogate import FLOOR_BELOW, Surrogate, Warp, bend, fit_surrogate
 
 #: Values (node,) and gradients (node, dimension) of a log likelihood at coordinates (node, dimension).
@@ -53,12 +54,6 @@ _OUTSIDE = 8.0
 _MAX_PARETO_K = 0.7
 _LEAST_EFFECTIVE = 400.0
 _LEAST_DISTINCT = 0.75
-# Where the tails are looked at, and how much of what is missed there counts: with a hundredth of the posterior beyond,
-# an sd changes by about a seventh of it, and twice that is allowed for.
-_TAILS = (0.01, 0.99)
-_TAIL_SHARE = 0.3
-# Shift of each round's fresh nodes along the lattice of the fine ones.
-_GOLDEN = 0.618034
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class SurrogateIntegral:
     """``fine_nodes`` (node, dimension) with their ``fine_weights`` are thousands, weighed under the surrogate.
     ``error`` is in posterior sds; ``converged`` says whether it is what was asked for; ``evaluated`` (node, dimension)
     are all nodes at which the likelihood was evaluated that are not out of reach; ``guide`` is the log density under
-    the surrogate."""
+    the best of all rounds' surrogates, and ``guide_error`` what that one missed."""
 
     fine_nodes: FloatArray
     fine_weights: FloatArray
@@ -78,6 +73,7 @@ class SurrogateIntegral:
     converged: bool
     evaluated: FloatArray
     guide: BatchLogDensity
+    guide_error: float
 
 
 class _Evaluations:
@@ -142,17 +138,20 @@ def integrate_by_surrogate(
     n_fresh = max(_FRESH_NODES[0], _FRESH_NODES[1] * len(start) + 2)
     mode = found.location
     errors: list[float] = []
+    best: tuple[float, Surrogate | None] = (np.inf, None)
     while True:
         surrogate = _fit(warp, made)
         sample = _integrate(surrogate, log_prior, mode, effective_target)
         lost = len(errors) >= _PATIENCE and min(errors[-_PATIENCE:]) > _TRUSTED
         if lost or len(made.values) + n_fresh > max_evaluations:
             break
-        error = _measure(made, surrogate, _spread_nodes(sample, n_fresh, len(errors)), n_fresh)
+        error = _measure(made, surrogate, spread_nodes(sample.nodes, sample.weights, n_fresh, len(errors)), n_fresh)
         if error <= accuracy and _is_reliable(sample):
             # what the bulk's nodes say holds for means; sds hang on the tails as well
-            error = max(error, _TAIL_SHARE * _measure_most(made, surrogate, _tail_nodes(sample)))
+            error = max(error, TAIL_SHARE * _measure_most(made, surrogate, tail_nodes(sample.nodes, sample.weights)))
         errors.append(error)
+        if error < best[0]:
+            best = error, surrogate
         if error <= accuracy and _is_reliable(sample):
             break
         if error < _TRUSTED and sample.pareto_k < _GOOD_PARETO_K:
@@ -169,7 +168,8 @@ def integrate_by_surrogate(
         len(made.values),
         bool(error <= accuracy and _is_reliable(sample)),
         made.coordinates[made.near()],
-        _join(surrogate, log_prior),
+        _join(best[1] or surrogate, log_prior),
+        best[0],
     )
 
 
@@ -248,23 +248,6 @@ def _join(surrogate: Surrogate, log_prior: BatchLogDensity) -> BatchLogDensity:
         return np.asarray(surrogate(coordinates) + log_prior(coordinates) - _STEEP * outside**2)
 
     return log_density
-
-
-def _spread_nodes(sample: WeightedNodes, n_fresh: int, round_number: int) -> FloatArray:
-    """Return nodes in proportion to their weights, spread as the lattice of the fine nodes is."""
-    positions = (np.arange(n_fresh) + (0.5 + _GOLDEN * round_number) % 1.0) / n_fresh
-    index = np.searchsorted(np.cumsum(sample.weights), positions).clip(max=len(sample.weights) - 1)
-    return np.asarray(sample.nodes[np.unique(index)])  # a node heavy enough to come up twice is evaluated once
-
-
-def _tail_nodes(sample: WeightedNodes) -> FloatArray:
-    """Return the nodes at which each coordinate has a hundredth of the posterior beyond it, on both sides."""
-    places = []
-    for column in sample.nodes.T:
-        order = np.argsort(column)
-        cumulative = np.cumsum(sample.weights[order])
-        places += [order[np.searchsorted(cumulative, level).clip(max=len(order) - 1)] for level in _TAILS]
-    return np.asarray(sample.nodes[np.unique(places)])
 
 
 def _measure(made: _Evaluations, surrogate: Surrogate, fresh: FloatArray, n_asked: int) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
+from partialpool.numerics.importance import WeightedNodes, count_evaluations, integrate_by_importance
 from partialpool.numerics.mode import find_mode
 
 from .targets import Target, correlated_normal, funnel, log_gammas, student
@@ -98,3 +98,33 @@ def test_errors_average_out_over_densities() -> None:
     targets = [make(dimension) for make in TARGETS.values() for dimension in (3, 4, 5, 6, 8)]
     errors = [log_integral_error(integrate(target), target) for target in targets]
     assert abs(np.mean(errors)) < 3 / np.sqrt(len(errors))
+
+
+def _guided(target: Target, guide: Callable[[FloatArray], FloatArray]) -> WeightedNodes:
+    mode = find_mode(guide, (target.mean + 0.3 * target.sd)[None])
+    with np.errstate(over="ignore", under="ignore"):
+        return integrate_by_importance(target.log_density, mode, 4000.0, guide=guide)
+
+
+def test_a_good_guide_leaves_no_evaluation_to_adaptation() -> None:
+    target = log_gammas(5)
+    sample = _guided(target, lambda x: target.log_density(x) + 0.1 * np.sin(3 * x).sum(axis=1))
+    assert sample.n_evaluations == len(sample.nodes)
+    assert sample.effective_size >= 4000
+    assert abs(log_integral_error(sample, target)) < 4
+
+
+def test_a_guide_that_lies_elsewhere_is_left_behind() -> None:
+    """Moved by two sds and half as wide: the adaptation to the density itself goes on from there."""
+    target = log_gammas(5)
+    sample = _guided(target, lambda x: target.log_density(target.mean + 2.0 * (x - target.mean - 2.0 * target.sd)))
+    assert sample.n_evaluations > len(sample.nodes) + 2000
+    assert sample.pareto_k < 0.5
+    assert abs(log_integral_error(sample, target)) < 4
+    assert np.all(np.abs(sample.weights @ sample.nodes - target.mean) < 4 * target.sd / np.sqrt(4000))
+
+
+@pytest.mark.parametrize("dimension", [2, 5, 8])
+def test_evaluations_are_about_those_counted_beforehand(dimension: int) -> None:
+    made = integrate(log_gammas(dimension)).n_evaluations
+    assert 0.4 < made / count_evaluations(dimension, 4000.0) < 2.5

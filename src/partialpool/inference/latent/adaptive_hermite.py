@@ -38,8 +38,8 @@ _ORDERS = {
     2: (4, 5, 7, 11, 15, 21, 31, 45),
     3: (3, 4, 5, 7, 11, 15, 21),
 }
-TOLERANCE = 1e-3  # Changes up to which an answer is given, said in the certificate and warned of.
-_UNUSABLE = 0.3
+# The most points along each effect of a coarse rule, and how many times cheaper it must be.
+_COARSE, _MUCH_CHEAPER = 5, 5.0
 # The grid of conditional densities, in Laplace sds: its reach is doubled where the ends carry more than this.
 _REACH, _SPACING, _END = 8.0, 0.4, 1e-7
 _MOST_REACH = 64.0
@@ -76,6 +76,14 @@ class AdaptiveHermite(LatentMarginal):
         """Points along an effect and across the others."""
         points = 2.0 * _REACH / _SPACING * min(self.order, 31) ** (self.n_effects - 1)
         return float(_SECONDS * self.model.family.cost * self.rows.n_rows * points)
+
+    @property
+    def coarser(self) -> AdaptiveHermite | None:
+        """The marginal with fewer points along each effect, where that saves much."""
+        orders = [order for order in _ORDERS[self.n_effects] if order <= _COARSE]
+        coarse = [replace(self, order=order) for order in orders]
+        cheap = [marginal for marginal in coarse if marginal.seconds * _MUCH_CHEAPER <= self.seconds]
+        return cheap[-1] if cheap else None
 
     @property
     def route(self) -> str:

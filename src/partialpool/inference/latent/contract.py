@@ -84,6 +84,11 @@ class LatentMarginal(ABC):
         return self
 
     @property
+    def coarser(self) -> LatentMarginal | None:
+        """The marginal with a quadrature several times cheaper, where there is one."""
+        return None
+
+    @property
     def evidence(self) -> dict[str, float]:
         """What was measured of the quadrature's accuracy, by name."""
         return {}

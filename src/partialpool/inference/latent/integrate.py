@@ -5,7 +5,8 @@
 | last less than a second | any | importance sampling on a lattice; a conjugate pair's two shapes: an adaptive grid |
 | last longer | any | a surrogate of the likelihood, its error measured |
 | the surrogate does not become accurate, or is not wanted | 1, 2 | an adaptive grid |
-| the same | 3 and more | importance sampling at every node |
+| the same | 3 and more | importance sampling by a coarser quadrature, corrected, its error measured |
+| that is not much cheaper or not accurate, or is not wanted | 3 and more | importance sampling at every node |
 
 A grid suits groups' own values badly where their sd may be near zero: about a coefficient on the lines of a grid they
 have a comb for a distribution. So it is taken where groups are many, or where there are no coefficients.
@@ -17,33 +18,30 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool.errors import AccuracyWarning, ComputationError
 from partialpool.inference.by_importance import integrate_exactly
 from partialpool.inference.engine import Engine
-from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior, gather_weightless, log_posterior
+from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
 from partialpool.inference.latent.contract import LatentMarginal
+from partialpool.inference.latent.dear import guess_variances, integrate_by_coarser, integrate_by_way_of_surrogate
 from partialpool.models.hyper_gradient import pull_back
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.climb import PointDensity, climb
 from partialpool.numerics.grid import integrate_on_grid
+from partialpool.numerics.importance import count_evaluations
 from partialpool.numerics.mode import find_mode
 from partialpool.numerics.node_subset import thin_lattice
-from partialpool.numerics.progress import Counter
-from partialpool.numerics.surrogate_integral import SurrogateIntegral, integrate_by_surrogate
 
 # Seconds of exact evaluations from which a surrogate is built instead, where groups are many, and where they are few:
 # the likelihood is then too far from quadratic for a surrogate to become accurate soon. And those that exact
 # evaluations may take where it fails.
-_PATIENCE, _PATIENCE_WITH_FEW = 1.0, 8.0
+_PATIENCE, _PATIENCE_WITH_FEW = 1.0, 5.0
 _LONGEST = 600.0
 _FEWEST_DRAWS = 500.0
+# Evaluations that a grid takes, and importance sampling for each effective draw.
 _GRID_EVALUATIONS, _LATTICE_EVALUATIONS = 700.0, 2.6
-# Evaluations after which a surrogate is given up, and for each dimension; nodes at which effects are conditioned.
-_MOST_EVALUATIONS = (90, 15)
-_CARRYING, _CARRIERS = 0.3, (48, 512)
 # Coefficients are among what is sampled here, and their sds are wanted to half a per cent: where these seconds allow
 # it, up to so many times the effective draws that the accuracy asks for.
 _CHEAP_SECONDS, _MOST_EXTRA = 0.5, 5.0
@@ -83,7 +81,7 @@ def _near_mode(space: HyperSpace, marginal: LatentMarginal) -> HyperPoints:
     if not space.dimension:
         return space.constrain(best[None])[0]
     try:
-        found = climb(_point_density(space, marginal), best, np.diag(_guess_variances(space, marginal)))
+        found = climb(_point_density(space, marginal), best, np.diag(guess_variances(space, marginal)))
     except (ComputationError, np.linalg.LinAlgError):
         return space.constrain(best[None])[0]
     steps = _ASIDE * np.diag(np.sqrt(np.clip(np.diag(found.covariance), 0.0, 1.0)))
@@ -122,16 +120,22 @@ def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accurac
     plain = space.dimension <= 2 and not space.coefficients
     many_groups = min(_n_groups(marginal), default=0) >= _MANY_GROUPS
     many = space.dimension <= 2 and many_groups
-    n_evaluations = _GRID_EVALUATIONS if plain or many else _LATTICE_EVALUATIONS * accuracy**-2.0
+    on_lattice = count_evaluations(space.dimension, accuracy**-2.0)
+    n_evaluations = _GRID_EVALUATIONS if plain or many else on_lattice
     patience = _PATIENCE if many_groups else _PATIENCE_WITH_FEW
     dear = method == "auto" and n_evaluations * marginal.seconds > patience
+    guide = None
     if space.fixed_effect_sds is None and (method == "surrogate" or dear):
-        found = _by_surrogate(space, marginal, accuracy)
-        if found is not None:
+        found = integrate_by_way_of_surrogate(space, marginal, accuracy)
+        if isinstance(found, HyperPosterior):
             return found
+        guide = found
     if method in ("auto", "surrogate") and (plain or many):
         return _by_grid(space, marginal)
-    found = integrate_exactly(space, marginal, _affordable(accuracy, marginal))
+    corrected = integrate_by_coarser(space, marginal, accuracy, guide) if dear else None
+    if corrected is not None:
+        return corrected
+    found = integrate_exactly(space, marginal, _affordable(accuracy, marginal), guide)
     reason = f"{space.dimension} hyperparameter{'s' if space.dimension > 1 else ''}, coefficients among them"
     return replace(found, engine=replace(found.engine, reason=reason))
 
@@ -172,77 +176,6 @@ def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
         growing = zip(space.pair.names, moments[-len(space.pair.names) :], strict=True)
         growth[-1] = max(finite for name, finite in growing if name != "mean")
     return growth
-
-
-def _by_surrogate(space: HyperSpace, marginal: LatentMarginal, accuracy: float) -> HyperPosterior | None:
-    """Integrate on a surrogate of the likelihood; None where it does not become accurate."""
-    space = space.in_chart(space.charts[0])
-    counter = Counter("evaluating the likelihood")
-
-    def log_likelihood(coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
-        points, _ = space.constrain(coordinates)
-        values, gradient = marginal.value_and_gradient(points)
-        counter.advance(len(coordinates))
-        return values, pull_back(space, coordinates, points, gradient)
-
-    try:
-        with counter:
-            found = integrate_by_surrogate(
-                log_likelihood,
-                lambda coordinates: space.constrain(coordinates)[1],
-                space.starts()[2],
-                np.diag(_guess_variances(space, marginal)),
-                _find_log_scales(space),
-                accuracy,
-                effective_target=accuracy**-2.0,
-                max_evaluations=_MOST_EVALUATIONS[0] + _MOST_EVALUATIONS[1] * space.dimension,
-            )
-    except (ComputationError, np.linalg.LinAlgError):
-        return None
-    return _from_surrogate(space, marginal, found) if found.converged else None
-
-
-def _from_surrogate(space: HyperSpace, marginal: LatentMarginal, found: SurrogateIntegral) -> HyperPosterior:
-    nodes = thin_lattice(found.fine_weights, int(np.clip(_CARRYING / marginal.seconds, *_CARRIERS)))
-    evidence = {
-        "surrogate error (sd)": found.error,
-        "evaluations": float(found.n_evaluations),
-        "effective draws": found.effective_size,
-        "Pareto-k": found.pareto_k,
-    }
-    plural = "s" if space.dimension > 1 else ""
-    reason = (
-        f"{space.dimension} hyperparameter{plural}; evaluations are dear, so the likelihood is interpolated between a "
-        "few, the error measured at nodes that did not shape it"
-    )
-    engine = Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
-    fine = FineNodes(found.fine_nodes, found.fine_weights)
-    return HyperPosterior(space, found.fine_nodes[nodes.nodes], nodes.weights, found.log_integral, None, engine, fine)
-
-
-def _find_log_scales(space: HyperSpace) -> NDArray[np.bool_]:
-    flags = np.zeros(space.dimension, dtype=bool)
-    for k, hyper in enumerate(space.effect_sds):
-        flags[k] = np.isinf(hyper.support[1])
-    return flags
-
-
-def _guess_variances(space: HyperSpace, marginal: LatentMarginal) -> FloatArray:
-    """Return rough posterior variances of the coordinates, for the first steps of the climb."""
-    variances = np.ones(space.dimension)
-    per_effect = [group.n_levels for group in marginal.model.groups for _ in group.names]
-    for k in range(len(space.effect_sds)):
-        variances[k] = 1.0 / (1.0 + 0.2 * per_effect[k])
-    column = len(space.effect_sds)
-    for block in space.blocks:
-        after = column + len(block.names)
-        variances[column:after] = 1.0 / (1.0 + 0.2 * per_effect[block.positions[0]])
-        column = after
-    n_rows = len(marginal.model.response.values)
-    fewest = min([n_rows, *per_effect])
-    variances[column : column + len(space.coefficients)] = 1.0 / (1.0 + 0.5 * fewest)
-    variances[column + len(space.coefficients) :] = 1.0 / (1.0 + 0.1 * fewest)
-    return variances
 
 
 def _affordable(accuracy: float, marginal: LatentMarginal) -> float:

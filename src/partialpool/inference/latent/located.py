@@ -128,11 +128,11 @@ def log_density_of(located: Located, eta: FloatArray) -> FloatArray:
     return rows.sum(values)
 
 
-def log_sum(log_terms: FloatArray) -> FloatArray:
-    """Return the log of the sum over the last axis."""
-    peak = log_terms.max(axis=-1)
+def log_sum(log_terms: FloatArray, axis: int = -1) -> FloatArray:
+    """Return the log of the sum of exponentials over an axis."""
+    peak = log_terms.max(axis=axis)
     safe = np.where(np.isfinite(peak), peak, 0.0)
-    return np.asarray(safe + np.log(np.exp(log_terms - safe[..., None]).sum(axis=-1)))
+    return np.asarray(safe + np.log(np.exp(log_terms - np.expand_dims(safe, axis)).sum(axis=axis)))
 
 
 def _climb(located: Located) -> Located:
@@ -152,6 +152,10 @@ def _climb(located: Located) -> Located:
         proposal = v + length * step
         new_value, new_gradient, new_curvature = _derivatives(located, proposal)
         better = new_value >= value - 1e-12 * (1.0 + np.abs(value))
+        if better.all():
+            v, value, gradient, curvature = proposal, new_value, new_gradient, new_curvature
+            length = np.minimum(1.0, 2.0 * length)
+            continue
         v = np.where(better, proposal, v)
         value = np.where(better, new_value, value)
         gradient = np.where(better, new_gradient, gradient)

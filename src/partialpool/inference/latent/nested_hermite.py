@@ -21,16 +21,16 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import Rule, hermite_rule, uniform_rule
 from partialpool.numerics.progress import track
 
-_BLOCK = 2**17
-_SECONDS = 4e-8
+# Array elements (point, ..., row, node) of a block are eight times this: what stays in a core's cache.
+_BLOCK = 2**15
+# Seconds that one point of one row takes.
+_SECONDS = 1e-8
 _ORDERS = (5, 7, 9, 13, 19, 27)
 # Newton steps that a level's mode takes, about.
 _STEPS = 5
 # The grid of conditional densities, and the coarse one that draws interpolate, in Laplace sds.
 _REACH, _SPACING = 8.0, 0.4
 _COARSE, _FINER = 0.8, 4
-# Step of the central differences of the log likelihood, relative to each hyperparameter.
-_STEP = 1e-4
 
 
 @dataclass(frozen=True)
@@ -77,39 +77,27 @@ class NestedHermite(LatentMarginal):
         total = np.full(points.n_nodes, self.log_constant)
         with np.errstate(all="ignore"):
             for _, nodes, recursion in self._blocks(points):
-                shift = np.zeros((recursion.tree.n_units(0), recursion.base.shape[1]))
-                total[nodes] += recursion.integral(0, shift).value.sum(axis=0)
+                total[nodes] += recursion.value(0, recursion.no_shift).sum(axis=0)
         return np.where(np.isnan(total), -np.inf, total)
 
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
-        """Return the log likelihood and its gradient, by central differences."""
+        """Return the log likelihood and its gradient, by Fisher's identity at the same points."""
         n = points.n_nodes
-        n_effects = len(points.effect_root)
-        root = np.zeros((n_effects, n_effects, n))
-        for k in range(n_effects):
-            root[k, k] = self._difference(points, "effect_root", (k, k))
+        total = np.full(n, self.log_constant)
+        root = np.zeros((len(points.effect_root), len(points.effect_root), n))
         coefficients = np.zeros(points.coefficients.shape)
-        for k in range(len(coefficients)):
-            coefficients[k] = self._difference(points, "coefficients", (k,)) / self._unit(points.coefficients[k])
         extras = None if points.extras is None else np.zeros(points.extras.shape)
-        if extras is not None and points.extras is not None:
-            for k in range(len(extras)):
-                extras[k] = self._difference(points, "extras", (k,)) / points.extras[k]
-        return self.log_likelihood(points), HyperGradient(root, np.zeros(n), coefficients, None, extras)
-
-    def _unit(self, values: FloatArray) -> FloatArray:
-        return np.maximum(np.abs(values), self.model.scales.response_sd)
-
-    def _difference(self, points: HyperPoints, name: str, place: tuple[int, ...]) -> FloatArray:
-        """Return the derivative by one number, times that number (times its unit for a coefficient)."""
-        values = getattr(points, name)
-        step = _STEP * (self._unit(values[place]) if name == "coefficients" else values[place])
-        sides = []
-        for sign in (1.0, -1.0):
-            moved = values.copy()
-            moved[place] += sign * step
-            sides.append(self.log_likelihood(replace(points, **{name: moved})))
-        return np.asarray((sides[0] - sides[1]) / (2.0 * _STEP))
+        with np.errstate(all="ignore"):
+            for rows, nodes, recursion in self._blocks(points):
+                found = recursion.expect()
+                total[nodes] += found.value
+                coefficients[:, nodes] += self.population[rows].T @ found.row
+                for moment, factor in zip(found.level, self.tree.factors, strict=True):
+                    root[factor, factor, nodes] += moment
+                if extras is not None:
+                    for k, slope in enumerate(found.dispersion):
+                        extras[k, nodes] += slope
+        return total, HyperGradient(root, np.zeros(n), coefficients, None, extras)
 
     def refine(self, points: HyperPoints) -> NestedHermite:
         """Raise the order until the log likelihood at ``points`` moves by less than the tolerance."""
@@ -197,10 +185,10 @@ class NestedHermite(LatentMarginal):
             nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
             with np.errstate(all="ignore"):
                 recursion, _ = self._recursion(points.select(nodes), unit, unit + 1, 0)
-                shift = np.zeros((1, len(nodes)))
+                shift = recursion.no_shift
                 for level in range(tree.n_levels):
                     centred = recursion.centre(level, shift)
-                    logs = recursion.evaluate(level, shift, centred, rule)[1]
+                    logs = np.moveaxis(recursion.log_terms(level, centred, rule), 0, -1)
                     v = centred.mode + centred.scale * draw_on_grid(*_interpolate(rule.points[0], logs), rng)
                     drawn[level][:, nodes] = recursion.sds[level] * v
                     shift = tree.spread(level, shift + drawn[level][:, nodes])
@@ -234,7 +222,7 @@ class NestedHermite(LatentMarginal):
         return recursion, first
 
     def _blocks(self, points: HyperPoints) -> Iterator[tuple[slice, slice, Recursion]]:
-        """Yield runs of coarsest units and of nodes."""
+        """Yield the rows of runs of coarsest units, runs of nodes, and their recursions."""
         per_row = (self.order + _STEPS) ** max(self.tree.n_levels - 1, 1) * self.order
         at_once = max(1, _BLOCK * 8 // per_row)
         ends = self._row_ends
@@ -250,7 +238,8 @@ class NestedHermite(LatentMarginal):
             nodes = slice(start, min(start + n_nodes, points.n_nodes))
             chosen = points.select(np.arange(nodes.start, nodes.stop, dtype=np.intp))
             for run in runs:
-                yield run, nodes, self._recursion(chosen, run.start, run.stop, 0)[0]
+                rows = slice(int(ends[run.start - 1]) if run.start else 0, int(ends[run.stop - 1]))
+                yield rows, nodes, self._recursion(chosen, run.start, run.stop, 0)[0]
 
     @cached_property
     def _row_ends(self) -> IntArray:
@@ -264,27 +253,34 @@ class NestedHermite(LatentMarginal):
 
 def _table_units(recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
     """Return tables of some units of a level, the levels above integrated by their rules."""
-    tree, n_nodes = recursion.tree, recursion.base.shape[1]
-    shift = np.zeros((tree.n_units(0), n_nodes))
-    weights = np.ones((tree.n_units(0), n_nodes))
+    tree, shift = recursion.tree, recursion.no_shift
+    weights = np.ones_like(shift)
     for above in range(level):
         centred = recursion.centre(above, shift)
-        _, logs = recursion.evaluate(above, shift, centred, recursion.rule)
-        share = np.exp(logs - logs.max(axis=-1, keepdims=True))
-        share /= share.sum(axis=-1, keepdims=True)
-        v = centred.mode[..., None] + centred.scale[..., None] * recursion.rule.points[0]
-        moved = shift[..., None] + recursion.sds[above][:, None] * v
-        shift = tree.spread(above, moved.reshape(len(shift), -1))
-        weights = tree.spread(above, (weights[..., None] * share).reshape(len(weights), -1))
-        recursion = recursion.repeat(v.shape[-1])
+        logs = recursion.log_terms(above, centred, recursion.rule)
+        v = centred.spread(recursion.rule)
+        shift = tree.spread(above, shift + recursion.sds[above] * v)
+        weights = tree.spread(above, weights * _normalise(logs))
     rule = uniform_rule(_REACH, _SPACING)
     centred = recursion.centre(level, shift)
-    logs = recursion.evaluate(level, shift, centred, rule)[1][units]
-    density = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    density /= density.sum(axis=-1, keepdims=True)
+    density = _normalise(recursion.log_terms(level, centred, rule)[..., units, :])
     sds = recursion.sds[level]
-    tables = ConditionalTables(rule.points[0], sds * centred.mode[units], sds * centred.scale[units], density)
-    return tables if level == 0 else tables._replace(node_weights=weights[units])
+    parts = (sds * centred.mode, sds * centred.scale, weights)
+    centre, scale, share = (_join_parts(part[..., units, :]) for part in parts)
+    tables = ConditionalTables(rule.points[0], centre, scale, _join_parts(density, 1))
+    return tables if level == 0 else tables._replace(node_weights=share)
+
+
+def _normalise(logs: FloatArray) -> FloatArray:
+    share = np.exp(logs - logs.max(axis=0))
+    return np.asarray(share / share.sum(axis=0))
+
+
+def _join_parts(values: FloatArray, n_kept: int = 0) -> FloatArray:
+    """Return values (kept, ..., unit, node) as (unit, node and part, kept), parts of one node next to each other."""
+    moved = np.moveaxis(values, (-2, -1), (n_kept, n_kept + 1))
+    joined = moved.reshape(*moved.shape[: n_kept + 1], -1)
+    return np.moveaxis(joined, 0, -1) if n_kept else joined
 
 
 def _stack(parts: list[ConditionalTables]) -> ConditionalTables:

@@ -6,6 +6,9 @@ At each level the log of a unit's integral is a function of a shift s of the lin
 
 with derivatives F' = E[sum f'] and F'' = E[sum f''] + Var[sum f'] under the integrand (Louis 1982, J. Royal Statistical
 Society B 44:226-233), so that the level above finds its modes by Newton's method too.
+
+Arrays end in the axes (unit, column), a column being a point of the hyperparameters; the points of the levels above
+come before, the innermost first.
 """
 
 from __future__ import annotations
@@ -23,13 +26,14 @@ from partialpool.numerics.hermite import Rule
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 _MOST_STEPS = 60
-_NEAR = 1e-4
+# The step, in conditional sds, that is the last one: Newton's method squares it.
+_NEAR = 1e-2
 _LONGEST_STEP = 8.0
 _LEAST_CURVATURE = 0.2
 
 
 class Shifted(NamedTuple):
-    """A function of a shift at each unit: ``value``, ``first`` and ``second`` derivatives, each (unit, column)."""
+    """A function of a shift at each unit: ``value``, ``first`` and ``second`` derivatives, each (..., unit, column)."""
 
     value: FloatArray
     first: FloatArray
@@ -37,10 +41,34 @@ class Shifted(NamedTuple):
 
 
 class Centred(NamedTuple):
-    """A level's integrands at some shifts: their modes and scales in v, each (unit, column)."""
+    """A level's integrands at some shifts: their modes and scales in v and how fast modes move with the ``shift``, each
+    (..., unit, column); and the same of the level ``below`` with v at the modes, where there is one."""
 
+    shift: FloatArray
     mode: FloatArray
     scale: FloatArray
+    slope: FloatArray
+    below: Centred | None
+
+    def predict(self, shift: FloatArray) -> FloatArray:
+        """Return about where the modes are at other shifts."""
+        return np.asarray(self.mode + self.slope * (shift - self.shift))
+
+    def spread(self, rule: Rule) -> FloatArray:
+        """Return v at the points of a rule, (point, ..., unit, column)."""
+        points = rule.points[0].reshape(-1, *(1,) * self.mode.ndim)
+        return np.asarray(self.mode + self.scale * points)
+
+
+class Expected(NamedTuple):
+    """The log integrals of all units together, ``value`` (column,), and expectations given the data: of v v' less their
+    number at each ``level`` (level, column), of the log density's derivative by the linear predictor at each ``row``
+    (row, column) and by each unknown ``dispersion``, (column,) each."""
+
+    value: FloatArray
+    level: FloatArray
+    row: FloatArray
+    dispersion: tuple[FloatArray, ...]
 
 
 @dataclass(frozen=True)
@@ -60,60 +88,56 @@ class Recursion:
     dispersion: tuple[FloatArray, ...]
     rule: Rule
 
-    def repeat(self, times: int) -> Recursion:
-        """Return the recursion with every column ``times`` times, next to each other."""
-        if times == 1:
-            return self
-        return Recursion(
-            self.tree,
-            self.family,
-            self.response,
-            self.counts,
-            np.repeat(self.base, times, axis=1),
-            np.repeat(self.sds, times, axis=1),
-            tuple(np.repeat(value, times) for value in self.dispersion),
-            self.rule,
-        )
+    @property
+    def no_shift(self) -> FloatArray:
+        """The shift of the coarsest units, (unit, column)."""
+        return np.zeros((self.tree.n_units(0), self.base.shape[1]))
 
-    def children(self, level: int, shift: FloatArray) -> Shifted:
-        """Return the sum over children of a level's units, all effects below integrated out, at shifts (unit,
-        column)."""
-        spread = self.tree.spread(level, shift)
+    def value(self, level: int, shift: FloatArray, near: Centred | None = None) -> FloatArray:
+        """Return the log integral over a level's effects at shifts; ``near`` is known of other shifts."""
+        return log_sum(self.log_terms(level, self.centre(level, shift, near), self.rule), axis=0)
+
+    def log_terms(self, level: int, centred: Centred, rule: Rule) -> FloatArray:
+        """Return the logs of the rule's terms, (point, ..., unit, column)."""
+        v = centred.spread(rule)
+        shifts = self.tree.spread(level, centred.shift + self.sds[level] * v)
         if level == self.tree.n_levels - 1:
-            found = self.family.derivatives(self.base + spread, self.response, self.dispersion)
-            parts = (found.value, found.first, found.second)
-            if self.counts is not None:
-                parts = tuple(part * self.counts for part in parts)  # type: ignore[assignment]
+            values = self.family.log_density(self.base + shifts, self.response, self.dispersion)
+            values = values if self.counts is None else values * self.counts
         else:
-            parts = self.integral(level + 1, spread)
-        return Shifted(*(self.tree.sum(level, part) for part in parts))
+            values = self.value(level + 1, shifts, centred.below)
+        return self._weigh(self.tree.sum(level, values), v, centred, rule)
 
-    def integral(self, level: int, shift: FloatArray) -> Shifted:
-        """Return the log integral over a level's effects as a function of the shift above them."""
-        centred = self.centre(level, shift)
-        found, logs = self.evaluate(level, shift, centred, self.rule)
-        value = log_sum(logs)
-        share = np.exp(logs - value[..., None])
-        first = np.sum(share * found.first, axis=-1)
-        spread = np.sum(share * (found.first - first[..., None]) ** 2, axis=-1)
-        return Shifted(value, first, np.sum(share * found.second, axis=-1) + spread)
+    def expect(self) -> Expected:
+        """Return the log integrals and what Fisher's identity makes their gradient of.
 
-    def evaluate(self, level: int, shift: FloatArray, centred: Centred, rule: Rule) -> tuple[Shifted, FloatArray]:
-        """Return the children's sums and the log terms of the rule, each (unit, column, point)."""
-        n_points = rule.points.shape[1]
-        v = centred.mode[..., None] + centred.scale[..., None] * rule.points[0]
-        shifted = shift[..., None] + self.sds[level][:, None] * v
-        wide = self.repeat(n_points).children(level, shifted.reshape(len(shift), -1))
-        found = Shifted(*(part.reshape(v.shape) for part in wide))
-        logs = found.value - 0.5 * v * v + rule.log_weights + (np.log(centred.scale) - 0.5 * _LOG_2PI)[..., None]
-        return found, logs
+        Source: Louis (1982), section 2.
+        """
+        shift, near = self.no_shift, None
+        weight, value = np.ones_like(shift), np.zeros(shift.shape[1])
+        moments = []
+        for level in range(self.tree.n_levels):
+            centred = self.centre(level, shift, near)
+            logs = self.log_terms(level, centred, self.rule)
+            total = log_sum(logs, axis=0)
+            value = value if level else total.sum(axis=0)
+            share = np.exp(logs - total) * weight
+            v = centred.spread(self.rule)
+            moments.append(_sum_leading(_carry(share, v * v - 1.0), 1))
+            shift = self.tree.spread(level, shift + self.sds[level] * v)
+            weight, near = self.tree.spread(level, share), centred.below
+        found = self.family.derivatives(self.base + shift, self.response, self.dispersion)
+        expected = weight if self.counts is None else weight * self.counts
+        by_row = _sum_leading(_carry(expected, found.first), 2)
+        by_dispersion = tuple(_sum_leading(_carry(expected, slope), 1) for slope in found.by_dispersion)
+        return Expected(value, np.stack(moments), by_row, by_dispersion)
 
-    def centre(self, level: int, shift: FloatArray) -> Centred:
-        """Find the mode and the curvature of every unit's integrand in v."""
+    def centre(self, level: int, shift: FloatArray, near: Centred | None = None) -> Centred:
+        """Find the mode and the curvature of every unit's integrand in v; ``near`` is known of other shifts."""
         sd = self.sds[level]
-        v = np.zeros_like(shift)
-        found = self.children(level, shift)
-        height = found.value
+        v = np.zeros_like(shift) if near is None else near.predict(shift)
+        found, below = self._children(level, shift + sd * v, None if near is None else near.below)
+        height = _height(found, v)
         length = np.ones_like(v)
         for _ in range(_MOST_STEPS):
             gradient = sd * found.first - v
@@ -122,13 +146,63 @@ class Recursion:
             curvature = np.where(np.isfinite(curvature), curvature, 1.0)
             step = np.clip(gradient / curvature, -_LONGEST_STEP, _LONGEST_STEP)
             if np.all((np.abs(step) * np.sqrt(curvature) < _NEAR) | (length < 1e-6)):
+                v = v + np.where(length < 1e-6, 0.0, step)
                 break
             proposal = v + length * step
-            after = self.children(level, shift + sd * proposal)
-            new_height = np.where(np.isnan(after.value), -np.inf, after.value - 0.5 * proposal**2)
+            after, below = self._children(level, shift + sd * proposal, below)
+            new_height = _height(after, proposal)
             better = new_height >= height - 1e-12 * (1.0 + np.abs(height))
+            if better.all():
+                v, height, found = proposal, new_height, after
+                length = np.minimum(1.0, 2.0 * length)
+                continue
             v, height = np.where(better, proposal, v), np.where(better, new_height, height)
             found = Shifted(*(np.where(better, new, old) for new, old in zip(after, found, strict=True)))
             length = np.where(better, np.minimum(1.0, 2.0 * length), 0.3 * length)
-        curvature = np.maximum(1.0 - sd**2 * found.second, _LEAST_CURVATURE)
-        return Centred(v, np.where(np.isfinite(curvature), curvature, 1.0) ** -0.5)
+        second = np.where(np.isfinite(found.second), found.second, 0.0)
+        scale = np.maximum(1.0 - sd**2 * second, _LEAST_CURVATURE) ** -0.5
+        return Centred(shift, v, scale, sd * np.minimum(second, 0.0) * scale**2, below)
+
+    def _children(self, level: int, shift: FloatArray, near: Centred | None) -> tuple[Shifted, Centred | None]:
+        """Return the sum over children of a level's units, all effects below integrated out, at shifts (..., unit,
+        column)."""
+        shifts = self.tree.spread(level, shift)
+        if level < self.tree.n_levels - 1:
+            parts, centred = self._integral(level + 1, shifts, near)
+        else:
+            derivatives = self.family.derivatives(self.base + shifts, self.response, self.dispersion)
+            parts, centred = Shifted(derivatives.value, derivatives.first, derivatives.second), None
+            if self.counts is not None:
+                parts = Shifted(*(part * self.counts for part in parts))
+        return Shifted(*(self.tree.sum(level, part) for part in parts)), centred
+
+    def _integral(self, level: int, shift: FloatArray, near: Centred | None) -> tuple[Shifted, Centred]:
+        """Return the log integral over a level's effects as a function of the shift above them."""
+        centred = self.centre(level, shift, near)
+        v = centred.spread(self.rule)
+        found, _ = self._children(level, shift + self.sds[level] * v, centred.below)
+        logs = self._weigh(found.value, v, centred, self.rule)
+        value = log_sum(logs, axis=0)
+        share = np.exp(logs - value)
+        first = np.sum(share * found.first, axis=0)
+        variance = np.sum(share * (found.first - first) ** 2, axis=0)
+        return Shifted(value, first, np.sum(share * found.second, axis=0) + variance), centred
+
+    def _weigh(self, values: FloatArray, v: FloatArray, centred: Centred, rule: Rule) -> FloatArray:
+        """Return the log terms of a rule from the children's log densities."""
+        weights = rule.log_weights.reshape(-1, *(1,) * centred.mode.ndim)
+        return np.asarray(values - 0.5 * v * v + weights + (np.log(centred.scale) - 0.5 * _LOG_2PI))
+
+
+def _height(found: Shifted, v: FloatArray) -> FloatArray:
+    return np.where(np.isnan(found.value), -np.inf, found.value - 0.5 * v * v)
+
+
+def _carry(weight: FloatArray, values: FloatArray) -> FloatArray:
+    """Return weighted values; what has no weight may be infinite."""
+    return np.where(weight > 0.0, weight * values, 0.0)
+
+
+def _sum_leading(values: FloatArray, kept: int) -> FloatArray:
+    """Return the sums over all but the last axes."""
+    return np.asarray(values.sum(axis=tuple(range(values.ndim - kept))))

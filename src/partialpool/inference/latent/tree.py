@@ -41,15 +41,15 @@ class Tree:
         return self.n_rows if level == self.n_levels - 1 else self.n_units(level + 1)
 
     def spread(self, level: int, values: FloatArray) -> FloatArray:
-        """Return values (unit, ...) of a level at each of the units' children."""
+        """Return values (..., unit, column) of a level at each of the units' children."""
         lengths = np.diff(np.append(self.starts[level], self.n_children(level)))
-        return values if np.all(lengths == 1) else np.repeat(values, lengths, axis=0)
+        return values if np.all(lengths == 1) else np.repeat(values, lengths, axis=-2)
 
     def sum(self, level: int, values: FloatArray) -> FloatArray:
-        """Return sums over each unit's children of values (child, ...)."""
-        if len(values) == self.n_units(level):
+        """Return sums over each unit's children of values (..., child, column)."""
+        if values.shape[-2] == self.n_units(level):
             return values
-        return np.asarray(np.add.reduceat(values, self.starts[level], axis=0))
+        return np.asarray(np.add.reduceat(values, self.starts[level], axis=-2))
 
     def part(self, first: int, stop: int) -> tuple[Tree, slice]:
         """Return the subtree of some units of the coarsest level, and its rows."""

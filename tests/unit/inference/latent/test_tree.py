@@ -31,9 +31,10 @@ def test_units_follow_each_other_within_their_parents(formula: str) -> None:
     assert [design.groups[k].name for k in tree.factors] == ["coarse", "fine"]
     of_rows = [tree.unit_of[0][coarse.codes[order]], tree.unit_of[1][fine.codes[order]]]
     assert all(np.all(np.diff(units) >= 0) for units in of_rows)
-    assert np.array_equal(tree.sum(1, np.ones(N)), np.bincount(of_rows[1]))
-    assert np.array_equal(tree.sum(0, tree.sum(1, np.ones(N))), np.bincount(of_rows[0]))
-    assert np.array_equal(tree.spread(1, tree.spread(0, np.arange(3.0))), of_rows[0])
+    ones = np.ones((2, N, 1))  # (..., row, column)
+    assert np.array_equal(tree.sum(1, ones)[1, :, 0], np.bincount(of_rows[1]))
+    assert np.array_equal(tree.sum(0, tree.sum(1, ones))[1, :, 0], np.bincount(of_rows[0]))
+    assert np.array_equal(tree.spread(1, tree.spread(0, np.arange(3.0)[:, None]))[:, 0], of_rows[0])
 
 
 def test_a_part_holds_its_own_rows() -> None:
