@@ -95,11 +95,16 @@ class GroupedRows:
             0.0,
         )
 
-    def take_classes(self, classes: IntArray) -> GroupedRows:
-        """Return the rows of some classes, in the order given."""
+    def rows_of(self, classes: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the rows of some classes, class after class, and where those of each begin among them."""
         lengths = self.lengths[classes]
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
         rows = np.arange(int(lengths.sum()), dtype=np.intp) + np.repeat(self.starts[classes] - starts, lengths)
+        return rows, starts
+
+    def take_classes(self, classes: IntArray) -> GroupedRows:
+        """Return the rows of some classes, in the order given."""
+        rows, starts = self.rows_of(classes)
         return GroupedRows(
             self.response.select(rows),
             None if self.counts is None else self.counts[rows],

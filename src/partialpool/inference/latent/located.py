@@ -140,7 +140,7 @@ def _climb(located: Located) -> Located:
     v = located.mode
     if not len(v):
         return located
-    value, gradient, curvature = _derivatives(located, v)
+    value, gradient, curvature = derivatives_at(located, v)
     length = np.ones(v.shape[1:])
     for _ in range(_MOST_STEPS):
         step = _solve(curvature, gradient)
@@ -150,7 +150,7 @@ def _climb(located: Located) -> Located:
         if np.all((moved < _NEAR) | (length < 1e-6)):
             break
         proposal = v + length * step
-        new_value, new_gradient, new_curvature = _derivatives(located, proposal)
+        new_value, new_gradient, new_curvature = derivatives_at(located, proposal)
         better = new_value >= value - 1e-12 * (1.0 + np.abs(value))
         if better.all():
             v, value, gradient, curvature = proposal, new_value, new_gradient, new_curvature
@@ -164,7 +164,7 @@ def _climb(located: Located) -> Located:
     return located._replace(mode=v)
 
 
-def _derivatives(located: Located, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def derivatives_at(located: Located, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the log integrand (class, node), its gradient by v, and minus its Hessian with what is not concave in the
     likelihood left out."""
     rows, columns = located.rows, located.columns

@@ -8,6 +8,7 @@ import numpy as np
 
 from partialpool.inference.latent.grouped_rows import GroupedRows
 from partialpool.inference.latent.located import evaluate, locate_modes, log_sum
+from partialpool.inference.latent.log_concave_draws import draw_log_concave
 from partialpool.models.families.base import Family
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -17,6 +18,8 @@ from partialpool.numerics.hermite import Rule, hermite_rule
 _GRID = np.asarray(0.35 * np.arange(-29, 30), dtype=np.float64)
 _ACROSS = 11
 _BLOCK = 2**21
+# Arrays of one number for each row and node that rejection holds at once, about.
+_PASSES = 8
 
 
 def draw_from_rule(
@@ -24,33 +27,46 @@ def draw_from_rule(
 ) -> FloatArray:
     """Draw the deviations (effect, draw, group) of groups of some ``classes`` (group,), one point a draw.
 
-    Effects are R v with v drawn coordinate by coordinate.
+    Effects are R v with v drawn coordinate by coordinate; a single one of log-concave density by rejection.
     """
     n_effects, n_draws = len(points.effect_root), points.n_nodes
     result = np.empty((n_effects, n_draws, len(classes)))
     if not n_effects or not len(classes):
         return result
-    n_points = len(_GRID) * _ACROSS ** (n_effects - 1)
+    log_concave = n_effects == 1 and family.concave
+    n_points = _PASSES if log_concave else len(_GRID) * _ACROSS ** (n_effects - 1)
     size = max(1, _BLOCK // (n_points * max(1, int(rows.lengths[classes].max()))))
     per_group = max(1, size // n_draws)
+    draw = _draw_log_concave if log_concave else _draw_v
     for start in range(0, len(classes), per_group):
         part = slice(start, start + per_group)
         for first in range(0, n_draws, size):
             nodes = np.arange(first, min(first + size, n_draws), dtype=np.intp)
             chosen = points.select(nodes)
             with np.errstate(all="ignore"):
-                v = _draw_v(family, rows.take_classes(classes[part]), chosen, rng)
+                v = draw(family, rows, classes[part], chosen, rng)
             result[:, nodes, part] = np.einsum("ekn,kcn->enc", chosen.effect_root, v)
     return result
 
 
-def _draw_v(family: Family, rows: GroupedRows, points: HyperPoints, rng: np.random.Generator) -> FloatArray:
-    """Draw v (effect, class, node) for every class and node, axis by axis.
+def _draw_log_concave(
+    family: Family, rows: GroupedRows, classes: IntArray, points: HyperPoints, rng: np.random.Generator
+) -> FloatArray:
+    """Draw v (1, group, node); groups of one class have their modes found once."""
+    distinct, of_class = np.unique(classes, return_inverse=True)
+    located = locate_modes(family, rows.take_classes(distinct), points)
+    return draw_log_concave(located, of_class, rng)[None]
+
+
+def _draw_v(
+    family: Family, rows: GroupedRows, classes: IntArray, points: HyperPoints, rng: np.random.Generator
+) -> FloatArray:
+    """Draw v (effect, group, node) for every group and node, axis by axis.
 
     An axis is drawn from its density on a grid, the later ones integrated out by Gauss-Hermite; the earlier ones, drawn
     already, have moved the centre.
     """
-    located = locate_modes(family, rows, points)
+    located = locate_modes(family, rows.take_classes(classes), points)
     n_axes = len(located.mode)
     for axis in range(n_axes):
         rule = _rule_along(axis, n_axes)
