@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
+from partialpool.inference.latent.nested_draws import draw_level
 from partialpool.inference.latent.recursion import Recursion
 from partialpool.inference.latent.refinement import refine_until_still
-from partialpool.inference.latent.table_draws import draw_on_grid
 from partialpool.inference.latent.tree import Tree
 from partialpool.models.families.base import ResponseColumns
 from partialpool.models.hyper_gradient import HyperGradient
@@ -23,14 +23,15 @@ from partialpool.numerics.progress import track
 
 # Array elements (point, ..., row, node) of a block are eight times this: what stays in a core's cache.
 _BLOCK = 2**15
+# Array elements (row, draw, point) that effects are drawn with at once: calls are many and arrays short.
+_DRAWN = 2**17
 # Seconds that one point of one row takes.
 _SECONDS = 1e-8
 _ORDERS = (5, 7, 9, 13, 19, 27)
 # Newton steps that a level's mode takes, about.
 _STEPS = 5
-# The grid of conditional densities, and the coarse one that draws interpolate, in Laplace sds.
+# The grid of conditional densities, in Laplace sds.
 _REACH, _SPACING = 8.0, 0.4
-_COARSE, _FINER = 0.8, 4
 
 
 @dataclass(frozen=True)
@@ -179,18 +180,14 @@ class NestedHermite(LatentMarginal):
             ends = np.append(self.tree.starts[level], self.tree.n_children(level))
             first, stop = int(ends[first]), int(ends[stop])
         drawn = [np.empty((tree.n_units(level), points.n_nodes)) for level in range(tree.n_levels)]
-        size = max(1, 8 * _BLOCK // max(tree.n_rows * 21 * (self.order + _STEPS) ** (tree.n_levels - 1), 1))
-        rule = uniform_rule(_REACH, _COARSE)
+        size = max(1, _DRAWN // max(tree.n_rows * (self.order + _STEPS) ** (tree.n_levels - 1), 1))
         for start in range(0, points.n_nodes, size):
             nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
             with np.errstate(all="ignore"):
                 recursion, _ = self._recursion(points.select(nodes), unit, unit + 1, 0)
                 shift = recursion.no_shift
                 for level in range(tree.n_levels):
-                    centred = recursion.centre(level, shift)
-                    logs = np.moveaxis(recursion.log_terms(level, centred, rule), 0, -1)
-                    v = centred.mode + centred.scale * draw_on_grid(*_interpolate(rule.points[0], logs), rng)
-                    drawn[level][:, nodes] = recursion.sds[level] * v
+                    drawn[level][:, nodes] = recursion.sds[level] * draw_level(recursion, level, shift, rng)
                     shift = tree.spread(level, shift + drawn[level][:, nodes])
         return drawn, firsts
 
@@ -302,12 +299,3 @@ def _take_items(tables: ConditionalTables, items: IntArray) -> ConditionalTables
         density=tables.density[items],
         node_weights=None if shares is None else shares[items],
     )
-
-
-def _interpolate(grid: FloatArray, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return a finer grid and the log density there by cubic splines."""
-    from scipy.interpolate import CubicSpline
-
-    fine = np.linspace(grid[0], grid[-1], _FINER * (len(grid) - 1) + 1)
-    heights = np.maximum(logs - logs.max(axis=-1, keepdims=True), -80.0)
-    return fine, np.minimum(CubicSpline(grid, heights, axis=-1)(fine), 5.0)

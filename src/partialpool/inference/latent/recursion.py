@@ -13,7 +13,7 @@ come before, the innermost first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from partialpool.inference.latent.located import log_sum
 from partialpool.inference.latent.tree import Tree
 from partialpool.models.families.base import Family, ResponseColumns
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import Rule
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -53,6 +53,12 @@ class Centred(NamedTuple):
     def predict(self, shift: FloatArray) -> FloatArray:
         """Return about where the modes are at other shifts."""
         return np.asarray(self.mode + self.slope * (shift - self.shift))
+
+    def at_columns(self, columns: IntArray) -> Centred:
+        """Return the same at some of the columns."""
+        below = None if self.below is None else self.below.at_columns(columns)
+        shift, mode, scale, slope = (part[..., columns] for part in self[:4])
+        return Centred(shift, mode, scale, slope, below)
 
     def spread(self, rule: Rule) -> FloatArray:
         """Return v at the points of a rule, (point, ..., unit, column)."""
@@ -93,20 +99,33 @@ class Recursion:
         """The shift of the coarsest units, (unit, column)."""
         return np.zeros((self.tree.n_units(0), self.base.shape[1]))
 
+    def at_columns(self, columns: IntArray) -> Recursion:
+        """Return the recursion at some of the hyperparameter points."""
+        dispersion = tuple(value[columns] for value in self.dispersion)
+        return replace(self, base=self.base[:, columns], sds=self.sds[:, columns], dispersion=dispersion)
+
     def value(self, level: int, shift: FloatArray, near: Centred | None = None) -> FloatArray:
         """Return the log integral over a level's effects at shifts; ``near`` is known of other shifts."""
         return log_sum(self.log_terms(level, self.centre(level, shift, near), self.rule), axis=0)
 
     def log_terms(self, level: int, centred: Centred, rule: Rule) -> FloatArray:
         """Return the logs of the rule's terms, (point, ..., unit, column)."""
-        v = centred.spread(rule)
+        return _weigh(self.log_density(level, centred, centred.spread(rule)), centred, rule)
+
+    def log_density(self, level: int, centred: Centred, v: FloatArray) -> FloatArray:
+        """Return the log integrand of a level's units, levels below integrated out, at v (..., unit, column)."""
         shifts = self.tree.spread(level, centred.shift + self.sds[level] * v)
         if level == self.tree.n_levels - 1:
             values = self.family.log_density(self.base + shifts, self.response, self.dispersion)
             values = values if self.counts is None else values * self.counts
         else:
             values = self.value(level + 1, shifts, centred.below)
-        return self._weigh(self.tree.sum(level, values), v, centred, rule)
+        return np.asarray(self.tree.sum(level, values) - 0.5 * v * v)
+
+    def log_density_and_slope(self, level: int, centred: Centred, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the log integrand of a level's units and its derivative by v."""
+        found, _ = self._children(level, centred.shift + self.sds[level] * v, centred.below)
+        return found.value - 0.5 * v * v, self.sds[level] * found.first - v
 
     def expect(self) -> Expected:
         """Return the log integrals and what Fisher's identity makes their gradient of.
@@ -181,17 +200,18 @@ class Recursion:
         centred = self.centre(level, shift, near)
         v = centred.spread(self.rule)
         found, _ = self._children(level, shift + self.sds[level] * v, centred.below)
-        logs = self._weigh(found.value, v, centred, self.rule)
+        logs = _weigh(found.value - 0.5 * v * v, centred, self.rule)
         value = log_sum(logs, axis=0)
         share = np.exp(logs - value)
         first = np.sum(share * found.first, axis=0)
         variance = np.sum(share * (found.first - first) ** 2, axis=0)
         return Shifted(value, first, np.sum(share * found.second, axis=0) + variance), centred
 
-    def _weigh(self, values: FloatArray, v: FloatArray, centred: Centred, rule: Rule) -> FloatArray:
-        """Return the log terms of a rule from the children's log densities."""
-        weights = rule.log_weights.reshape(-1, *(1,) * centred.mode.ndim)
-        return np.asarray(values - 0.5 * v * v + weights + (np.log(centred.scale) - 0.5 * _LOG_2PI))
+
+def _weigh(log_density: FloatArray, centred: Centred, rule: Rule) -> FloatArray:
+    """Return the log terms of a rule from the log integrand at its points."""
+    weights = rule.log_weights.reshape(-1, *(1,) * centred.mode.ndim)
+    return np.asarray(log_density + weights + (np.log(centred.scale) - 0.5 * _LOG_2PI))
 
 
 def _height(found: Shifted, v: FloatArray) -> FloatArray:
