@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from partialpool.inference.block_conditional import BlockConditional
-from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import (
     CoefficientConditional,
     GaussianMarginal,
@@ -22,7 +21,12 @@ from partialpool.inference.spherical_moments import (
     find_spherical_moments,
     join_spherical_moments,
 )
-from partialpool.inference.surrogate_likelihood import find_guide, find_log_scales, integrate_on_surrogate
+from partialpool.inference.surrogate_likelihood import (
+    certify_surrogate,
+    find_guide,
+    find_log_scales,
+    integrate_on_surrogate,
+)
 from partialpool.models.hyper_gradient import HyperGradient
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
@@ -121,18 +125,7 @@ def _to_posterior(space: HyperSpace, marginal: GaussianMarginal, found: Surrogat
     several = marginal.statistics.remaining is not None
     n_nodes = _INTERPOLATED_NODES if several else int(np.clip(_CARRYING / marginal.seconds, *_CARRIERS))
     nodes = thin_lattice(found.fine_weights, n_nodes)
-    evidence = {
-        "surrogate error (sd)": found.error,
-        "evaluations": float(found.n_evaluations),
-        "effective draws": found.effective_size,
-        "Pareto-k": found.pareto_k,
-    }
-    plural = "s" if space.dimension > 1 else ""
-    reason = (
-        f"{space.dimension} hyperparameter{plural}, effects integrated out in closed form; evaluations are dear, so "
-        "the likelihood is interpolated between a few, the error measured at nodes that did not shape it"
-    )
-    engine = Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
+    engine = certify_surrogate(space, found, ", effects integrated out in closed form")
     return HyperPosterior(
         space,
         found.fine_nodes[nodes.nodes],

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import ComputationError
+from partialpool.inference.engine import Engine
 from partialpool.models.hyper_gradient import HyperGradient, pull_back
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
@@ -58,6 +59,22 @@ def integrate_on_surrogate(
 def find_guide(found: SurrogateIntegral | None) -> BatchLogDensity | None:
     """Return the log density under a surrogate that says where the posterior is, if not accurately."""
     return None if found is None or not found.guide_error < _USEFUL else found.guide
+
+
+def certify_surrogate(space: HyperSpace, found: SurrogateIntegral, integrated: str = "") -> Engine:
+    """Return the certificate of a surrogate that is accurate; ``integrated`` adds to what is said of the model."""
+    evidence = {
+        "surrogate error (sd)": found.error,
+        "evaluations": float(found.n_evaluations),
+        "effective draws": found.effective_size,
+        "Pareto-k": found.pareto_k,
+    }
+    plural = "s" if space.dimension > 1 else ""
+    reason = (
+        f"{space.dimension} hyperparameter{plural}{integrated}; evaluations are dear, so the likelihood is interpolated "
+        "between a few, the error measured at nodes that did not shape it"
+    )
+    return Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
 
 
 def find_log_scales(space: HyperSpace) -> NDArray[np.bool_]:

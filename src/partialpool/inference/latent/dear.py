@@ -12,7 +12,7 @@ from partialpool.inference.by_importance import integrate_exactly
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior
 from partialpool.inference.latent.contract import LatentMarginal
-from partialpool.inference.surrogate_likelihood import find_guide, integrate_on_surrogate
+from partialpool.inference.surrogate_likelihood import certify_surrogate, find_guide, integrate_on_surrogate
 from partialpool.models.hyperspace import HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.correction import correct
@@ -79,20 +79,8 @@ def integrate_by_coarser(
 
 
 def _from_surrogate(space: HyperSpace, marginal: LatentMarginal, found: SurrogateIntegral) -> HyperPosterior:
-    evidence = {
-        "surrogate error (sd)": found.error,
-        "evaluations": float(found.n_evaluations),
-        "effective draws": found.effective_size,
-        "Pareto-k": found.pareto_k,
-    }
-    plural = "s" if space.dimension > 1 else ""
-    reason = (
-        f"{space.dimension} hyperparameter{plural}; evaluations are dear, so the likelihood is interpolated between a "
-        "few, the error measured at nodes that did not shape it"
-    )
-    engine = Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
     sample = (found.fine_nodes, found.fine_weights, found.log_integral)
-    return _condition_on_few(space, marginal, *sample, engine)
+    return _condition_on_few(space, marginal, *sample, certify_surrogate(space, found))
 
 
 def _condition_on_few(
