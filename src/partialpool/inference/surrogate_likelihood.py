@@ -71,8 +71,8 @@ def certify_surrogate(space: HyperSpace, found: SurrogateIntegral, integrated: s
     }
     plural = "s" if space.dimension > 1 else ""
     reason = (
-        f"{space.dimension} hyperparameter{plural}{integrated}; evaluations are dear, so the likelihood is interpolated "
-        "between a few, the error measured at nodes that did not shape it"
+        f"{space.dimension} hyperparameter{plural}{integrated}; evaluations are dear, so the likelihood is "
+        "interpolated between a few, the error measured at nodes that did not shape it"
     )
     return Engine("surrogate of the likelihood", reason, evidence, "converged", found.effective_size)
 
