@@ -215,3 +215,47 @@ def test_three_nested_levels() -> None:
         for k in range(4)
     ]
     np.testing.assert_allclose(replace(marginal, order=21).log_likelihood(points), exact, rtol=0, atol=1e-5)
+
+
+def test_modes_are_found_after_a_step_that_overshot() -> None:
+    """A first step to modes far away is taken back; what it had found of the levels below must go with it. With an
+    inner sd of nearly zero the outer factor alone is left."""
+    rng = np.random.default_rng(3)
+    s, c = np.repeat(np.arange(8), 6), np.repeat(np.arange(24), 2)
+    data = {"y": rng.poisson(np.exp(rng.normal(3.0, 1.5, 8)[s])), "a": s, "b": c}
+    model = _model("y ~ 1 + (1 | a/b)", data, {})
+    marginal = replace(_build_nested(model), order=13)
+    inner = np.array([1e-8, 1e-6, 1e-4, 1e-3, 3e-3, 0.02])
+    n = len(inner)
+    root = np.zeros((2, 2, n))
+    root[0, 0], root[1, 1] = 3.0, inner
+    points = HyperPoints(root, np.ones(n), np.full((1, n), 1.0), None, None)
+    found = marginal.log_likelihood(points)
+    alone = [marginal.log_likelihood(points.select(np.array([k])))[0] for k in range(n)]
+    np.testing.assert_allclose(found, alone, rtol=0, atol=1e-4)
+    values = np.linspace(-14.0, 14.0, 40_001)
+    log_prior = stats.norm.logpdf(values, 0.0, 3.0) + np.log(values[1] - values[0])
+    exact = sum(
+        logsumexp(log_prior + stats.poisson.logpmf(data["y"][s == k][:, None], np.exp(1.0 + values)).sum(axis=0))
+        for k in range(8)
+    )
+    np.testing.assert_allclose(found[:4], exact, rtol=0, atol=2e-3)
+    assert np.all(np.diff(found[2:]) < 0.0)
+    slopes = marginal.value_and_gradient(points)[1]
+    assert np.all(np.isfinite(slopes.root))
+    assert np.abs(slopes.root[1, 1, :4]).max() < 0.01
+
+
+def test_quantiles_from_fewer_nodes_meet_all_points_above(
+    nested: LatentPosterior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every so many columns would be the same point of the rule above at every node, its outermost."""
+    assert isinstance(nested.latent, NestedHermite)
+    columns = nested.hyper.points.n_nodes * nested.latent.order
+    shapes = "partialpool.results.latent.effects._SHAPE_NODES"
+    monkeypatch.setattr(shapes, columns)
+    every = nested.groups("b")
+    monkeypatch.setattr(shapes, -(-columns // (2 * nested.latent.order)))
+    fewer = nested.groups("b")
+    for column in ("q5", "q95"):
+        assert np.abs((fewer[column] - every[column]) / every["sd"]).max() < 0.05

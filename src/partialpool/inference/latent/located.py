@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from partialpool.inference.latent.grouped_rows import GroupedRows
 from partialpool.models.families.base import Family, ResponseColumns
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import Rule
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -44,7 +44,7 @@ class Located(NamedTuple):
     mode: FloatArray
     root: FloatArray
 
-    def at_nodes(self, nodes: slice) -> Located:
+    def at_nodes(self, nodes: slice | IntArray) -> Located:
         """Return the same classes at some of the nodes."""
         return self._replace(
             dispersion=tuple(value[nodes] for value in self.dispersion),
@@ -238,11 +238,21 @@ def _scale(located: Located) -> Located:
 
 def _covariance_root(hessian: FloatArray, concave: bool) -> NDArray[np.float64]:
     """Return the lower triangular root of the inverse of each matrix (..., axis, axis), whose eigenvalues are kept
-    above a floor where the likelihood is not concave."""
-    if not concave:
-        values, vectors = np.linalg.eigh(hessian)
-        values = np.maximum(values, _LEAST_CURVATURE)
-        hessian = np.einsum("...ik,...k,...jk->...ij", vectors, values, vectors)
-    # the root of the inverse, lower triangular, from the Cholesky factor with axes in reverse order
-    flipped = np.linalg.cholesky(hessian[..., ::-1, ::-1])[..., ::-1, ::-1]
+    above a floor where the likelihood is not concave, or its curvature so large that rounding makes some negative."""
+    usable = np.asarray(np.isfinite(hessian).all(axis=(-2, -1)))[..., None, None]
+    hessian = np.asarray(np.where(usable, hessian, np.eye(hessian.shape[-1])), dtype=np.float64)
+    if concave:
+        try:
+            return _invert_root(hessian)
+        except np.linalg.LinAlgError:
+            pass
+    values, vectors = np.linalg.eigh(hessian)
+    # eigenvalues are known to rounding of the largest
+    values = np.maximum(values, np.maximum(_LEAST_CURVATURE, 1e-14 * values[..., -1:]))
+    return _invert_root(np.einsum("...ik,...k,...jk->...ij", vectors, values, vectors))
+
+
+def _invert_root(matrices: FloatArray) -> NDArray[np.float64]:
+    """Return the lower triangular root of the inverse, from the Cholesky factor with axes in reverse order."""
+    flipped = np.linalg.cholesky(matrices[..., ::-1, ::-1])[..., ::-1, ::-1]
     return np.asarray(np.linalg.inv(np.swapaxes(flipped, -1, -2)))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from partialpool.inference.latent.log_concave_draws import not_log_concave
 from partialpool.inference.latent.recursion import Centred, Recursion
 from partialpool.inference.latent.table_draws import draw_on_grid
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import uniform_rule
-from partialpool.numerics.log_concave import MOST_ROUNDS, find_envelope
+from partialpool.numerics.log_concave import draw_columns, find_envelope
 
-# The grid that draws interpolate where a density need not be log-concave, in Laplace sds, and how much finer it gets.
-_REACH, _COARSE, _FINER = 8.0, 0.8, 4
+# The grid that draws interpolate where a density need not be log-concave, in Laplace sds, and how much finer it gets
+# (at twice the spacing a spline overshot beside a steep flank).
+_REACH, _COARSE, _FINER = 8.0, 0.4, 2
 
 
 def draw_level(recursion: Recursion, level: int, shift: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -30,22 +30,12 @@ def draw_level(recursion: Recursion, level: int, shift: FloatArray, rng: np.rand
 
 
 def _draw_by_rejection(recursion: Recursion, level: int, centred: Centred, rng: np.random.Generator) -> FloatArray:
-    """Draw for all units of a column together; columns all of whose units have accepted drop out."""
+    def log_density(columns: IntArray, v: FloatArray) -> FloatArray:
+        part = recursion if len(columns) == recursion.base.shape[1] else recursion.at_columns(columns)
+        return part.log_density(level, centred.at_columns(columns), v)
+
     envelope = find_envelope(centred.mode, centred.scale, lambda v: recursion.log_density_and_slope(level, centred, v))
-    drawn = np.empty_like(centred.mode)
-    waiting = np.ones(drawn.shape, dtype=bool)
-    columns = np.arange(drawn.shape[1], dtype=np.intp)
-    for _ in range(MOST_ROUNDS):
-        proposed, log_cover = envelope.take((slice(None), columns)).propose(rng)
-        part = recursion if len(columns) == drawn.shape[1] else recursion.at_columns(columns)
-        log_density = part.log_density(level, centred.at_columns(columns), proposed)
-        accepted = (np.log(rng.random(proposed.shape)) < log_density - log_cover) & waiting[:, columns]
-        drawn[:, columns] = np.where(accepted, proposed, drawn[:, columns])
-        waiting[:, columns] &= ~accepted
-        columns = np.flatnonzero(waiting.any(axis=0))
-        if not len(columns):
-            return drawn
-    raise not_log_concave()
+    return draw_columns(envelope, log_density, rng)
 
 
 def _interpolate(grid: FloatArray, logs: FloatArray) -> tuple[FloatArray, FloatArray]:

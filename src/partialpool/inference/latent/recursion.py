@@ -42,7 +42,7 @@ class Shifted(NamedTuple):
 
 class Centred(NamedTuple):
     """A level's integrands at some shifts: their modes and scales in v and how fast modes move with the ``shift``, each
-    (..., unit, column); and the same of the level ``below`` with v at the modes, where there is one."""
+    (..., unit, column); and the same of the level ``below`` with v near the modes, where there is one."""
 
     shift: FloatArray
     mode: FloatArray
@@ -51,8 +51,8 @@ class Centred(NamedTuple):
     below: Centred | None
 
     def predict(self, shift: FloatArray) -> FloatArray:
-        """Return about where the modes are at other shifts."""
-        return np.asarray(self.mode + self.slope * (shift - self.shift))
+        """Return about where the modes are at other shifts, no further than one step leads back from."""
+        return np.asarray(self.mode + np.clip(self.slope * (shift - self.shift), -_LONGEST_STEP, _LONGEST_STEP))
 
     def at_columns(self, columns: IntArray) -> Centred:
         """Return the same at some of the columns."""
@@ -175,9 +175,12 @@ class Recursion:
                 v, height, found = proposal, new_height, after
                 length = np.minimum(1.0, 2.0 * length)
                 continue
+            below = None  # of proposals that overshot: nothing to start from
             v, height = np.where(better, proposal, v), np.where(better, new_height, height)
             found = Shifted(*(np.where(better, new, old) for new, old in zip(after, found, strict=True)))
             length = np.where(better, np.minimum(1.0, 2.0 * length), 0.3 * length)
+        if below is None and level < self.tree.n_levels - 1:
+            _, below = self._children(level, shift + sd * v, None)
         second = np.where(np.isfinite(found.second), found.second, 0.0)
         scale = np.maximum(1.0 - sd**2 * second, _LEAST_CURVATURE) ** -0.5
         return Centred(shift, v, scale, sd * np.minimum(second, 0.0) * scale**2, below)

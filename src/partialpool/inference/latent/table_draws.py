@@ -8,7 +8,7 @@ import numpy as np
 
 from partialpool.inference.latent.grouped_rows import GroupedRows
 from partialpool.inference.latent.located import evaluate, locate_modes, log_sum
-from partialpool.inference.latent.log_concave_draws import draw_log_concave
+from partialpool.inference.latent.log_concave_draws import draw_axes, draw_log_concave
 from partialpool.models.families.base import Family
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -18,8 +18,8 @@ from partialpool.numerics.hermite import Rule, hermite_rule
 _GRID = np.asarray(0.35 * np.arange(-29, 30), dtype=np.float64)
 _ACROSS = 11
 _BLOCK = 2**21
-# Arrays of one number for each row and node that rejection holds at once, about.
-_PASSES = 8
+# Arrays of one number for each row, node and point across that rejection holds at once, about.
+_PASSES = 3
 
 
 def draw_from_rule(
@@ -27,17 +27,18 @@ def draw_from_rule(
 ) -> FloatArray:
     """Draw the deviations (effect, draw, group) of groups of some ``classes`` (group,), one point a draw.
 
-    Effects are R v with v drawn coordinate by coordinate; a single one of log-concave density by rejection.
+    Effects are R v with v drawn coordinate by coordinate, under log-concave likelihoods by rejection.
     """
     n_effects, n_draws = len(points.effect_root), points.n_nodes
     result = np.empty((n_effects, n_draws, len(classes)))
     if not n_effects or not len(classes):
         return result
-    log_concave = n_effects == 1 and family.concave
-    n_points = _PASSES if log_concave else len(_GRID) * _ACROSS ** (n_effects - 1)
+    one_by_one = family.concave and n_effects > 1  # few draws of a group are rejected, some of many groups always
+    n_points = _PASSES if family.concave else len(_GRID)
+    n_points *= _ACROSS ** (n_effects - 1)
     size = max(1, _BLOCK // (n_points * max(1, int(rows.lengths[classes].max()))))
-    per_group = max(1, size // n_draws)
-    draw = _draw_log_concave if log_concave else _draw_v
+    per_group = 1 if one_by_one else max(1, size // n_draws)
+    draw = _draw_log_concave if family.concave else _draw_v
     for start in range(0, len(classes), per_group):
         part = slice(start, start + per_group)
         for first in range(0, n_draws, size):
@@ -52,7 +53,9 @@ def draw_from_rule(
 def _draw_log_concave(
     family: Family, rows: GroupedRows, classes: IntArray, points: HyperPoints, rng: np.random.Generator
 ) -> FloatArray:
-    """Draw v (1, group, node); groups of one class have their modes found once."""
+    """Draw v (effect, group, node); of a single effect groups of one class have their modes found once."""
+    if len(points.effect_root) > 1:
+        return draw_axes(locate_modes(family, rows.take_classes(classes), points), rng)
     distinct, of_class = np.unique(classes, return_inverse=True)
     located = locate_modes(family, rows.take_classes(distinct), points)
     return draw_log_concave(located, of_class, rng)[None]

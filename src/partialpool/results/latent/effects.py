@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -147,15 +148,19 @@ def summarise_tables(
         ordered = probabilities
         if on_response and not posterior.rises:
             ordered = 1.0 - probabilities
-        quantiles = _quantiles(tables, shares, ordered)
+        quantiles = _quantiles(tables, shares, ordered, shares.shape[1] // len(weights))
         quantiles = posterior.to_response(quantiles) if on_response else quantiles
     return mean, sd, quantiles
 
 
-def _quantiles(tables: ConditionalTables, shares: FloatArray, probabilities: FloatArray) -> FloatArray:
-    """Return quantiles (item, probability) from fewer nodes, their location and scale from all."""
-    n_nodes = shares.shape[1]
-    stride = -(-n_nodes // _SHAPE_NODES)
+def _quantiles(tables: ConditionalTables, shares: FloatArray, probabilities: FloatArray, n_parts: int) -> FloatArray:
+    """Return quantiles (item, probability) from fewer nodes, their location and scale from all.
+
+    Nodes have ``n_parts`` parts each, next to each other: what is kept of them must meet all parts alike.
+    """
+    stride = -(-shares.shape[1] // _SHAPE_NODES)
+    while gcd(stride, n_parts) > 1:
+        stride += 1
     some = slice(None, None, stride)
     weights = shares[:, some] / shares[:, some].sum(axis=1, keepdims=True)
     bend = None if tables.stretch is None else tables.stretch[:, some]

@@ -100,3 +100,32 @@ def test_what_is_never_accepted_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(log_concave_draws, "_log_density_at", lambda *at: np.full(len(at[1]), np.nan))
     with pytest.raises(ComputationError, match="could not be drawn"):
         marginal.draw_effects(points, [np.arange(4)], np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ x + z + (x + z | g)"])
+def test_several_effects_are_drawn_jointly(formula: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each effect and the sum of all against tables along that direction."""
+    monkeypatch.setattr(table_draws, "draw_on_grid", None)  # not asked
+    rng = np.random.default_rng(5)
+    x, z = rng.normal(size=(2, 20))
+    data = {"y": rng.poisson(np.exp(0.5 + x)), "x": x, "z": z, "g": np.repeat(list("abcd"), [1, 4, 6, 9])}
+    names = ("Intercept", "x", "z") if "z" in formula else ("Intercept", "x")
+    priors = {f"sd(g, {name})": "HalfNormal(1)" for name in names}
+    priors |= {"Intercept": "Normal(0, 2)", "x": "Normal(0, 1)"}
+    fit = pp.fit(formula, data, family="poisson", priors=priors, accuracy=0.1)
+    assert isinstance(fit, LatentPosterior)
+    marginal = fit.latent
+    assert isinstance(marginal, AdaptiveHermite)
+    point = fit.hyper.points.select(np.array([int(np.argmax(fit.hyper.weights))]))
+    repeated = point.select(np.zeros(N_DRAWS, dtype=np.intp))
+    drawn = marginal.draw_effects(repeated, [np.arange(4)], np.random.default_rng(7))[0]
+    with np.errstate(all="ignore"):
+        rows = marginal.rows.take_classes(marginal.class_of(0))
+        for direction in [*np.eye(len(drawn)), np.ones(len(drawn))]:
+            tables = marginal._tables_along(rows, point, direction)
+            for group in range(4):
+                values, cumulative = _accumulate(tables, group, 0)
+                ours = np.sort(direction @ drawn[:, :, group])
+                expected = np.interp(ours, values, cumulative)
+                distance = np.abs(expected - (np.arange(N_DRAWS) + 0.5) / N_DRAWS).max()
+                assert distance < FURTHEST, (direction, group)

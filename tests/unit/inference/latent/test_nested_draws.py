@@ -38,7 +38,7 @@ def test_draws_have_the_tables_moments(name: str, monkeypatch: pytest.MonkeyPatc
     assert fit.model.family.concave is by_rejection
     point = fit.hyper.points.select(np.array([int(np.argmax(fit.hyper.weights))]))
     every = [np.arange(group.n_levels) for group in fit.model.groups]
-    n_draws = N_DRAWS if by_rejection else 4000  # grids take longer
+    n_draws = N_DRAWS if by_rejection else 2000  # grids take longer
     repeated = point.select(np.zeros(n_draws, dtype=np.intp))
     drawn = marginal.draw_effects(repeated, every, np.random.default_rng(4))
     for factor, levels in enumerate(every):
