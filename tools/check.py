@@ -19,13 +19,17 @@ STEPS: list[tuple[str, list[str]]] = [
     ("lint", ["ruff", "check", *CODE]),
     ("types", ["mypy"]),
     ("import rules", ["lint-imports"]),
-    ("tests and doctests", [sys.executable, "-m", "pytest", "-q"]),
+    ("tests and doctests", [sys.executable, "-m", "pytest", "-q", "-n", "auto"]),
 ]
 
 
 def main() -> int:
     """Run all steps and return the exit code."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    # tests share the cores, so each keeps to one thread
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = (
+        threads | os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    )
     results = []
     for name, command in STEPS:
         print(f"== {name}: {' '.join(command)}", flush=True)
