@@ -24,6 +24,7 @@ from partialpool.models.latent_slots import build_extras, build_pair, list_laten
 from partialpool.models.model import Model, check_one_factor, slice_effects
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import Prior, prior_caution
+from partialpool.models.scales import DataScales
 from partialpool.models.slots import Pooling, get_scalar_prior, is_in_use, resolve_block_priors
 
 # The most correlated effects of one factor that quadrature integrates.
@@ -83,6 +84,33 @@ def build_latent_model(
     _check_replaced(design, population)
     response = collect_response(design)
     scales = measure_latent_scales(design, family, response)
+    used = _resolve_priors(design, groups, family, population, response, scales, priors, pooling)
+    known = groups[0] if pooling == "none" and groups else None
+    names = design.population.names
+    sampled = [k for k, name in enumerate(names) if population.centred and not (known and name in known.names)]
+    space = _build_space(design, groups, known, sampled, family, population, response, scales, used)
+    order = [*sampled, *(k for k in range(len(names)) if k not in sampled)]
+    split = CoefficientPrior((), tuple(order), np.empty(0), np.empty(0))
+    moments = (2,) * len(space.names)
+    if not estimated:
+        moments = check_latent_posterior_is_proper(design, family, population, response, space, used, pooling)
+    if known:
+        for name in known.names:
+            normal_or_flat(used, name)
+    return LatentModel(design, pooling, groups, used, space, split, scales, moments, family, population, response)
+
+
+def _resolve_priors(
+    design: Design,
+    groups: tuple[GroupDesign, ...],
+    family: Family,
+    population: Population,
+    response: ResponseColumns,
+    scales: DataScales,
+    priors: Mapping[str, Prior | str] | None,
+    pooling: Pooling,
+) -> dict[str, Prior]:
+    """Return the priors of the parameters that the model has, with warnings where one asks for caution."""
     own = list_latent_slots(design, family, population, response, scales, priors)
     without_noise = replace(design, measurements=replace(design.measurements, known_scale=True))
     slots, resolved = resolve_block_priors(priors, without_noise, groups, scales, own)
@@ -96,15 +124,27 @@ def build_latent_model(
         _refuse_unused(priors, used, population)
     for name, prior in used.items():
         if caution := prior_caution(prior):
-            warnings.warn(f"prior for {name}: {caution}", PriorWarning, stacklevel=3)
-    known = groups[0] if pooling == "none" and groups else None
+            warnings.warn(f"prior for {name}: {caution}", PriorWarning, stacklevel=4)
+    return used
+
+
+def _build_space(
+    design: Design,
+    groups: tuple[GroupDesign, ...],
+    known: GroupDesign | None,
+    sampled: list[int],
+    family: Family,
+    population: Population,
+    response: ResponseColumns,
+    scales: DataScales,
+    used: Mapping[str, Prior],
+) -> HyperSpace:
+    """Return the hyperparameters: ``sampled`` are the places of the coefficients among them, ``known`` is the factor
+    whose effects are not pooled."""
     pooled = () if known or not population.centred else groups
     names = design.population.names
     placed = place_latent_coefficients(design, family, response, scales) if population.centred else ()
-    sampled = [k for k, name in enumerate(names) if not (known and name in known.names)]
-    if not population.centred:
-        sampled = []
-    space = HyperSpace(
+    return HyperSpace(
         effect_sds=tuple(hyper for group in pooled for hyper in build_effect_sds(group, used, scales)),
         blocks=tuple(
             block
@@ -121,15 +161,6 @@ def build_latent_model(
         extras=build_extras(family, population, groups, response, used, scales),
         pair=build_pair(population, response, used, scales),
     )
-    order = [*sampled, *(k for k in range(len(names)) if k not in sampled)]
-    split = CoefficientPrior((), tuple(order), np.empty(0), np.empty(0))
-    moments = (2,) * len(space.names)
-    if not estimated:
-        moments = check_latent_posterior_is_proper(design, family, population, response, space, used, pooling)
-    if known:
-        for name in known.names:
-            normal_or_flat(used, name)
-    return LatentModel(design, pooling, groups, used, space, split, scales, moments, family, population, response)
 
 
 def collect_response(design: Design) -> ResponseColumns:
