@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from types import FrameType
+
 
 class PartialpoolError(Exception):
     """The root of every error that partialpool raises on purpose."""
@@ -49,3 +53,20 @@ class PriorWarning(PartialpoolWarning):
 
 class AccuracyWarning(PartialpoolWarning):
     """A result was obtained below the accuracy asked for; the message says by how much."""
+
+
+def warn_user(message: str, category: type[PartialpoolWarning]) -> None:
+    """Issue a warning that points at the line which called the package, however deep inside it is issued.
+
+    ``stacklevel`` counts frames, which differ by route; ``skip_file_prefixes`` takes Python 3.12.
+    """
+    frame: FrameType | None = sys._getframe()
+    depth, outermost = 0, 0
+    while frame is not None:
+        depth += 1
+        module = frame.f_globals.get("__name__", "").partition(".")[0]
+        # functools stands between a cached property and the line that reads it; other libraries' frames further in
+        if module == __package__ or (module == "functools" and outermost == depth - 1):
+            outermost = depth
+        frame = frame.f_back
+    warnings.warn(message, category, stacklevel=outermost + 1)  # noqa: TID251

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
-from partialpool.errors import AccuracyWarning, ComputationError
+from partialpool.errors import AccuracyWarning, ComputationError, warn_user
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperMarginal, HyperPosterior, gather_weightless, log_posterior
 from partialpool.models.hyperspace import Chart, HyperSpace
@@ -88,12 +86,11 @@ def _warn_if_short(posterior: HyperPosterior, target: float) -> None:
     evidence = posterior.engine.evidence
     difference = evidence["half-lattice difference (sd)"]
     if evidence["effective draws"] < target or difference > _MAX_HALF_DIFFERENCE:
-        warnings.warn(
+        warn_user(
             f"the hyperparameters were integrated with {evidence['effective draws']:.0f} effective draws ({target:.0f} "
             f"are meant), Pareto-k {evidence['Pareto-k']:.2f}: means may be off by about {max(difference, 0.01):.2f} "
             "posterior sds, no more; more informative priors for the scales would sharpen them",
             AccuracyWarning,
-            stacklevel=6,
         )
 
 

@@ -14,14 +14,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.errors import DataError, IdentificationError, NotYetError, PriorWarning
+from partialpool.errors import DataError, IdentificationError, NotYetError, PriorWarning, warn_user
 from partialpool.inference.cross_products import CrossProducts
 from partialpool.inference.elimination_text import describe_elimination
 from partialpool.inference.empirical_bayes import estimate_hyperparameters
@@ -60,11 +59,10 @@ def run_engine(
     plug_in = method == "empirical_bayes"
     model = build_model(design, priors, pooling, estimated=plug_in)
     if plug_in and priors:
-        warnings.warn(
+        warn_user(
             f"priors: method='empirical_bayes' estimates the population and uses no priors: those given "
             f"({', '.join(priors)}) are ignored, and the answer does not depend on them",
             PriorWarning,
-            stacklevel=3,
         )
     if not plug_in:
         check_dimension(model)

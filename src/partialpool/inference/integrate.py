@@ -15,12 +15,11 @@ integrated out: ``models.model``.)
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 
-from partialpool.errors import AccuracyWarning, ComputationError
+from partialpool.errors import AccuracyWarning, ComputationError, warn_user
 from partialpool.inference.by_importance import integrate_exactly
 from partialpool.inference.by_surrogate import integrate_by_way_of_surrogate
 from partialpool.inference.engine import Engine
@@ -91,12 +90,11 @@ def _affordable(accuracy: float, marginal: GaussianMarginal) -> float:
     draws = max(_LONGEST / (_LATTICE_EVALUATIONS * marginal.seconds), _FEWEST_DRAWS)
     reached = max(accuracy, float(draws**-0.5))
     if reached > accuracy:
-        warnings.warn(
+        warn_user(
             f"evaluations of the likelihood are too dear for an accuracy of {accuracy:.2g} posterior sds, and a "
             f"surrogate of it is not accurate here: posterior means are computed to about {reached:.2g} "
             "posterior sds instead",
             AccuracyWarning,
-            stacklevel=5,
         )
     return reached
 

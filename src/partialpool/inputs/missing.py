@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import DataError, MissingRowsWarning
+from partialpool.errors import DataError, MissingRowsWarning, warn_user
 from partialpool.inputs.places import name_rows
 
 Mask = NDArray[np.bool_]
@@ -37,9 +36,8 @@ def report_missing(masks: Mapping[str, Mask], n_rows: int, missing: Literal["dro
     union = merge_masks(masks)
     dropped = 0 if union is None else int(union.sum())
     counts = ", ".join(f"{int(mask.sum())} in '{name}'" for name, mask in masks.items())
-    warnings.warn(
+    warn_user(
         f"{dropped} of {n_rows} rows are left out because of missing values: {counts}. "
         f"The answer describes the other {n_rows - dropped} rows; missing='raise' refuses instead.",
         MissingRowsWarning,
-        stacklevel=4,
     )

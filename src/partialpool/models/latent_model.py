@@ -5,13 +5,12 @@ Coefficients are hyperparameters here, beside the effects' sds and the parameter
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from partialpool.errors import FormulaError, NotYetError, PriorError, PriorWarning
+from partialpool.errors import FormulaError, NotYetError, PriorError, PriorWarning, warn_user
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.effect_hyperparameters import build_covariance_blocks, build_effect_sds
@@ -124,7 +123,7 @@ def _resolve_priors(
         _refuse_unused(priors, used, population)
     for name, prior in used.items():
         if caution := prior_caution(prior):
-            warnings.warn(f"prior for {name}: {caution}", PriorWarning, stacklevel=4)
+            warn_user(f"prior for {name}: {caution}", PriorWarning)
     return used
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -11,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.errors import FormulaError, PriorError, PriorWarning
+from partialpool.errors import FormulaError, PriorError, PriorWarning, warn_user
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.places import join_words
 from partialpool.models.coefficient_prior import CoefficientPrior
@@ -108,7 +107,7 @@ def build_model(
         used = {name: LKJ(1.0) if isinstance(prior, LKJ) else Flat() for name, prior in used.items()}
     for name, prior in used.items():
         if caution := prior_caution(prior):
-            warnings.warn(f"prior for {name}: {caution}", PriorWarning, stacklevel=3)
+            warn_user(f"prior for {name}: {caution}", PriorWarning)
     if pooling == "complete":
         groups = ()
     known = groups[0] if pooling == "none" and groups else None

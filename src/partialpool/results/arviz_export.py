@@ -5,7 +5,6 @@ Source: the InferenceData schema, https://python.arviz.org/en/latest/schema/sche
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import DataError, PartialpoolWarning
+from partialpool.errors import DataError, PartialpoolWarning, warn_user
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.observations import Observations
 from partialpool.models.latent_model import LatentModel
@@ -105,12 +104,11 @@ def assemble_tree(
         rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the numbers that drew parameters
         groups |= collect_rows(observations, design, predict(rng))
     else:
-        warnings.warn(
+        warn_user(
             f"to_arviz: {n_rows} rows x {n_draws} draws are more than {_MOST_ROW_DRAWS:.0e}: posterior_predictive and "
             f"log_likelihood are left out, the rest is complete; to have them ask for fewer draws, to_arviz(n) with n "
             f"up to {_MOST_ROW_DRAWS // n_rows}",
             PartialpoolWarning,
-            stacklevel=4,
         )
     groups["observed_data"] = observed_data(observations, design)
     groups["constant_data"] = constant_data(observations, design)

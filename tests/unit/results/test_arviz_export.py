@@ -355,7 +355,7 @@ def test_many_row_draws_leave_rows_out(monkeypatch: pytest.MonkeyPatch, schools:
     monkeypatch.setattr(arviz_export, "_MOST_ROW_DRAWS", 1000)
     with pytest.warns(PartialpoolWarning, match=r"fewer draws, to_arviz\(n\) with n up to 125") as caught:
         tree = schools.to_arviz(400)
-    assert caught[0].filename == __file__ or "posterior.py" in caught[0].filename
+    assert caught[0].filename == __file__
     assert set(tree.children) == {"posterior", "observed_data", "constant_data"}
     assert "log_likelihood" in schools.to_arviz(124).children
 

@@ -14,12 +14,11 @@ have a comb for a distribution. So it is taken where groups are many, or where t
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 
-from partialpool.errors import AccuracyWarning, ComputationError
+from partialpool.errors import AccuracyWarning, ComputationError, warn_user
 from partialpool.inference.by_importance import integrate_exactly
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
@@ -187,10 +186,9 @@ def _affordable(accuracy: float, marginal: LatentMarginal) -> float:
     draws = max(_LONGEST / (_LATTICE_EVALUATIONS * marginal.seconds), _FEWEST_DRAWS)
     reached = max(accuracy, float(draws**-0.5))
     if reached > accuracy:
-        warnings.warn(
+        warn_user(
             f"evaluations of the likelihood are too dear for an accuracy of {accuracy:.2g} posterior sds: posterior "
             f"means are computed to about {reached:.2g} posterior sds instead",
             AccuracyWarning,
-            stacklevel=5,
         )
     return reached

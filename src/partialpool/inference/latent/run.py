@@ -13,13 +13,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.errors import PriorWarning
+from partialpool.errors import PriorWarning, warn_user
 from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.inference.integrate import DEFAULT_ACCURACY
 from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
@@ -77,11 +76,10 @@ def run_latent_engine(
 
 def _warn_of_unused(priors: Mapping[str, Prior | str] | None, what: str) -> None:
     if priors:
-        warnings.warn(
+        warn_user(
             f"priors: {what} estimates the population and uses no priors: those given ({', '.join(priors)}) are "
             "ignored, and the answer does not depend on them",
             PriorWarning,
-            stacklevel=4,
         )
 
 
