@@ -50,13 +50,13 @@ BETA: dict[str, Any] = {**BINOMIAL, "population": "beta"}
             IdentificationError,
             {"y": [5 * x for x in X]},
             {**BINOMIAL, "formula": "y ~ x + (1 | g)", "priors": {"coefficients": "Flat()"}},
-            "x separates successes from failures completely, and the prior there is flat",
+            "x separates successes from failures, completely or at one end, and the prior there is flat",
         ),
         (
             IdentificationError,
             {"y": [0] * 10},
             {"family": "poisson", "priors": {"Intercept": "Flat()"}},
-            "every count is 0, and the prior of Intercept is flat",
+            "every count is 0, which leaves Intercept without a bound, and the prior there is flat",
         ),
         (
             IdentificationError,

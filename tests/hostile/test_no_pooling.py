@@ -102,7 +102,7 @@ class TestEmpiricalBayes:
         engine = self.fit(estimator).engine
         assert list(engine.evidence) == evidence
         assert "; ;" not in str(engine)
-        assert engine.reason.endswith("a variance is estimated at 0: an estimate, not a finding")
+        assert engine.reason.endswith("sd(school) is estimated at 0: an estimate, not a finding")
 
     def test_a_variance_above_0(self) -> None:
         fit = pp.fit("y ~ x + (1 | g)", spread_rows(), method="empirical_bayes")

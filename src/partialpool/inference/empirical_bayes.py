@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from partialpool.errors import ComputationError, DataError
 from partialpool.inference.cross_products import CrossProducts
+from partialpool.inference.edges import describe_edges
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.hyper_posterior import HyperPosterior
@@ -33,7 +34,7 @@ from partialpool.numerics.small_matrices import factor_ldl
 _REASON = "population parameters estimated by {estimator}, their uncertainty ignored: intervals are too narrow"
 # The least diagonal of the relative root during the search, where the gradient still has ten digits.
 _NEARLY_ZERO = 1e-6
-_AT_ZERO = "; a variance is estimated at 0: an estimate, not a finding"
+_AT_EDGE = "; {edges}: an estimate, not a finding"
 
 
 def estimate_hyperparameters(model: Model, marginal: GaussianMarginal, estimator: str) -> HyperPosterior:
@@ -54,8 +55,8 @@ def estimate_hyperparameters(model: Model, marginal: GaussianMarginal, estimator
     elif estimator == "ml":
         evidence["log likelihood"] = likelihood - _log_integral_over_peak(marginal, point)
     reason = _REASON.format(estimator=estimator)
-    if not np.all(np.any(root, axis=1)):
-        reason += _AT_ZERO
+    if edges := describe_edges(model.space, point):
+        reason += _AT_EDGE.format(edges=edges)
     engine = Engine(
         "empirical Bayes",
         reason,

@@ -24,6 +24,7 @@ from partialpool.models.model import Model, check_one_factor, slice_effects
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import Prior, prior_caution
 from partialpool.models.scales import DataScales
+from partialpool.models.separation import check_maximum_exists
 from partialpool.models.slots import Pooling, get_scalar_prior, is_in_use, resolve_block_priors
 
 # The most correlated effects of one factor that quadrature integrates.
@@ -91,7 +92,9 @@ def build_latent_model(
     order = [*sampled, *(k for k in range(len(names)) if k not in sampled)]
     split = CoefficientPrior((), tuple(order), np.empty(0), np.empty(0))
     moments = (2,) * len(space.names)
-    if not estimated:
+    if estimated:
+        check_maximum_exists(design, family, response, replaced=not population.centred)
+    else:
         moments = check_latent_posterior_is_proper(design, family, population, response, space, used, pooling)
     if known:
         for name in known.names:

@@ -1,28 +1,24 @@
 """Whether improper priors leave the posterior of a latent model proper: refused before any computing where not.
 
-Proper priors always do. A flat coefficient needs data that bound it: under a binomial likelihood no combination of
-columns may separate successes from failures (Albert and Anderson 1984, Biometrika 71:1-10), under a Poisson one none
-may reach only zero counts. A flat sd needs three groups that bound their own values, because each leaves a factor 1 /
-sd as the sd grows.
+Proper priors always do. A flat coefficient needs data that bound it (``separation``). A flat sd needs three groups that
+bound their own values, because each leaves a factor 1 / sd as the sd grows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import IdentificationError, PriorError
+from partialpool.errors import PriorError
 from partialpool.inputs.design import Design
 from partialpool.models.families.base import Family, ResponseColumns
 from partialpool.models.hyperspace import HyperSpace
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import AlphaBetaPower, Flat, Prior, ScalarPrior, VariancePower
+from partialpool.models.separation import check_flat_coefficients_bounded, find_separating
 from partialpool.models.slots import Pooling
-
-# Below this gain per unit of coefficient a direction does not separate.
-_NEGLIGIBLE = 1e-7
 
 
 def check_latent_posterior_is_proper(
@@ -46,7 +42,7 @@ def check_latent_posterior_is_proper(
             "open: give a proper prior, such as the default"
         )
     if flat and population.centred:
-        _check_not_separated(design, family, response, flat)
+        check_flat_coefficients_bounded(design, family, response, flat)
     scales = [name for name, prior in priors.items() if not prior.proper and name not in flat]
     for name in scales:
         prior = priors[name]
@@ -113,56 +109,6 @@ def _bounded_groups(design: Design, factor: str, family: Family, response: Respo
     return np.flatnonzero(np.bincount(group.codes, weights=bounded, minlength=group.n_levels) > 0)
 
 
-def _check_not_separated(design: Design, family: Family, response: ResponseColumns, flat: list[str]) -> None:
-    """Raise ``IdentificationError`` naming the columns where some direction of flat coefficients is not bounded."""
-    taking = _find_separating(design, family, response, flat)
-    if not taking:
-        return
-    if family.response_name != "p" and not np.any(response.values > 0):
-        raise IdentificationError(
-            f"every count is 0, and the prior of {', '.join(taking)} is flat: the likelihood has no maximum and the "
-            "posterior is improper; give Normal priors (the default)"
-        )
-    what = "successes from failures" if family.response_name == "p" else "zero counts from the others"
-    raise IdentificationError(
-        f"{', '.join(taking)} separate{'s' if len(taking) == 1 else ''} {what} completely, and the prior there is "
-        "flat: the likelihood has no maximum and the posterior is improper; give Normal priors (the default), or drop "
-        "the column"
-    )
-
-
-def _find_separating(
-    design: Design, family: Family, response: ResponseColumns, coefficients: Sequence[str]
-) -> list[str]:
-    """Return those of the ``coefficients`` that take part in a direction along which the likelihood never falls.
-
-    With rows x_i that a success pushes up and a failure down, a direction d with x_i'd >= 0 for all successes and <= 0
-    for all failures, not all zero, increases the likelihood forever: a linear programme finds it.
-    """
-    from scipy.optimize import linprog
-
-    if not family.discrete or not coefficients:
-        return []
-    places = [design.population.names.index(name) for name in coefficients]
-    columns = design.population.values[:, places]
-    columns = columns / np.maximum(np.max(np.abs(columns), axis=0), 1e-300)
-    failing = response.values < response.sizes if family.response_name == "p" else np.ones(len(columns), dtype=bool)
-    up, down = response.values > 0, failing
-    upward = columns[up & ~down] if family.response_name == "p" else columns[:0]
-    both = np.unique(columns[up & down], axis=0)
-    signed = np.concatenate([np.unique(upward, axis=0), -np.unique(columns[down & ~up], axis=0)])
-    if not len(signed) and len(both):
-        return []
-    bounds = [(-1.0, 1.0)] * len(places)
-    equal = (both, np.zeros(len(both))) if len(both) else (None, None)
-    found = linprog(
-        -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), A_eq=equal[0], b_eq=equal[1], bounds=bounds
-    )
-    if found.status != 0 or found.x is None or found.fun is None or -found.fun <= _NEGLIGIBLE:
-        return []
-    return [name for name, value in zip(coefficients, found.x, strict=True) if abs(value) > 1e-6]
-
-
 def count_latent_moments(
     design: Design,
     family: Family,
@@ -180,7 +126,7 @@ def count_latent_moments(
     improper = not all(prior.proper for prior in priors.values())
     heavy = [name for name in design.population.names if name in priors and _is_heavy(priors[name])]
     limited = response.lower_limit is not None
-    unbounded = heavy if limited else _find_separating(design, family, response, heavy)
+    unbounded = heavy if limited else find_separating(design, family, response, heavy)
     moments = []
     for name in space.names:
         prior = priors.get(name)

@@ -27,6 +27,7 @@ from partialpool.models.latent_scales import measure_latent_scales
 from partialpool.models.populations.estimated import EstimatedPopulation, NormalMixture
 from partialpool.models.populations.support import SupportPopulation
 from partialpool.models.priors import Flat
+from partialpool.models.separation import check_maximum_exists
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.mixing_weights import estimate_mixing_weights
 
@@ -47,6 +48,7 @@ def estimate_population(
     likelihood has an unknown dispersion.
     """
     check_estimable(design, family, population)
+    check_maximum_exists(design, family, collect_response(design), replaced=True)
     rows = _collect_rows(design, family)
     scales = measure_latent_scales(design, family, collect_response(design))
     points = _lay_grid(family, rows, scales.response_mean, scales.response_sd)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from partialpool.errors import ComputationError, DataError
+from partialpool.errors import ComputationError, DataError, IdentificationError
 from partialpool.inference.conjugate.estimate import Kind, by_moments
 from partialpool.inference.conjugate.maximum_likelihood import by_maximum_likelihood
+from partialpool.inference.edges import describe_edges
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
@@ -18,9 +20,15 @@ from partialpool.models.hyperspace import HyperSpace
 from partialpool.numerics.arrays import FloatArray
 
 _REASON = "population parameters estimated by maximum likelihood, their uncertainty ignored: intervals are too narrow"
-_AT_EDGE = "; {names} at the edge of what is possible: an estimate, not a finding"
+_AT_EDGE = "; {edges}: an estimate, not a finding"
 # How far a coordinate, a log scale or a coefficient in units of its spread, may go from where the data put it.
 _FAR = 14.0
+# A log likelihood no lower than this below the maximum is as high.
+_NO_LOSS = 1e-6
+# How far out, in estimates and in spreads of the response at least, a likelihood that has a maximum has fallen, where
+# sds and coefficients grow together: by log 16 = 2.8 if one group bounds its own value. By how much one that only rises
+# may seem to fall there, from the quadrature's error.
+_OUTWARD, _WIDE, _LITTLE = 16.0, 100.0, 0.02
 # The concentration that stands for complete pooling.
 _POOLED = 1e12
 
@@ -41,9 +49,11 @@ def estimate_latent(marginal: LatentMarginal, estimator: str) -> tuple[LatentMar
         finer = marginal.refine(space.constrain(location[None])[0])
         if finer.work > marginal.work:
             marginal, location = finer, maximise(space, finer, location)
+        location = _put_at_edges(space, marginal, location)
         value = float(marginal.log_likelihood(space.constrain(location[None])[0])[0])
-    edge = [name for name, far in zip(_names(space), _is_far(space, location), strict=True) if far]
-    reason = _REASON + (_AT_EDGE.format(names=", ".join(edge)) if edge else "")
+        _check_bounded(space, marginal, location, value)
+    edges = _describe_edges(space, location)
+    reason = _REASON + (_AT_EDGE.format(edges=edges) if edges else "")
     evidence = {"log likelihood": value, **marginal.evidence}
     engine = Engine("empirical Bayes", reason, evidence, "plug-in", float("inf"), marginal.route)
     return marginal, HyperPosterior(space, location[None], np.ones(1), value, None, engine)
@@ -92,15 +102,48 @@ def maximise(space: HyperSpace, marginal: LatentMarginal, start: FloatArray | No
     return np.asarray(best.x, dtype=np.float64)
 
 
-def _names(space: HyperSpace) -> list[str]:
-    names = [name for name in space.names if name not in ("mean", "concentration")] if space.pair else list(space.names)
-    return names if len(names) == space.dimension else [f"coordinate {k}" for k in range(space.dimension)]
+def _put_at_edges(space: HyperSpace, marginal: LatentMarginal, location: FloatArray) -> FloatArray:
+    """Put log sds at their lower bound and Fisher z of correlations at theirs where the likelihood is as high there:
+    towards an edge it is so flat that searches stop short of it."""
+
+    def value_at(x: FloatArray) -> float:
+        return float(marginal.log_likelihood(space.constrain(x[None])[0])[0])
+
+    centre, start = space.starts()[2], location
+    n_sds = len(space.effect_sds)
+    for k in range(n_sds + space.n_correlations):
+        moved = location.copy()
+        moved[k] = centre[k] - _FAR if k < n_sds else np.copysign(_FAR, location[k])
+        if value_at(moved) >= value_at(location) - _NO_LOSS:
+            location = moved
+    return location if location is start else maximise(space, marginal, location)
 
 
-def _is_far(space: HyperSpace, location: FloatArray) -> list[bool]:
-    """Say which coordinates ended at a bound, or where a log sd is so low that it is 0."""
-    centre = space.starts()[2]
-    far = np.abs(location - centre) > _FAR - 1e-3
-    for k in range(len(space.effect_sds)):
-        far[k] |= location[k] < centre[k] - 7.0
-    return [bool(one) for one in far]
+def _check_bounded(space: HyperSpace, marginal: LatentMarginal, location: FloatArray, value: float) -> None:
+    """Raise ``IdentificationError`` where the likelihood does not fall as sds and coefficients grow together: where the
+    rows of every group agree so well, given its effects, that effects without end explain them."""
+    points = space.constrain(location[None])[0]
+    sds = np.sqrt(np.sum(points.effect_root[..., 0] ** 2, axis=1))
+    free = {hyper.name: hyper.guess / sd for hyper, sd in zip(space.effect_sds, sds, strict=False) if sd > 0.0}
+    at_zero = describe_edges(space, points)
+    growing = [name for name in free if f"{name} is" not in at_zero]
+    if not growing:
+        return
+    times = max(_OUTWARD, *(_WIDE * free[name] for name in growing))
+    outward = replace(points, effect_root=times * points.effect_root, coefficients=times * points.coefficients)
+    if float(marginal.log_likelihood(outward)[0]) >= value - _LITTLE:
+        raise IdentificationError(
+            f"the likelihood rises without end as {', '.join(growing)} grows: within groups the rows agree completely, "
+            "so that effects without end explain them, and there is no maximum to estimate by; fit the posterior "
+            "(method='auto'), which the default priors bound"
+        )
+
+
+def _describe_edges(space: HyperSpace, location: FloatArray) -> str:
+    """Name what is at an edge: sds at 0, correlations at +-1, and other coordinates that ended at a bound."""
+    beside = len(space.effect_sds) + space.n_correlations
+    far = np.abs(location - space.starts()[2])[beside:] > _FAR - 1e-3
+    names = [hyper.name if hyper else f"coordinate {k}" for k, hyper in enumerate(space.scalars[beside:])]
+    said = [f"{name} is estimated at the end of what was searched" for name, at in zip(names, far, strict=True) if at]
+    edges = describe_edges(space, space.constrain(location[None])[0])
+    return ", ".join([edges, *said] if edges else said)
