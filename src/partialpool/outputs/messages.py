@@ -24,8 +24,8 @@ from partialpool.errors import (
     PartialpoolWarning,
     PriorError,
 )
+from partialpool.inputs.page import USUAL_WIDTH, page_width
 
-_WIDTH = 100
 _TITLES: dict[type[PartialpoolError], str] = {
     DataError: "the data cannot be used",
     FormulaError: "the formula cannot be understood",
@@ -66,7 +66,7 @@ def speak_plainly() -> Iterator[None]:
 
 def _print_error(title: str, message: str) -> None:
     if "\n" not in message:  # a marked place in a formula keeps its lines
-        message = "\n".join(textwrap.wrap(message, _WIDTH - 2, break_on_hyphens=False))
+        message = "\n".join(textwrap.wrap(message, min(page_width(), USUAL_WIDTH) - 2, break_on_hyphens=False))
     click.echo(f"error: {title}\n{textwrap.indent(message, '  ')}", err=True)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from partialpool.inputs.page import wrap_prose
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
@@ -84,7 +85,8 @@ def write_groups(fit: Posterior | SeparatePosterior, factor: str | None = None, 
         return ""
     shown = factor or list_factors(fit)[0]
     scale = name_groups_scale(fit, shown)
-    text = f"{table.render(most_lines)}\n\n{textwrap.indent(_write_key(fit), '  ')}"
+    key = "\n".join(line for entry in _write_key(fit).splitlines() for line in wrap_prose(f"  {entry}", indent=12))
+    text = f"{table.render(most_lines)}\n\n{key}"
     text = f"{_write_scale(fit, shown, scale)}\n\n{text}" if scale else text
     others = [f"--factor {shlex.quote(name)}" for name in list_factors(fit) if name != shown]
     return f"{text}\n\ngroups of other factors: {', '.join(others)}" if others else text

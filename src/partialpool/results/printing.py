@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from partialpool.inputs.describe_noise import describe_noise
+from partialpool.inputs.page import wrap_prose
 from partialpool.models.latent_model import LatentModel
 from partialpool.results.scale_names import describe_named, describe_population, name_linear_scale, name_response_scale
 from partialpool.results.summary import summarise
@@ -25,7 +25,6 @@ _STATUS = {
     "plug-in": "estimates stand in for the population's posterior: intervals are too narrow",
     "unreliable": "do not use these numbers",
 }
-_WIDTH = 100
 
 
 def describe_posterior(posterior: Posterior) -> str:
@@ -44,15 +43,15 @@ def describe_posterior(posterior: Posterior) -> str:
 def _heading(posterior: Posterior) -> list[str]:
     model = posterior.model
     measurements = model.design.measurements
-    lines = [*_wrap(f"partialpool fit: {posterior.formula}"), *_wrap(_describe_likelihood(model))]
+    lines = [*wrap_prose(f"partialpool fit: {posterior.formula}"), *wrap_prose(_describe_likelihood(model))]
     n_rows = len(measurements.response)
     used = f"{n_rows:,} rows" if n_rows != 1 else "1 row"
     if measurements.counts is not None:
         used += f" standing for {measurements.counts.sum():,.0f}"
-    lines += _wrap(", ".join([used, *_count_groups(model)]))
+    lines += wrap_prose(", ".join([used, *_count_groups(model)]))
     if model.design.rows_dropped:
         dropped = ", ".join(f"{count:,} for {name}" for name, count in model.design.rows_dropped.items())
-        lines += _wrap(f"left out of {model.design.rows_read:,} rows read: {dropped}")
+        lines += wrap_prose(f"left out of {model.design.rows_read:,} rows read: {dropped}")
     return lines
 
 
@@ -80,12 +79,12 @@ def _scale(model: Model) -> list[str]:
     response = name_response_scale(model)
     if model.replaces_intercept and model.groups:
         what = response if model.population.support != "line" else name_linear_scale(model)
-        return _wrap(f"scale: the population's parameters are those of {what}")
+        return wrap_prose(f"scale: the population's parameters are those of {what}")
     intercepts = model.groups and all(group.names == ("Intercept",) for group in model.groups)
     linear = name_linear_scale(model)
     what = "coefficients and sds are" if model.groups and model.pooling == "partial" else "coefficients are"
     where = f"{linear}; groups() gives {response}" if intercepts else f"{model.family.link} {response}"
-    return _wrap(f"scale: {what} on that of {where}")
+    return wrap_prose(f"scale: {what} on that of {where}")
 
 
 def _count_groups(model: Model) -> list[str]:
@@ -106,7 +105,7 @@ def _priors(posterior: Posterior) -> list[str]:
         f"  {name.ljust(width)}  {prior}{' at the means of the columns' if name in moved else ''}"
         for name, prior in posterior.priors.items()
     ]
-    return ["priors:", *(part for line in lines for part in _wrap(line, indent=6))]
+    return ["priors:", *(part for line in lines for part in wrap_prose(line, indent=6))]
 
 
 def _stated_at_means(model: Model) -> set[str]:
@@ -126,12 +125,8 @@ def _certificate(posterior: Posterior) -> list[str]:
         "evidence": ", ".join(f"{name} {_write(value)}" for name, value in engine.evidence.items()),
         "status": f"{engine.status} ({_STATUS[engine.status]})",
     }
-    return [line for name, text in parts.items() if text for line in _wrap(f"{name}: {text}")]
+    return [line for name, text in parts.items() if text for line in wrap_prose(f"{name}: {text}")]
 
 
 def _write(value: float) -> str:
     return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.3g}"
-
-
-def _wrap(text: str, indent: int = 2) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.inputs.page import page_width
+from partialpool.results.table_layout import TextColumn, answer_first, lay_out
+
 if TYPE_CHECKING:
     import pandas as pd
 
-# Columns of a terminal, and the fewest characters to which a label is shortened.
-_PAGE_WIDTH = 100
-_SHORTEST_LABEL = 24
 # Digits printed of a line's sd; wider numbers than this are written as 1.23e+08.
 _FIGURES = 3
 _WIDEST_NUMBER = 12
@@ -39,21 +39,23 @@ class Table:
         return len(self.index[0])
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the table as a pandas data frame."""
+        """Return the table as a pandas data frame, which prints as the table does."""
         import pandas as pd
+
+        from partialpool.results.printed_frame import PrintedFrame
 
         if len(self.index) == 1:
             labels: Any = pd.Index(self.index[0], name=self.index_names[0])
         else:
             levels: list[Any] = list(self.index)
             labels = pd.MultiIndex.from_arrays(levels, names=list(self.index_names))
-        return pd.DataFrame(self.columns, index=labels)
+        return PrintedFrame(self.columns, index=labels)
 
-    def render(self, most_lines: int = 30, width: int = _PAGE_WIDTH) -> str:
-        """Return the table as text of at most ``width`` columns, long tables cut in the middle.
+    def render(self, most_lines: int = 30, width: int | None = None, *, answers_lead: bool = False) -> str:
+        """Return the table as text of at most ``width`` columns (None: the page's), long tables cut in the middle.
 
-        Numbers have the decimals that show three figures of their line's sd, lines of one unit alike; a number that
-        does not exist is '-'.
+        The answer's columns come first where there are several blocks, or ``answers_lead``. Numbers have the decimals
+        that show three figures of their line's sd, lines of one unit alike; a number that does not exist is '-'.
 
         >>> columns = {"mean": [251.4, 0.0812], "sd": [7.53, 0.273]}
         >>> print(Table((None,), (["Intercept", "cor"],), columns).render())
@@ -62,18 +64,21 @@ class Table:
         cor          0.081  0.273
         """
         lines, gap = self._choose_lines(most_lines)
-        labels = [[str(level[i]) for i in lines] for level in self.index]
-        cells = self._format_cells(lines)
-        heads = [name or "" for name in self.index_names]
-        numbers = sum(2 + max(map(len, [name, *texts])) for name, texts in cells.items())
-        _shorten_labels(heads, labels, max(_SHORTEST_LABEL, width - numbers))
-        blocks = []
-        for names in _fold(heads, labels, cells, width):
-            text = _lay_out(heads, labels, {name: cells[name] for name in names})
-            if gap:
-                text.insert(1 + gap, f"... {len(self) - len(lines):,} more lines ...")
-            blocks.append("\n".join(text))
-        return "\n\n".join(blocks)
+        keys = [
+            TextColumn(name or "", [str(level[i]) for i in lines])
+            for name, level in zip(self.index_names, self.index, strict=True)
+        ]
+        values = {name: [column[i] for i in lines] for name, column in self.columns.items()}
+        keys += [TextColumn(name, column, whole=True) for name, column in values.items() if _are_texts(column)]
+        cells = self._format_cells(lines, {name: column for name, column in values.items() if not _are_texts(column)})
+        names = answer_first(list(cells)) if answers_lead else list(cells)
+        blocks = lay_out(keys, [TextColumn(name, cells[name]) for name in names], width or page_width())
+        if len(blocks) > 1 and not answers_lead:
+            return self.render(most_lines, width, answers_lead=True)
+        if gap:
+            for block in blocks:
+                block.insert(1 + gap, f"... {len(self) - len(lines):,} more lines ...")
+        return "\n\n".join("\n".join(block) for block in blocks)
 
     def __str__(self) -> str:
         return self.render()
@@ -91,8 +96,7 @@ class Table:
             return list(range(n)), 0
         return [*range(half), *range(n - half, n)], half
 
-    def _format_cells(self, lines: Sequence[int]) -> dict[str, list[str]]:
-        values = {name: [column[i] for i in lines] for name, column in self.columns.items()}
+    def _format_cells(self, lines: Sequence[int], values: dict[str, list[Any]]) -> dict[str, list[str]]:
         together = {
             name: [float(value) for value in column]
             for name, column in values.items()
@@ -124,6 +128,10 @@ class Table:
 
 def _is_unitless(name: str) -> bool:
     return name in _UNITLESS or name.startswith(_UNITLESS_START)
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(value, str) for value in values)
 
 
 def _are_real(values: Sequence[Any]) -> bool:
@@ -163,45 +171,3 @@ def _align(texts: list[str]) -> list[str]:
     behind = [len(text) - text.find(".") if "." in text and "e" not in text else 0 for text in texts]
     most = max(behind, default=0)
     return [text + " " * (most - count) for text, count in zip(texts, behind, strict=True)]
-
-
-def _shorten_labels(heads: Sequence[str], labels: list[list[str]], room: int) -> None:
-    """Shorten the longest labels, in place, until all levels fit into ``room`` beside each other."""
-    widths = [max(map(len, [head, *level])) for head, level in zip(heads, labels, strict=True)]
-    least = [max(len(head), 8) for head in heads]
-    while sum(widths) + 2 * (len(widths) - 1) > room:
-        longest = max(range(len(widths)), key=lambda k: widths[k] - least[k])
-        if widths[longest] <= least[longest]:
-            break
-        widths[longest] -= 1
-    for level, width in zip(labels, widths, strict=True):
-        level[:] = [label if len(label) <= width else label[: width - 5] + "..." + label[-2:] for label in level]
-
-
-def _fold(
-    heads: Sequence[str], labels: Sequence[Sequence[str]], cells: dict[str, list[str]], width: int
-) -> list[list[str]]:
-    """Return the names of the columns of each block that fits the width."""
-    margin = sum(max(map(len, [head, *level])) for head, level in zip(heads, labels, strict=True))
-    margin += 2 * (len(heads) - 1)
-    blocks: list[list[str]] = [[]]
-    used = margin
-    for name, texts in cells.items():
-        needed = 2 + max(map(len, [name, *texts]))
-        if blocks[-1] and used + needed > width:
-            blocks.append([])
-            used = margin
-        blocks[-1].append(name)
-        used += needed
-    return blocks
-
-
-def _lay_out(heads: Sequence[str], labels: Sequence[Sequence[str]], cells: dict[str, list[str]]) -> list[str]:
-    """Return the heading and the lines, labels left and numbers right."""
-    columns = [[head, *level] for head, level in zip(heads, labels, strict=True)]
-    columns += [[name, *texts] for name, texts in cells.items()]
-    padded = []
-    for k, column in enumerate(columns):
-        wide = max(map(len, column))
-        padded.append([text.ljust(wide) if k < len(heads) else text.rjust(wide) for text in column])
-    return ["  ".join(parts).rstrip() for parts in zip(*padded, strict=True)]
