@@ -84,7 +84,8 @@ class Design:
     """What a model needs of the data: measurements, population columns, and one entry per grouping factor.
 
     ``column_levels`` gives, for each column that coefficient columns are made of, its levels (None: numeric);
-    ``roles`` is as in ``Observations``. Both serve to read new rows as the fit's were read.
+    ``roles`` is as in ``Observations``; ``zones`` gives the time zone of label columns that hold moments, as in
+    ``Categorical``. All serve to read new rows as the fit's were read.
     """
 
     formula: Formula
@@ -95,6 +96,7 @@ class Design:
     rows_dropped: Mapping[str, int]
     column_levels: Mapping[str, NDArray[Any] | None] = field(default_factory=dict)
     roles: Mapping[str, str | None] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_design(formula: Formula, observations: Observations) -> Design:
@@ -145,7 +147,13 @@ def build_design(formula: Formula, observations: Observations) -> Design:
         observations.rows_dropped,
         levels,
         observations.roles,
+        _list_zones(observations),
     )
+
+
+def _list_zones(observations: Observations) -> dict[str, str]:
+    columns = {**observations.columns, **observations.factors}
+    return {name: column.zone for name, column in columns.items() if isinstance(column, Categorical) and column.zone}
 
 
 def _terms_by_factor(terms: Sequence[GroupTerm]) -> dict[tuple[str, ...], list[GroupTerm]]:

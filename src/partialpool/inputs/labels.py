@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
+from partialpool.inputs.moments import print_moments
 from partialpool.inputs.raw_columns import IntArray, RawColumn
 
 _EXACT_INTEGERS = 2.0**53
@@ -17,27 +18,45 @@ _EXACT_INTEGERS = 2.0**53
 
 @dataclass(frozen=True)
 class Categorical:
-    """A column of labels: ``codes`` (row,) index into ``levels`` (level,), the levels in use, in order."""
+    """A column of labels: ``codes`` (row,) index into ``levels`` (level,), the levels in use, in order.
+
+    ``zone`` says that the levels, which are text, print moments: it is ``NAIVE``, or the name of their time zone.
+    """
 
     codes: IntArray
     levels: NDArray[Any]
+    zone: str = ""
+
+
+#: The ``zone`` of moments that have none.
+NAIVE = "no time zone"
 
 
 def code_labels(column: RawColumn) -> Categorical:
     """Return a column as codes (-1 where missing) into its levels in use.
 
+    Moments become text, local where they have a time zone; durations raise ``DataError``.
+
     Levels keep the order of a pandas Categorical or polars Enum, else they are sorted: numbers by value, text
     by code points. Whole numbers stored as floats become integers, so that a missing value changes no label.
     """
     if column.categories is not None:
-        return drop_unused_levels(Categorical(column.values, _as_levels(column.categories)))
+        return drop_unused_levels(_print_levels(column, Categorical(column.values, column.categories)))
     values, missing = _plain_labels(column)
     if missing is None:
-        return _code_values(values)
+        return _print_levels(column, _code_values(values))
     coded = _code_values(values[~missing])
     codes = np.full(len(values), -1, dtype=np.intp)
     codes[~missing] = coded.codes
-    return Categorical(codes, coded.levels)
+    return _print_levels(column, Categorical(codes, coded.levels))
+
+
+def _print_levels(column: RawColumn, coded: Categorical) -> Categorical:
+    """Return labels with their levels in one of the dtypes that are stored, moments as text."""
+    if coded.levels.dtype.kind == "M":
+        printed = print_moments(column.name, coded.levels, column.zone)
+        return Categorical(coded.codes, _narrow(printed), column.zone or NAIVE)
+    return replace(coded, levels=_as_levels(coded.levels))
 
 
 def drop_unused_levels(column: Categorical) -> Categorical:
@@ -47,7 +66,7 @@ def drop_unused_levels(column: Categorical) -> Categorical:
     if used.all():
         return column
     lookup = np.append(np.cumsum(used) - 1, -1)  # the last entry answers -1
-    return Categorical(lookup[column.codes], _narrow(column.levels[used]))
+    return replace(column, codes=lookup[column.codes], levels=_narrow(column.levels[used]))
 
 
 def select_rows(column: Categorical, rows: NDArray[Any]) -> Categorical:
@@ -71,8 +90,8 @@ def _as_levels(values: NDArray[Any]) -> NDArray[Any]:
     kind = values.dtype.kind
     if kind == "O":
         return np.asarray(values, dtype=str) if len(values) else np.empty(0, dtype=str)
-    if kind in "Mm":
-        return _print_dates(values)
+    if kind == "m":
+        raise DataError("a column of durations cannot be used as labels: give numbers or text")
     if kind == "f" and _is_whole(values):
         return values.astype(np.int64)
     if kind in "iu":
@@ -86,17 +105,6 @@ def _narrow(levels: NDArray[Any]) -> NDArray[Any]:
         return levels
     width = max(int(np.strings.str_len(levels).max()), 1)
     return levels if levels.dtype.itemsize == 4 * width else levels.astype(f"U{width}")
-
-
-def _print_dates(values: NDArray[Any]) -> NDArray[Any]:
-    if values.dtype.kind == "m":
-        raise DataError("a column of durations cannot be used as labels: give numbers or text")
-    days = values.astype("datetime64[D]")
-    whole = days == values
-    if whole.all():
-        return _narrow(np.datetime_as_string(days))
-    times = np.datetime_as_string(values.astype("datetime64[us]"))
-    return _narrow(np.where(whole, np.datetime_as_string(days), times))
 
 
 def _is_whole(values: NDArray[Any]) -> bool:
@@ -145,7 +153,7 @@ def _code_values(values: NDArray[Any]) -> Categorical:
 
 
 def _rebuilt(codes: NDArray[Any], levels: NDArray[Any]) -> Categorical:
-    return Categorical(codes.astype(np.intp, copy=False), _as_levels(levels))
+    return Categorical(codes.astype(np.intp, copy=False), levels)
 
 
 def _code_integers(values: NDArray[Any]) -> Categorical:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from partialpool.inputs.columns_used import list_columns_used
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.family_data import explain_size_refused, find_family
 from partialpool.inputs.frames import count_rows, list_columns, read_columns
-from partialpool.inputs.labels import Categorical, code_labels, match_levels
+from partialpool.inputs.labels import NAIVE, Categorical, code_labels, match_levels
 from partialpool.inputs.levels import join_labels, level_labels
 from partialpool.inputs.measurements import invert_standard_errors
 from partialpool.inputs.numeric import read_numbers
@@ -90,10 +90,10 @@ def read_new_rows(
         n_rows = count_rows(data)
     if n_rows == 0:
         raise DataError("the new data are empty: there are no rows")
-    columns = {name: _read_like_fit(raw[name], design.column_levels[name]) for name in ordinary}
+    columns = {name: _read_like_fit(raw[name], design.column_levels[name], design.zones) for name in ordinary}
     numbers = {role: _read_role(role, value, raw, n_rows) for role, value in roles.items()}
     _refuse_missing({**columns, **{role: values for role, values in numbers.items() if role != "standard_error"}})
-    groups = tuple(_code_group(group, raw, columns, n_rows) for group in design.groups)
+    groups = tuple(_code_group(group, raw, columns, n_rows, design.zones) for group in design.groups)
     population = design.population.recipe.code(columns, n_rows)
     check_finite(design.population.names, population, _describe_row)
     precision = _invert(numbers.get("standard_error"), roles)
@@ -149,25 +149,30 @@ def _describe_row(row: int) -> str:
     return f"row {row + 1} of the new data"
 
 
-def _read_like_fit(column: RawColumn, levels: NDArray[Any] | None) -> Column:
+def _read_like_fit(column: RawColumn, levels: NDArray[Any] | None, zones: Mapping[str, str]) -> Column:
     """Read a column as numbers or labels, whichever it was in the fit."""
     if levels is None:
         return read_numbers(column, f"column '{column.name}' of the new data")
+    return _code_like_fit(column, levels, zones.get(column.name, ""))
+
+
+def _code_like_fit(column: RawColumn, levels: NDArray[Any], zone: str) -> Categorical:
+    """Code labels, moments by the clock of the fit's time zone; raise ``DataError`` where the fit's are of another
+    kind, whose labels would all be new."""
+    if column.zone and zone not in ("", NAIVE):
+        column = replace(column, zone=zone)
     labels = code_labels(column)
-    _check_same_kind(column.name, labels, levels)
+    if len(labels.levels) and _kind(labels.levels, labels.zone) != _kind(levels, zone):
+        raise DataError(
+            f"column '{column.name}' of the new data holds {_kind(labels.levels, labels.zone)}, in the fit it held "
+            f"{_kind(levels, zone)}: convert it"
+        )
     return labels
 
 
-def _check_same_kind(name: str, column: Categorical, levels: NDArray[Any]) -> None:
-    if len(column.levels) and _kind(column.levels) != _kind(levels):
-        raise DataError(
-            f"column '{name}' of the new data holds {_kind(column.levels)}, in the fit it held "
-            f"{_kind(levels)}: "
-            "convert it"
-        )
-
-
-def _kind(levels: NDArray[Any]) -> str:
+def _kind(levels: NDArray[Any], zone: str) -> str:
+    if zone:
+        return "moments without a time zone" if zone == NAIVE else f"moments of the time zone {zone}"
     return {"U": "text", "b": "truth values"}.get(levels.dtype.kind, "numbers")
 
 
@@ -180,13 +185,16 @@ def _refuse_missing(columns: Mapping[str, Column]) -> None:
 
 
 def _code_group(
-    group: GroupDesign, raw: Mapping[str, RawColumn], columns: Mapping[str, Column], n_rows: int
+    group: GroupDesign,
+    raw: Mapping[str, RawColumn],
+    columns: Mapping[str, Column],
+    n_rows: int,
+    zones: Mapping[str, str],
 ) -> NewGroupRows:
     parts = []
     for name, keys in zip(group.columns, group.level_keys, strict=True):
-        part = code_labels(raw[name]) if name in raw else Categorical(np.full(n_rows, -1), keys[:0])
-        _check_same_kind(name, part, keys)
-        parts.append(part)
+        absent = Categorical(np.full(n_rows, -1), keys[:0])
+        parts.append(_code_like_fit(raw[name], keys, zones.get(name, "")) if name in raw else absent)
     values = group.recipe.code(columns, n_rows)
     check_finite(group.names, values, _describe_row)
     return NewGroupRows(group.name, match_groups(group, parts), _print_groups(parts), values)

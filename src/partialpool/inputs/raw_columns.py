@@ -6,13 +6,14 @@ import datetime
 import decimal
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
+from partialpool.inputs.moments import read_moments
 from partialpool.inputs.places import name_rows
 
 FloatArray = NDArray[np.float64]
@@ -23,13 +24,15 @@ IntArray = NDArray[np.intp]
 class RawColumn:
     """One column: ``values`` (row,), where ``missing`` (None: nowhere but NaN and NaT), and ``categories``.
 
-    With ``categories`` the values are codes into them (-1 missing) and the categories' order is the user's.
+    With ``categories`` the values are codes into them (-1 missing) and the categories' order is the user's. With
+    ``zone`` moments, as values or categories, are UTC's and belong to the time zone of that name.
     """
 
     name: str
     values: NDArray[Any]
     missing: NDArray[np.bool_] | None = None
     categories: NDArray[Any] | None = None
+    zone: str | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -81,7 +84,7 @@ def _fill_value(values: Any) -> Any:
 
 def _with_mask(column: RawColumn, mask: NDArray[np.bool_]) -> RawColumn:
     missing = mask if column.missing is None else mask | column.missing
-    return RawColumn(column.name, column.values, missing if missing.any() else None, column.categories)
+    return replace(column, missing=missing if missing.any() else None)
 
 
 def read_objects(name: str, values: NDArray[np.object_]) -> RawColumn:
@@ -91,12 +94,31 @@ def read_objects(name: str, values: NDArray[np.object_]) -> RawColumn:
     if not len(there):
         return RawColumn(name, np.full(len(values), np.nan))
     kind = _common_kind(name, values, missing, set(map(type, there)))
-    converted = _convert(kind, there)
+    if kind in _ORDERED:
+        return _code_ordered(name, values, missing)
+    zone = None
+    if kind == "dates":
+        converted, zone = read_moments(name, there)
+    else:
+        converted = _convert(kind, there)
     if not missing.any():
-        return RawColumn(name, converted)
+        return RawColumn(name, converted, zone=zone)
     filled = np.zeros(len(values), dtype=converted.dtype)
     filled[~missing] = converted
-    return RawColumn(name, filled, missing)
+    return RawColumn(name, filled, missing, zone=zone)
+
+
+def _code_ordered(name: str, values: NDArray[np.object_], missing: NDArray[np.bool_]) -> RawColumn:
+    """Return pandas' periods or intervals as categories, in their order."""
+    try:
+        distinct = sorted(set(values[~missing].tolist()))
+    except (TypeError, ValueError) as error:  # of several frequencies, or closed on several sides
+        raise DataError(f"column '{name}' holds values that have no order: {error}; convert it to text") from None
+    places = {value: place for place, value in enumerate(distinct)}
+    codes = np.array(
+        [-1 if gone else places[value] for value, gone in zip(values, missing, strict=True)], dtype=np.intp
+    )
+    return RawColumn(name, codes, None, np.array([str(value) for value in distinct], dtype=object))
 
 
 def is_missing(value: Any) -> bool:
@@ -119,6 +141,9 @@ _KINDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
     ("dates", (datetime.date, np.datetime64)),
 )
 
+# pandas' own scalars, known by their names because pandas may not be imported
+_ORDERED = ("Interval", "Period")
+
 
 def _kind_of(type_: type) -> str:
     return next((kind for kind, types in _KINDS if issubclass(type_, types)), type_.__name__)
@@ -138,7 +163,7 @@ def _common_kind(name: str, values: NDArray[Any], missing: NDArray[np.bool_], ty
     (kind,) = kinds
     if kind == "complex numbers":
         raise DataError(f"column '{name}' holds complex numbers: give their real part or modulus")
-    if kind not in [known for known, _ in _KINDS]:
+    if kind not in (*_ORDERED, *(known for known, _ in _KINDS)):
         raise DataError(f"column '{name}' holds values of type {kind}: give numbers or text, one value per row")
     return kind
 
@@ -148,8 +173,6 @@ def _convert(kind: str, values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
         return np.asarray(values, dtype=object)
     if kind == "truth values":
         return np.asarray(values, dtype=np.bool_)
-    if kind == "dates":
-        return np.array([np.datetime64(value, "us") for value in values])
     if kind == "whole numbers":
         try:
             return np.asarray(values, dtype=np.int64)

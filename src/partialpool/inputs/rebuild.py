@@ -47,6 +47,8 @@ def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArra
         "rows_dropped": dict(observations.rows_dropped),
         "roles": dict(observations.roles),
     }
+    if zones := _list_zones({**observations.columns, **observations.factors}):
+        metadata["zones"] = zones
     if newer:
         classes = measurements.classes
         metadata |= {"family": measurements.family, "classes": None if classes is None else list(classes)}
@@ -87,10 +89,13 @@ def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Ob
         measured["upper_limit"],
         None if classes is None else (classes[0], classes[1]),
     )
-    columns = {name: _restore(arrays, f"column_{place}") for place, name in enumerate(metadata["columns"])}
+    zones = metadata.get("zones", {})  # absent where moments were text like any other
+    columns = {
+        name: _restore(arrays, f"column_{place}", zones.get(name, "")) for place, name in enumerate(metadata["columns"])
+    }
     factors: dict[str, Categorical] = {}
     for place, name in enumerate(metadata["factors"]):
-        factor = _restore(arrays, f"factor_{place}")
+        factor = _restore(arrays, f"factor_{place}", zones.get(name, ""))
         if not isinstance(factor, Categorical):
             raise KeyError(f"factor_{place}_codes")
         factors[name] = factor
@@ -105,6 +110,10 @@ def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Ob
     )
 
 
+def _list_zones(columns: Mapping[str, Column]) -> dict[str, str]:
+    return {name: column.zone for name, column in columns.items() if isinstance(column, Categorical) and column.zone}
+
+
 def _store(arrays: dict[str, NDArray[Any]], key: str, column: Column) -> None:
     if isinstance(column, Categorical):
         arrays[f"{key}_codes"] = column.codes
@@ -113,14 +122,14 @@ def _store(arrays: dict[str, NDArray[Any]], key: str, column: Column) -> None:
         arrays[key] = np.ascontiguousarray(column)
 
 
-def _restore(arrays: Mapping[str, NDArray[Any]], key: str) -> Column:
+def _restore(arrays: Mapping[str, NDArray[Any]], key: str, zone: str) -> Column:
     if key in arrays:
         return _as_floats(arrays[key])
     levels = np.asarray(arrays[f"{key}_levels"])
     if levels.dtype.kind in "OST":
         # netCDF gives text back as objects or bytes
         levels = np.array([value.decode() if isinstance(value, bytes) else str(value) for value in levels.tolist()])
-    return Categorical(np.asarray(arrays[f"{key}_codes"], dtype=np.intp), levels)
+    return Categorical(np.asarray(arrays[f"{key}_codes"], dtype=np.intp), levels, zone)
 
 
 def _as_floats(values: NDArray[Any]) -> NDArray[np.float64]:

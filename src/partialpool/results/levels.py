@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inputs.levels import join_labels, print_number
+from partialpool.inputs.moments import print_moments, read_moments
 from partialpool.inputs.places import suggest_nearest
 
 if TYPE_CHECKING:
@@ -50,4 +52,7 @@ def quote_label(label: str) -> str:
 
 def _print_value(value: Any) -> str:
     value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, datetime.date):
+        moments, zone = read_moments("level", [value])
+        return str(print_moments("level", moments, zone)[0])
     return print_number(value) if isinstance(value, float) else str(value)
