@@ -25,6 +25,11 @@ class FamilyData:
     known_noise: bool = False
     limits: bool = False
 
+    @property
+    def is_count(self) -> bool:
+        """Whether responses are whole numbers."""
+        return self.response in ("outcome", "successes", "count")
+
 
 FAMILIES: Mapping[str, FamilyData] = {
     "gaussian": FamilyData("real", dispersion="sigma", known_noise=True, limits=True),

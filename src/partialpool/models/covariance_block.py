@@ -82,6 +82,26 @@ class CovarianceBlock:
         # an sd below 1e-162, whose square is 0, carries no mass
         return root, np.where(np.isfinite(log_prior), log_prior, -np.inf)
 
+    def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw roots of the covariance matrix (effect, effect, draw) from the prior.
+
+        Raises ``PriorError`` where the prior of an sd is improper.
+        """
+        partial = self.correlation_prior.draw_partial(self.order, n, rng)
+        sds = np.stack([prior.quantile(rng.random(n)) for prior in self.sd_priors])
+        stated = sds[:, None] * correlation_root(partial, self.order)
+        return self._shift_intercept(stated, -1.0) if self.correlation_prior.at == "means" else stated
+
+    def log_priors(self, root: FloatArray) -> tuple[list[FloatArray], FloatArray]:
+        """Return the log priors (node,) of each sd and of the correlation matrix, by these themselves, at roots of the
+        covariance matrix (effect, effect, node)."""
+        stated = self._shift_intercept(root, 1.0) if self.correlation_prior.at == "means" else root
+        sds = np.sqrt(np.sum(stated * stated, axis=1))
+        each = [prior.log_density(sd) for prior, sd in zip(self.sd_priors, sds, strict=True)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            determinant = np.linalg.det(np.moveaxis(stated / sds[:, None], -1, 0)) ** 2
+            return each, self.correlation_prior.log_density_of_determinant(self.order, determinant)
+
     def unconstrain(self, root: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return log sds and Fisher z of one covariance root (effect, effect); infinite at sd 0 or correlation 1."""
         charted = self._shift_intercept(root, 1.0) if self.in_centred_chart else root

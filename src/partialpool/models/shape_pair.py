@@ -73,6 +73,15 @@ class ShapePair:
             return alpha / (alpha + beta), alpha + beta
         return alpha / beta, beta
 
+    def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw alpha and beta (2, draw) from their priors. Raises ``PriorError`` where these are improper."""
+        each = self.priors if self.joint is None else (self.joint,)
+        drawn = np.stack([prior.quantile(rng.random(n)) for prior in each])
+        if self.on == "shapes":
+            return drawn
+        mean, size = drawn
+        return np.stack([mean * size, (1.0 - mean) * size if self.population == "beta" else size])
+
     def report(self, shapes: FloatArray) -> Sequence[FloatArray]:
         """Return what is reported of shapes (2, node): alpha, beta, mean, concentration, each (node,)."""
         mean, size = self.mean_and_concentration(shapes)

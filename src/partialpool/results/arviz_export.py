@@ -5,19 +5,20 @@ Source: the InferenceData schema, https://python.arviz.org/en/latest/schema/sche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool.errors import DataError, PartialpoolWarning, warn_user
-from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.design import Design
 from partialpool.inputs.observations import Observations
 from partialpool.models.latent_model import LatentModel
-from partialpool.numerics.arrays import FloatArray
+from partialpool.results.arviz_groups import LogLikelihood, check_log_likelihood, collect_group_log_likelihood
+from partialpool.results.arviz_names import deal_effects, effect_coordinates, name_effects, taken_names
+from partialpool.results.arviz_priors import collect_log_prior, draw_prior, explain_missing_prior
 from partialpool.results.arviz_rows import (
     N_CHAINS,
     SAMPLE,
@@ -52,67 +53,117 @@ _MOST_ROW_DRAWS = 5 * 10**7
 _MOST_EFFECT_DRAWS = 4 * 10**8
 
 
-def export_draws(posterior: Posterior, n: int, *, seed: int | None = None) -> xr.DataTree:
+def export_draws(
+    posterior: Posterior,
+    n: int,
+    *,
+    seed: int | None = None,
+    log_likelihood: LogLikelihood = "rows",
+    factor: str | None = None,
+) -> xr.DataTree:
     """Return ``n`` independent joint draws, rounded down to a multiple of 4 and dealt into 4 chains.
 
     Groups: ``posterior`` (population parameters by name; ``u`` and ``theta`` by level of the factor and, where several
     effects vary, coefficient; with several factors ``u[g]`` and ``theta[g]`` of each), ``posterior_predictive`` (a
     replicate of every row), ``log_likelihood`` (of everything a row stands for: several raw rows where it has a size or
-    a count), ``observed_data``, ``constant_data``. Draws are those of ``Posterior.draws`` with the same ``n`` and
-    ``seed``. A name that ArviZ's files cannot hold, or that is taken, is changed; the attribute ``parameter`` or
-    ``column`` keeps it as it was.
+    a count; or of groups), ``log_prior`` (by parameter), ``prior`` and ``prior_predictive`` (as many draws),
+    ``observed_data``, ``constant_data``. Posterior draws are those of ``Posterior.draws`` with the same ``n`` and
+    ``seed``. Counts are whole numbers. A name that ArviZ's files cannot hold, or that is taken, is changed; the
+    attribute ``parameter`` or ``column`` keeps it as it was. What does not exist is left out, and the attribute
+    ``left_out`` says why.
 
-    Beyond 5e7 row-draws ``posterior_predictive`` and ``log_likelihood`` are left out with a ``PartialpoolWarning``.
+    Beyond 5e7 row-draws what is by row is left out with a ``PartialpoolWarning``, as is a ``log_likelihood`` of groups
+    that does not exist.
 
     Raises:
-        DataError: ``n`` is below 4, or the groups' effects would not fit in memory.
+        DataError: ``n`` is below 4, an argument is no choice, or the groups' effects would not fit in memory.
     """
     n_draws = count_whole_chains(n)
-    design, groups = posterior.model.design, posterior.model.groups
-    check_effects_fit(2 * count_effects(posterior, every_level(posterior)), n_draws)
+    check_log_likelihood(log_likelihood, factor)
+    n_effects = 2 * count_effects(posterior, every_level(posterior))
+    check_effects_fit(n_effects, n_draws)
     drawn = draw_posterior(posterior, n_draws, seed)
+    streams = spawn_streams(posterior.seed if seed is None else seed)
+    observations, design = posterior.observations, posterior.model.design
+    groups, left_out = {"posterior": collect_posterior(posterior, drawn, with_effects=True)}, {}
+    by_row = check_rows_fit(len(design.measurements.response), n_draws)
+    if by_row:
+        groups |= collect_rows(observations, design, predict_posterior_rows(posterior, drawn, next(streams)))
+    if log_likelihood == "group":
+        groups.pop("log_likelihood", None)
+        found = collect_group_log_likelihood(posterior, drawn, factor)
+        if isinstance(found, str):
+            left_out["log_likelihood"] = found
+        else:
+            groups["log_likelihood"] = found
+    if not posterior.plug_in:
+        groups["log_prior"] = collect_log_prior(posterior, drawn)
+    missing = explain_missing_prior(posterior) or explain_no_room(n_effects, n_draws)
+    if missing:
+        left_out["prior, prior_predictive"] = missing
+    else:
+        imagined = draw_prior(posterior, n_draws, next(streams))
+        groups["prior"] = collect_posterior(posterior, imagined, with_effects=True)
+        if by_row:
+            rows = predict_posterior_rows(posterior, imagined, next(streams))
+            groups["prior_predictive"] = collect_rows(observations, design, rows)["posterior_predictive"]
+    return join_groups(observations, design, groups, describe_origin(posterior), left_out)
 
-    def predict(rng: np.random.Generator) -> RowPredictions:
-        if isinstance(posterior.model, LatentModel):
-            return predict_own_latent_rows(posterior, drawn, rng)
-        return predict_own_rows(design, groups, drawn.centres, drawn.effects, drawn.residual_sd[:, None], rng)
 
-    return assemble_tree(
-        posterior.observations,
-        design,
-        collect_posterior(posterior, drawn, with_effects=True),
-        predict,
-        posterior.seed if seed is None else seed,
-        describe_origin(posterior),
-    )
-
-
-def assemble_tree(
+def join_groups(
     observations: Observations,
     design: Design,
-    draws: xr.Dataset,
-    predict: Callable[[np.random.Generator], RowPredictions],
-    seed: int,
+    groups: Mapping[str, xr.Dataset],
     attributes: Mapping[str, str],
+    left_out: Mapping[str, str],
 ) -> xr.DataTree:
-    """Put the groups together; ``predict`` gives the rows' replicates and log densities where they are not too many."""
+    """Put the groups together with the data, and say in the attribute ``left_out`` what is missing."""
     import xarray as xr
 
-    groups = {"posterior": draws}
-    n_rows, n_draws = len(design.measurements.response), draws.sizes["chain"] * draws.sizes["draw"]
-    if n_rows * n_draws <= _MOST_ROW_DRAWS:
-        rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the numbers that drew parameters
-        groups |= collect_rows(observations, design, predict(rng))
-    else:
+    data = {"observed_data": observed_data(observations, design), "constant_data": constant_data(observations, design)}
+    if "log_likelihood" in left_out:
         warn_user(
-            f"to_arviz: {n_rows} rows x {n_draws} draws are more than {_MOST_ROW_DRAWS:.0e}: posterior_predictive and "
-            f"log_likelihood are left out, the rest is complete; to have them ask for fewer draws, to_arviz(n) with n "
-            f"up to {_MOST_ROW_DRAWS // n_rows}",
+            f"to_arviz: log_likelihood='group' is left out, the rest is complete: {left_out['log_likelihood']}",
             PartialpoolWarning,
         )
-    groups["observed_data"] = observed_data(observations, design)
-    groups["constant_data"] = constant_data(observations, design)
-    return xr.DataTree.from_dict({name: data.assign_attrs(attributes) for name, data in groups.items()})
+    if left_out:
+        attributes = {**attributes, "left_out": "; ".join(f"{name}: {why}" for name, why in left_out.items())}
+    return xr.DataTree.from_dict({name: part.assign_attrs(attributes) for name, part in {**groups, **data}.items()})
+
+
+def predict_posterior_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np.random.Generator) -> RowPredictions:
+    """Return replicates and log densities of the fit's own rows given draws."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # draws of a prior may lie far out
+        if isinstance(posterior.model, LatentModel):
+            return predict_own_latent_rows(posterior, drawn, rng)
+        residual_sd = drawn.points.residual_sd[:, None]
+        model = posterior.model
+        return predict_own_rows(model.design, model.groups, drawn.centres, drawn.effects, residual_sd, rng)
+
+
+def spawn_streams(seed: int) -> Iterator[np.random.Generator]:
+    """Yield generators whose numbers are not those that drew the parameters."""
+    return map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+
+
+def check_rows_fit(n_rows: int, n_draws: int) -> bool:
+    """Say whether rows times draws are few enough; warn where they are not."""
+    if n_rows * n_draws <= _MOST_ROW_DRAWS:
+        return True
+    warn_user(
+        f"to_arviz: {n_rows} rows x {n_draws} draws are more than {_MOST_ROW_DRAWS:.0e}: what is by row "
+        "(posterior_predictive, prior_predictive, log_likelihood) is left out, the rest is complete; to have it ask "
+        f"for fewer draws, to_arviz(n) with n up to {_MOST_ROW_DRAWS // n_rows}",
+        PartialpoolWarning,
+    )
+    return False
+
+
+def explain_no_room(n_effects: int, n_draws: int) -> str:
+    """Return why draws of the prior are left out beside so many numbers a draw, '' where there is room."""
+    if 2 * n_effects * n_draws <= _MOST_EFFECT_DRAWS:
+        return ""
+    return f"the groups' effects leave no room: ask for at most {_MOST_EFFECT_DRAWS // (2 * n_effects)} draws"
 
 
 def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effects: bool) -> xr.Dataset:
@@ -121,7 +172,7 @@ def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effec
 
     population, groups = population_draws(posterior, drawn), posterior.model.groups
     kinds = effect_kinds(posterior.model)
-    reserved = _taken_names(groups, kinds)
+    reserved = taken_names(groups, kinds)
     names = make_safe_names(list(population), taken=reserved)
     variables: dict[str, Any] = {
         safe: (SAMPLE, deal(values), {"parameter": name})
@@ -140,38 +191,13 @@ def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effec
     return xr.Dataset(variables, coords=coordinates)
 
 
-def name_effects(kind: str, group: GroupDesign, groups: Sequence[GroupDesign]) -> str:
-    """Return the variable of a factor's effects: 'u', or 'u[g]' where there are several factors."""
-    return kind if len(groups) == 1 else make_safe_names([f"{kind}[{group.name}]"])[0]
-
-
-def _taken_names(groups: Sequence[GroupDesign], kinds: Sequence[str]) -> tuple[str, ...]:
-    """Names that population parameters may not have."""
-    kinds = tuple(dict.fromkeys(("u", "theta", *kinds)))
-    effects = [name_effects(kind, group, groups) for group in groups for kind in kinds]
-    return (*SAMPLE, "u", "theta", "coefficient", *effects)
-
-
-def effect_coordinates(
-    group: GroupDesign, taken: Sequence[str], several: bool = False
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the dimensions of an effect's draws and their coordinates: levels and, beside an intercept alone,
-    coefficients (of this factor, where there are ``several``)."""
-    (dimension,) = make_safe_names([group.name], taken=taken, suffix="_level")
-    coordinates: dict[str, Any] = {dimension: (dimension, _level_labels(group), {"factor": group.name})}
-    if group.names == ("Intercept",):
-        return (*SAMPLE, dimension), coordinates
-    inner = "coefficient"
-    if several:
-        (inner,) = make_safe_names([f"{group.name}_coefficient"], taken=(*taken, dimension))
-    coordinates[inner] = list(group.names)
-    return (*SAMPLE, dimension, inner), coordinates
-
-
 def describe_origin(posterior: Posterior | SeparatePosterior) -> dict[str, str]:
     """Return the attributes of every group: who made it, when, from what."""
     origin = {
         "created_at": datetime.now(UTC).isoformat(),
+        "creation_library": "partialpool",
+        "creation_library_version": library_version(),
+        "creation_library_language": "Python",
         "inference_library": "partialpool",
         "inference_library_version": library_version(),
         "formula": posterior.formula,
@@ -203,16 +229,3 @@ def check_effects_fit(per_draw: int, n_draws: int) -> None:
             f"for at most {_MOST_EFFECT_DRAWS // per_draw} draws, or use groups() and summary(effects=True), which "
             "need none"
         )
-
-
-def deal_effects(effects: FloatArray, single: bool) -> FloatArray:
-    """Turn (effect, draw, group) into (chain, draw, group[, effect])."""
-    return deal(effects[0] if single else np.moveaxis(effects, 0, -1))
-
-
-def _level_labels(group: GroupDesign) -> NDArray[Any]:
-    """Return the data's own labels of one column (numbers stay numbers), text for combinations."""
-    keys = group.level_keys[0]
-    if len(group.level_keys) == 1 and keys.dtype.kind in "iuf":
-        return keys
-    return np.array(group.labels, dtype=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.inputs.design import Design
 from partialpool.inputs.family_data import find_family
@@ -41,7 +42,10 @@ def collect_rows(observations: Observations, design: Design, rows: RowPrediction
     coordinates = sample_coordinates(len(rows.replicated)) | {"row": row_numbers(observations)}
     return {
         group: xr.Dataset({name: ((*SAMPLE, "row"), deal(values), attributes)}, coords=coordinates)
-        for group, values in (("posterior_predictive", rows.replicated), ("log_likelihood", rows.log_density))
+        for group, values in (
+            ("posterior_predictive", _as_counts(rows.replicated, design)),
+            ("log_likelihood", rows.log_density),
+        )
     }
 
 
@@ -64,8 +68,15 @@ def observed_data(observations: Observations, design: Design) -> xr.Dataset:
     import xarray as xr
 
     name, attributes = response_name(design)
-    response = observations.measurements.response
+    response = _as_counts(observations.measurements.response, design)
     return xr.Dataset({name: ("row", response, attributes)}, coords={"row": row_numbers(observations)})
+
+
+def _as_counts(values: FloatArray, design: Design) -> NDArray[Any]:
+    """Return counts as whole numbers where 64 bits hold them all: draws of a wide prior may be larger."""
+    if find_family(design.measurements.family).is_count and np.all(np.abs(values) < 2.0**63):
+        return np.rint(values).astype(np.int64)
+    return values
 
 
 def constant_data(observations: Observations, design: Design) -> xr.Dataset:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
+from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.selection import Selection, every_level, population_names, select_parameters
 
@@ -23,13 +24,13 @@ _BATCH_NUMBERS = 2**24
 class PosteriorDraws(NamedTuple):
     """Joint draws: ``hyperparameters`` (parameter, draw) in the hyperspace's order, ``coefficients``
     (coefficient, draw) of the formula, ``centres`` (coefficient, draw) those that the groups' own values are about
-    (the estimates, where coefficients are plugged in), ``residual_sd`` (draw,), and ``effects``, for each factor
-    (effect, draw, group), as deviations."""
+    (the estimates, where coefficients are plugged in), the hyperparameter ``points``, one a draw, and ``effects``, for
+    each factor (effect, draw, group), as deviations."""
 
     hyperparameters: FloatArray
     coefficients: FloatArray
     centres: FloatArray
-    residual_sd: FloatArray
+    points: HyperPoints
     effects: tuple[FloatArray, ...]
 
 
@@ -99,7 +100,7 @@ def _generate(
 def _draw(posterior: Posterior, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> PosteriorDraws:
     joint = posterior.draw_jointly(n, levels, rng)
     values = posterior.hyper.space.natural_values(joint.points).T
-    return PosteriorDraws(values, joint.coefficients, joint.centres, joint.points.residual_sd, joint.effects)
+    return PosteriorDraws(values, joint.coefficients, joint.centres, joint.points, joint.effects)
 
 
 def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> dict[str, FloatArray]:

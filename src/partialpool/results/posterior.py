@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from partialpool.outputs.plots import Plots
+    from partialpool.results.arviz_groups import LogLikelihood
 
 _QUANTILES = (0.05, 0.5, 0.95)
 # Sets of nodes whose points are held: a summary goes back and forth between two.
@@ -215,11 +216,22 @@ class Posterior:
 
         return name_draw_batches(self, n, size=size, parameters=parameters, seed=seed)
 
-    def to_arviz(self, n: int = 4000, *, seed: int | None = None) -> xr.DataTree:
-        """Return draws as an ``xarray.DataTree`` with ArviZ's groups and named coordinates."""
+    def to_arviz(
+        self,
+        n: int = 4000,
+        *,
+        seed: int | None = None,
+        log_likelihood: LogLikelihood = "rows",
+        factor: str | None = None,
+    ) -> xr.DataTree:
+        """Return draws as an ``xarray.DataTree`` with ArviZ's groups and named coordinates.
+
+        ``log_likelihood`` has one value a row, given its groups' effects, or one a ``"group"``, effects integrated out:
+        of the outermost factor, or of ``factor`` given those above it. ``az.loo`` then leaves out whole groups.
+        """
         from partialpool.results.arviz_export import export_draws
 
-        return export_draws(self, n, seed=seed)
+        return export_draws(self, n, seed=seed, log_likelihood=log_likelihood, factor=factor)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to netCDF (or zarr, by the ending of ``path``), to be read by ``pp.load`` as it was."""

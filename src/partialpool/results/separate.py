@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from partialpool.results.arviz_groups import LogLikelihood
+
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -152,11 +154,22 @@ class SeparatePosterior:
         table = self.tabulate_groups(None, quantiles=(0.05, 0.95)).render()
         return "\n".join([*heading, "", *priors, "", table, "", f"computed by: {self.engine}"])
 
-    def to_arviz(self, n: int = 4000, *, seed: int | None = None) -> xr.DataTree:
-        """Return draws as an ``xarray.DataTree`` with ArviZ's groups and named coordinates."""
+    def to_arviz(
+        self,
+        n: int = 4000,
+        *,
+        seed: int | None = None,
+        log_likelihood: LogLikelihood = "rows",
+        factor: str | None = None,
+    ) -> xr.DataTree:
+        """Return draws as an ``xarray.DataTree`` with ArviZ's groups and named coordinates.
+
+        ``log_likelihood`` has one value a row, given its groups' effects, or one a ``"group"``, effects integrated out:
+        of the outermost factor, or of ``factor`` given those above it. ``az.loo`` then leaves out whole groups.
+        """
         from partialpool.results.arviz_export_separate import export_separate_draws
 
-        return export_separate_draws(self, n, seed=seed)
+        return export_separate_draws(self, n, seed=seed, log_likelihood=log_likelihood, factor=factor)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to a netCDF file (or zarr store, by the ending), which ``pp.load`` reads."""

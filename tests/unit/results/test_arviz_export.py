@@ -48,7 +48,8 @@ def slopes() -> pp.Posterior:
 def test_groups_names_and_coordinates(schools: pp.Posterior) -> None:
     tree = schools.to_arviz()
     assert set(tree.children) == {
-        "posterior", "posterior_predictive", "log_likelihood", "observed_data", "constant_data",
+        "posterior", "posterior_predictive", "log_likelihood", "log_prior", "prior", "prior_predictive",
+        "observed_data", "constant_data",
     }  # fmt: skip
     posterior = tree["posterior"]
     assert set(posterior.data_vars) == {"Intercept", "sd(school)", "u", "theta"}
@@ -60,8 +61,10 @@ def test_groups_names_and_coordinates(schools: pp.Posterior) -> None:
     np.testing.assert_allclose(tree["constant_data"]["standard_error"], SCHOOLS["se"], rtol=1e-15)
     assert tree["constant_data"]["school_index"].values.tolist() == list(range(8))
     attributes = posterior.attrs
-    assert attributes["inference_library"] == "partialpool"
-    assert attributes["inference_library_version"] == pp.__version__
+    for role in ("inference", "creation"):
+        assert attributes[f"{role}_library"] == "partialpool"
+        assert attributes[f"{role}_library_version"] == pp.__version__
+    assert attributes["creation_library_language"] == "Python"
     assert attributes["formula"] == schools.formula
     assert attributes["engine"] == str(schools.engine)
 
@@ -356,7 +359,7 @@ def test_many_row_draws_leave_rows_out(monkeypatch: pytest.MonkeyPatch, schools:
     with pytest.warns(PartialpoolWarning, match=r"fewer draws, to_arviz\(n\) with n up to 125") as caught:
         tree = schools.to_arviz(400)
     assert caught[0].filename == __file__
-    assert set(tree.children) == {"posterior", "observed_data", "constant_data"}
+    assert set(tree.children) == {"posterior", "log_prior", "prior", "observed_data", "constant_data"}
     assert "log_likelihood" in schools.to_arviz(124).children
 
 

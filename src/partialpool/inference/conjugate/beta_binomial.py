@@ -37,6 +37,20 @@ def log_marginal(alpha: FloatArray, beta: FloatArray, pairs: Pairs) -> FloatArra
     return _value_by_steps(alpha, beta, pairs) if _few_steps(pairs) else _value_by_pairs(alpha, beta, pairs)
 
 
+def log_probabilities(alpha: FloatArray, beta: FloatArray, pairs: Pairs) -> FloatArray:
+    """Return the log probability (pair, node) of each pair's successes given ``alpha`` and ``beta`` (node,)."""
+    y, failures, n = (column[:, None] for column in (pairs.values, pairs.failures, pairs.sizes))
+    at = _posterior(alpha[:, None], beta[:, None], pairs, slice(None))
+    p, q, excess = at.p.T, at.q.T, at.excess.T
+    total = alpha + beta
+    lost = deviance(n * p, excess, (y == 0.0).astype(np.float64))
+    lost += deviance(n * q, -excess, (failures == 0.0).astype(np.float64))
+    lost += deviance(total * p, -excess) + deviance(total * q, excess)
+    constant = factorial_excess(n) - factorial_excess(y) - factorial_excess(failures)
+    raised = excess_step(alpha, y) + excess_step(beta, failures) - excess_step(total, n)
+    return np.asarray(constant - lost + raised)
+
+
 def log_marginal_gradient(alpha: FloatArray, beta: FloatArray, pairs: Pairs) -> LogMarginal:
     """Return ``log_marginal`` and its derivatives by alpha and beta (node,)."""
     alpha, beta = np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64)
@@ -135,7 +149,16 @@ def _stirling_constant(pairs: Pairs) -> float:
 
 
 def log_factorial_excess(values: FloatArray, weights: FloatArray) -> float:
-    """Return the weighted sum of log k! - k log k + k, which is 0 at k = 0."""
-    positive = values > 0.0
-    k = values[positive]
-    return float(weights[positive] @ (log_gamma_excess(k) + np.log(k)))
+    """Return the weighted sum of log k! - k log k + k."""
+    return float(weights @ factorial_excess(values))
+
+
+def factorial_excess(k: FloatArray) -> FloatArray:
+    """Return log k! - k log k + k, which is 0 at k = 0."""
+    positive = np.where(k > 0.0, k, 1.0)
+    return np.where(k > 0.0, log_gamma_excess(positive) + np.log(positive), 0.0)
+
+
+def excess_step(a: FloatArray, k: FloatArray) -> FloatArray:
+    """Return g(a + k) - g(a), g(x) = log Gamma(x) - x log x + x, for ``a`` (node,) and ``k`` (pair, 1)."""
+    return np.where(k > 0.0, log_gamma_excess(a + k) - log_gamma_excess(a), 0.0)

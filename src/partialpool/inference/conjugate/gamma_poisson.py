@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from partialpool.inference.conjugate.beta_binomial import LogMarginal, log_factorial_excess
+from partialpool.inference.conjugate.beta_binomial import (
+    LogMarginal,
+    excess_step,
+    factorial_excess,
+    log_factorial_excess,
+)
 from partialpool.inference.conjugate.deviance import deviance, log_posterior_over_prior
 from partialpool.inference.conjugate.pairs import Pairs
 from partialpool.inference.conjugate.tails import digamma_steps, log_gamma_steps, sum_over_steps, tiles
@@ -22,6 +27,14 @@ def log_marginal(alpha: FloatArray, beta: FloatArray, pairs: Pairs) -> FloatArra
     """Return the log probability (node,) of all groups' counts given ``alpha`` and ``beta`` (node,)."""
     alpha, beta = np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64)
     return _value_by_steps(alpha, beta, pairs) if _few_steps(pairs) else _value_by_pairs(alpha, beta, pairs)
+
+
+def log_probabilities(alpha: FloatArray, beta: FloatArray, pairs: Pairs) -> FloatArray:
+    """Return the log probability (pair, node) of each pair's count given ``alpha`` and ``beta`` (node,)."""
+    y, exposure = pairs.values[:, None], pairs.sizes[:, None]
+    rate, excess = (part.T for part in _posterior(alpha[:, None], beta[:, None], pairs, slice(None)))
+    lost = deviance(exposure * rate, excess, (y == 0.0).astype(np.float64)) + deviance(beta * rate, -excess)
+    return np.asarray(excess_step(alpha, y) - factorial_excess(y) - lost)
 
 
 def log_marginal_gradient(alpha: FloatArray, beta: FloatArray, pairs: Pairs) -> LogMarginal:

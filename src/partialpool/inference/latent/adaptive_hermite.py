@@ -105,10 +105,22 @@ class AdaptiveHermite(LatentMarginal):
         """Return log p(y | hyperparameters) for each node."""
         total = np.full(points.n_nodes, self.rows.log_constant)
         with np.errstate(all="ignore"):  # a node outside the floating range gets density zero
-            for part, nodes, located in self._blocks(points):
-                logs = log_sum(evaluate(located, self._rule).log_terms)
+            for part, nodes, logs in self._class_values(points):
                 total[nodes] += self.rows.class_weights[part] @ logs
         return np.where(np.isnan(total), -np.inf, total)
+
+    def group_log_likelihood(self, points: HyperPoints, factor: int, above: FloatArray | None = None) -> FloatArray:
+        """Return the log likelihood of each group, by the same rule."""
+        values = np.empty((self.rows.n_classes, points.n_nodes))
+        with np.errstate(all="ignore"):
+            for part, nodes, logs in self._class_values(points):
+                values[part, nodes] = np.where(np.isnan(logs), -np.inf, logs)
+        return values[self.rows.class_of]
+
+    def _class_values(self, points: HyperPoints) -> Iterator[tuple[slice, slice, FloatArray]]:
+        """Yield runs of classes and of nodes with the classes' log likelihoods (class, node)."""
+        for part, nodes, located in self._blocks(points):
+            yield part, nodes, log_sum(evaluate(located, self._rule).log_terms)
 
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient, by Fisher's identity."""

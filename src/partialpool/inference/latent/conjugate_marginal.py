@@ -44,8 +44,12 @@ class ConjugateMarginal(PopulationWindow):
     @cached_property
     def _constant(self) -> float:
         """What the rows have beside the pairs: groups of several rows order their successes."""
-        of_pairs = self.model.family.log_constant(self.rows.response)
-        return self.rows.log_constant - float(self.pairs.weights @ of_pairs)
+        return self.rows.log_constant - float(self.pairs.weights @ self._pair_constants)
+
+    @cached_property
+    def _pair_constants(self) -> FloatArray:
+        """The terms (pair,) of a pair's log probability that hold no unknown."""
+        return self.model.family.log_constant(self.rows.response)
 
     @property
     def work(self) -> float:
@@ -84,6 +88,13 @@ class ConjugateMarginal(PopulationWindow):
         with np.errstate(all="ignore"):
             value = module.log_marginal(alpha, beta, self.pairs) + self._constant
         return np.where(np.isnan(value), -np.inf, value)
+
+    def class_log_likelihood(self, points: HyperPoints) -> FloatArray:
+        """Return the log likelihood of a group of each pair (pair, node), in closed form."""
+        alpha, beta = self.shapes(points)
+        module = beta_binomial if self.is_beta else gamma_poisson
+        with np.errstate(all="ignore"):
+            return np.asarray(module.log_probabilities(alpha, beta, self.pairs) - self._pair_constants[:, None])
 
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its derivatives by alpha and beta."""

@@ -61,6 +61,12 @@ class LatentMarginal(ABC):
         """Return log p(y | hyperparameters) (node,), effects integrated out."""
 
     @abstractmethod
+    def group_log_likelihood(self, points: HyperPoints, factor: int, above: FloatArray | None = None) -> FloatArray:
+        """Return log p(y of a group | hyperparameters) for each group of a factor (group, node), up to the rows' terms
+        that hold no unknown (``Family.log_constant``): the effects of the factor, and of those nested within it, are
+        integrated out; ``above`` (group, node) are the summed effects of the factors that it is nested within."""
+
+    @abstractmethod
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood (node,) and its gradient by natural hyperparameters."""
 

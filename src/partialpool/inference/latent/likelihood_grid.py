@@ -80,10 +80,26 @@ class LikelihoodGrid(PopulationWindow):
             total[narrow] = super().log_likelihood(points.select(narrow))
         with np.errstate(all="ignore"):
             for nodes in self._runs(wide):
-                marginal = self.table @ np.exp(self._log_weights(points.select(nodes)))
-                logs = np.log(marginal) + self.log_peaks[:, None]
+                logs = self._tabled_values(points.select(nodes))
                 total[nodes] = self.rows.log_constant + self.rows.class_weights @ logs
         return np.where(np.isnan(total), -np.inf, total)
+
+    def class_log_likelihood(self, points: HyperPoints) -> FloatArray:
+        """Return the log likelihood of a group of each class (class, node), by the table where it serves."""
+        values = np.empty((self.rows.n_classes, points.n_nodes))
+        wide = self._is_wide(points)
+        if not wide.all():
+            narrow = np.flatnonzero(~wide)
+            values[:, narrow] = super().class_log_likelihood(points.select(narrow))
+        with np.errstate(all="ignore"):
+            for nodes in self._runs(wide):
+                values[:, nodes] = self._tabled_values(points.select(nodes))
+        return values
+
+    def _tabled_values(self, points: HyperPoints) -> FloatArray:
+        """Return the classes' log likelihoods (class, node) from the table."""
+        marginal = self.table @ np.exp(self._log_weights(points))
+        return np.asarray(np.log(marginal) + self.log_peaks[:, None])
 
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient, by Fisher's identity on the grid."""

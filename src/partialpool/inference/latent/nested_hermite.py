@@ -81,6 +81,22 @@ class NestedHermite(LatentMarginal):
                 total[nodes] += recursion.value(0, recursion.no_shift).sum(axis=0)
         return np.where(np.isnan(total), -np.inf, total)
 
+    def group_log_likelihood(self, points: HyperPoints, factor: int, above: FloatArray | None = None) -> FloatArray:
+        """Return the log likelihood of each unit of a level, the recursion begun there."""
+        level = self.tree.factors.index(factor)
+        unit_of = self.tree.unit_of[level]
+        shift = np.zeros((len(unit_of), points.n_nodes))
+        if above is not None:
+            shift[unit_of] = above
+        values, first = np.empty_like(shift), 0
+        with np.errstate(all="ignore"):
+            for rows, nodes, recursion in self._blocks(points):
+                first = 0 if rows.start == 0 else first
+                units = slice(first, first + recursion.tree.n_units(level))
+                values[units, nodes] = recursion.value(level, shift[units, nodes])
+                first = units.stop
+        return np.where(np.isnan(values), -np.inf, values)[unit_of]
+
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient, by Fisher's identity at the same points."""
         n = points.n_nodes

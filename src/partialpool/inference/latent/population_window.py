@@ -87,9 +87,27 @@ class PopulationWindow(LatentMarginal):
         """Return log p(y | hyperparameters) for each node."""
         total = np.full(points.n_nodes, self.rows.log_constant)
         with np.errstate(all="ignore"):
-            for part, nodes, placed in self._blocks(points):
-                total[nodes] += self.rows.class_weights[part] @ log_sum(self._log_terms(placed)[1])
+            for part, nodes, logs in self._class_values(points):
+                total[nodes] += self.rows.class_weights[part] @ logs
         return np.where(np.isnan(total), -np.inf, total)
+
+    def group_log_likelihood(self, points: HyperPoints, factor: int, above: FloatArray | None = None) -> FloatArray:
+        """Return the log likelihood of each group, on the same grids."""
+        values = self.class_log_likelihood(points)
+        return np.where(np.isnan(values), -np.inf, values)[self.rows.class_of]
+
+    def class_log_likelihood(self, points: HyperPoints) -> FloatArray:
+        """Return the log likelihood of a group of each class (class, node), NaN outside the floating range."""
+        values = np.empty((self.rows.n_classes, points.n_nodes))
+        with np.errstate(all="ignore"):
+            for part, nodes, logs in self._class_values(points):
+                values[part, nodes] = logs
+        return values
+
+    def _class_values(self, points: HyperPoints) -> Iterator[tuple[slice, slice, FloatArray]]:
+        """Yield runs of classes and of nodes with the classes' log likelihoods (class, node)."""
+        for part, nodes, placed in self._blocks(points):
+            yield part, nodes, log_sum(self._log_terms(placed)[1])
 
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient, by Fisher's identity at the grid's points."""

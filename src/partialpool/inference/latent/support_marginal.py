@@ -52,6 +52,11 @@ class SupportMarginal(LatentMarginal):
         logs = log_sum(self._log_terms(np.arange(self.rows.n_classes)))
         return np.full(points.n_nodes, self.rows.log_constant + float(self.rows.class_weights @ logs))
 
+    def group_log_likelihood(self, points: HyperPoints, factor: int, above: FloatArray | None = None) -> FloatArray:
+        """Return the log likelihood of each group, the same at every node."""
+        logs = log_sum(self._log_terms(np.arange(self.rows.n_classes)))[self.rows.class_of]
+        return np.repeat(logs[:, None], points.n_nodes, axis=1)
+
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """There is nothing to differentiate by."""
         zero = np.zeros(points.n_nodes)
