@@ -13,9 +13,17 @@ from functools import cached_property
 
 import numpy as np
 
+from partialpool.errors import ComputationError
 from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
 from partialpool.inference.latent.grouped_rows import GroupedRows
-from partialpool.inference.latent.located import Evaluated, Located, evaluate, locate_modes, log_sum
+from partialpool.inference.latent.located import (
+    Evaluated,
+    Located,
+    evaluate,
+    locate_modes,
+    log_sum,
+    measure_distance_from_modes,
+)
 from partialpool.inference.latent.refinement import refine_until_still
 from partialpool.inference.latent.table_draws import draw_from_rule
 from partialpool.models.hyper_gradient import HyperGradient
@@ -43,6 +51,8 @@ _COARSE, _MUCH_CHEAPER = 5, 5.0
 # The grid of conditional densities, in Laplace sds: its reach is doubled where the ends carry more than this.
 _REACH, _SPACING, _END = 8.0, 0.4, 1e-7
 _MOST_REACH = 64.0
+# How far, in conditional sds, a rule may be from the mode that it should be centred at.
+_MISSED = 0.3
 
 
 @dataclass(frozen=True)
@@ -139,10 +149,17 @@ class AdaptiveHermite(LatentMarginal):
     def refine(self, points: HyperPoints) -> AdaptiveHermite:
         """Raise the order until the log likelihood at ``points`` moves by less than the tolerance.
 
-        Raises ``ComputationError`` where the highest order still moves it much.
+        Raises ``ComputationError`` where the highest order still moves it much, or groups' modes are not found.
         """
         if not self.n_effects:
             return self
+        with np.errstate(all="ignore"):
+            missed = max(measure_distance_from_modes(located) for _, _, located in self._blocks(points))
+        if missed > _MISSED:
+            raise ComputationError(
+                f"the modes of some groups' effects are not found: {missed:.2g} of their conditional sds are left to "
+                "go; rescale covariates and responses that are very large, or give more informative priors"
+            )
         found, change = refine_until_still([replace(self, order=order) for order in _ORDERS[self.n_effects]], points)
         return replace(found, change=change)
 

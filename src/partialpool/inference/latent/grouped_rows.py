@@ -165,6 +165,7 @@ def group_rows(
         sizes = np.bincount(place, weights=repeats * response.sizes).astype(np.float64)
         merged = ResponseColumns(values, sizes)
         merged_counts = None
+        constant += _shift_by_merging(family, response, repeats, merged, place)
     elif np.all(totals == 1.0):
         merged_counts = None
     rows = GroupedRows(
@@ -178,6 +179,17 @@ def group_rows(
         constant,
     )
     return _collapse_groups(rows)
+
+
+def _shift_by_merging(
+    family: Family, response: ResponseColumns, repeats: FloatArray, merged: ResponseColumns, place: IntArray
+) -> float:
+    """Return what the log densities of rows are above that of the row they are merged into, which is the same wherever
+    the linear predictor lies: taken near the merged row's own fit, where neither is large."""
+    beyond = 1.0 if family.response_name == "p" else 0.0
+    eta = family.linear_scale((merged.values + 0.5) / (merged.sizes + beyond))
+    whole = float(np.sum(family.log_density(eta, merged, ())))
+    return float(repeats @ family.log_density(eta[place], response, ())) - whole
 
 
 def _one_row_a_group(

@@ -164,6 +164,16 @@ def _climb(located: Located) -> Located:
     return located._replace(mode=v)
 
 
+def measure_distance_from_modes(located: Located) -> float:
+    """Return the longest Newton step that is left at the modes, in conditional sds, over classes and nodes whose
+    integrand is a number: 0 where all were found, many where rounding or a cliff ended a search early."""
+    if not len(located.mode):
+        return 0.0
+    value, gradient, curvature = derivatives_at(located, located.mode)
+    left = np.sqrt(np.maximum(np.sum(_solve(curvature, gradient) * gradient, axis=0), 0.0))
+    return float(np.max(left, where=np.isfinite(value) & np.isfinite(left), initial=0.0))
+
+
 def derivatives_at(located: Located, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the log integrand (class, node), its gradient by v, and minus its Hessian with what is not concave in the
     likelihood left out."""

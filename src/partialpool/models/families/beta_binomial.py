@@ -11,11 +11,13 @@ from partialpool.inputs.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName
 from partialpool.models.families.binomial import draw_successes, log_binomial_coefficient, overall_proportion
 from partialpool.models.families.checks import check_successes, refuse_limits
+from partialpool.models.families.large_counts import binomial_from_peak, choose, is_large, log_binomial_peak
 from partialpool.models.families.links import PROBABILITY_LINKS, Curve
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.gamma_differences import (
     digamma_difference,
     digamma_excess,
+    log_gamma_excess,
     log_rising_excess,
     trigamma_difference,
 )
@@ -60,9 +62,13 @@ class BetaBinomial(Family):
         """Rising factorials of c p by successes and of c (1 - p) by failures, over that of c by trials."""
         c = self._concentration(dispersion)
         log_p, log_q = PROBABILITY_LINKS[self.link].logs(eta)
-        successes = _log_rising_share(log_p, c, response.values)
-        failures = _log_rising_share(log_q, c, response.sizes - response.values)
-        return successes + failures - log_rising_excess(c, response.sizes)
+
+        def plain() -> FloatArray:
+            successes = _log_rising_share(log_p, c, response.values)
+            failures = _log_rising_share(log_q, c, response.sizes - response.values)
+            return np.asarray(successes + failures - log_rising_excess(c, response.sizes))
+
+        return choose(is_large(response.sizes), lambda: _from_peak(log_p, log_q, c, response), plain)
 
     def derivatives(
         self, eta: FloatArray, response: ResponseColumns, dispersion: tuple[FloatArray, ...]
@@ -72,7 +78,11 @@ class BetaBinomial(Family):
         log_p, log_q = PROBABILITY_LINKS[self.link].curves(eta)
         by_p = _differentiate_share(log_p, c, response.values)
         by_q = _differentiate_share(log_q, c, failures)
-        value = by_p.value + by_q.value - log_rising_excess(c, response.sizes)
+        value = choose(
+            is_large(response.sizes),
+            lambda: _from_peak(log_p.value, log_q.value, c, response),
+            lambda: np.asarray(by_p.value + by_q.value - log_rising_excess(c, response.sizes)),
+        )
         first, second = by_p.first + by_q.first, by_p.second + by_q.second
         if self.concentration is not None:
             return Derivatives(value, first, second)
@@ -84,8 +94,12 @@ class BetaBinomial(Family):
         return Derivatives(value, first, second, (by_c,))
 
     def log_constant(self, response: ResponseColumns) -> FloatArray:
-        """The log binomial coefficient."""
-        return log_binomial_coefficient(response)
+        """The log binomial coefficient, or the binomial peak of many trials."""
+        return choose(
+            is_large(response.sizes),
+            lambda: log_binomial_peak(response.values, response.sizes),
+            lambda: log_binomial_coefficient(response),
+        )
 
     def response_scale(self, eta: FloatArray) -> FloatArray:
         """The mean probability."""
@@ -129,6 +143,25 @@ class BetaBinomial(Family):
         """Successes are whole, from 0 to the trials, and trials whole and positive."""
         refuse_limits(title, response, self.name)
         check_successes(title, response, where)
+
+
+def _from_peak(log_p: FloatArray, log_q: FloatArray, c: FloatArray, response: ResponseColumns) -> FloatArray:
+    """Return the deviances of data and of population from the posterior mean, both negative, and what Stirling's
+    formula leaves of the gamma functions (Loader 2000): nothing of the order of the trials."""
+    trials, successes = response.sizes, response.values
+    failures = trials - successes
+    alpha, beta = (np.maximum(c * np.exp(log), _LEAST_ALPHA) for log in (log_p, log_q))
+    # log posterior means of p and 1 - p
+    logs = (np.log((alpha + successes) / (c + trials)), np.log((beta + failures) / (c + trials)))
+    data = binomial_from_peak(*logs, np.maximum(successes, 0.5), np.maximum(failures, 0.5))
+    data = np.where(successes == 0.0, trials * np.log1p(-alpha / (c + trials)), data)
+    data = np.where(failures == 0.0, trials * np.log1p(-beta / (c + trials)), data)
+    population = binomial_from_peak(*logs, alpha, beta)
+    stirling = sum(
+        log_gamma_excess(shape + count) - log_gamma_excess(shape)
+        for shape, count in ((alpha, successes), (beta, failures))
+    )
+    return np.asarray(data + population + stirling + log_gamma_excess(c) - log_gamma_excess(c + trials))
 
 
 def _log_rising_share(log_p: FloatArray, c: FloatArray, k: FloatArray) -> FloatArray:

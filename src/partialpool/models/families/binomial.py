@@ -11,6 +11,7 @@ from scipy.special import gammaln
 from partialpool.inputs.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseName
 from partialpool.models.families.checks import check_outcomes, check_successes, refuse_limits
+from partialpool.models.families.large_counts import binomial_from_peak, choose, is_large, log_binomial_peak
 from partialpool.models.families.links import PROBABILITY_LINKS, ProbabilityLink
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.gamma_differences import log_rising
@@ -39,10 +40,15 @@ class Binomial(Family):
     def log_density(self, eta: FloatArray, response: ResponseColumns, dispersion: tuple[FloatArray, ...]) -> FloatArray:
         """y log p + (n - y) log(1 - p)."""
         failures = response.sizes - response.values
-        if self.link == "logit":
-            return _logit_density(eta, response, failures, np.exp(-np.abs(eta)))
-        log_p, log_q = self.probability_link.logs(eta)
-        return response.values * log_p + failures * log_q
+
+        def plain() -> FloatArray:
+            if self.link == "logit":
+                return _logit_density(eta, response, failures, np.exp(-np.abs(eta)))
+            log_p, log_q = self.probability_link.logs(eta)
+            return response.values * log_p + failures * log_q
+
+        large = is_large(np.minimum(response.values, failures))
+        return choose(large, lambda: self._from_peak(eta, response.values, failures), plain)
 
     def derivatives(
         self, eta: FloatArray, response: ResponseColumns, dispersion: tuple[FloatArray, ...]
@@ -50,14 +56,27 @@ class Binomial(Family):
         """Those of log p and log(1 - p), times successes and failures."""
         failures = response.sizes - response.values
         if self.link == "logit":
-            return _logit_derivatives(eta, response, failures)
-        log_p, log_q = self.probability_link.curves(eta)
-        value, first, second = (response.values * p + failures * q for p, q in zip(log_p, log_q, strict=True))
-        return Derivatives(value, first, second)
+            found = _logit_derivatives(eta, response, failures)
+        else:
+            log_p, log_q = self.probability_link.curves(eta)
+            value, first, second = (response.values * p + failures * q for p, q in zip(log_p, log_q, strict=True))
+            found = Derivatives(value, first, second)
+        large = is_large(np.minimum(response.values, failures))
+        return found._replace(
+            value=choose(large, lambda: self._from_peak(eta, response.values, failures), lambda: found.value)
+        )
+
+    def _from_peak(self, eta: FloatArray, successes: FloatArray, failures: FloatArray) -> FloatArray:
+        return binomial_from_peak(*self.probability_link.logs(eta), successes, failures)
 
     def log_constant(self, response: ResponseColumns) -> FloatArray:
-        """The log binomial coefficient."""
-        return log_binomial_coefficient(response)
+        """The log binomial coefficient, or the peak of large successes and failures."""
+        large = is_large(np.minimum(response.values, response.sizes - response.values))
+        return choose(
+            large,
+            lambda: log_binomial_peak(response.values, response.sizes),
+            lambda: log_binomial_coefficient(response),
+        )
 
     def response_scale(self, eta: FloatArray) -> FloatArray:
         """The probability."""

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import gammaln
 
 from partialpool.inputs.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName
 from partialpool.models.families.checks import check_exposed_counts, refuse_limits
 from partialpool.models.families.counts import draw_counts, overall_rate
+from partialpool.models.families.large_counts import choose, is_large, log_count_constant, log_excess
 from partialpool.models.families.links import LARGEST_LOG
 from partialpool.models.families.mean_links import MEAN_LINKS
 from partialpool.numerics.arrays import FloatArray
-from partialpool.numerics.gamma_differences import digamma_excess, log_rising_excess
+from partialpool.numerics.gamma_differences import digamma_excess, log_gamma_excess, log_rising_excess
 from partialpool.numerics.log_excess import log_ratio_less
+
+_ALMOST_MINUS_ONE = -1.0 + 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,13 @@ class NegativeBinomial(Family):
     def log_density(self, eta: FloatArray, response: ResponseColumns, dispersion: tuple[FloatArray, ...]) -> FloatArray:
         """y eta - (y + s) log(1 + m / s), and what the rising factorial of s has beside y log s."""
         shape, counts = self._shape(dispersion), response.values
-        with np.errstate(over="ignore"):
-            spent = np.log1p(np.exp(eta) * (response.sizes / shape))
-        return counts * eta - (counts + shape) * spent + log_rising_excess(shape, counts)
+
+        def plain() -> FloatArray:
+            with np.errstate(over="ignore"):
+                spent = np.log1p(np.exp(eta) * (response.sizes / shape))
+            return np.asarray(counts * eta - (counts + shape) * spent + log_rising_excess(shape, counts))
+
+        return choose(is_large(counts), lambda: _from_peak(eta, response, shape), plain)
 
     def derivatives(
         self, eta: FloatArray, response: ResponseColumns, dispersion: tuple[FloatArray, ...]
@@ -58,8 +64,11 @@ class NegativeBinomial(Family):
         mean = response.sizes * np.exp(np.minimum(eta, LARGEST_LOG))
         kept = shape / (shape + mean)
         total = counts + shape
-        gap = log_rising_excess(shape, counts)
-        value = counts * eta - total * np.log1p(mean / shape) + gap
+        value = choose(
+            is_large(counts),
+            lambda: _from_peak(eta, response, shape),
+            lambda: np.asarray(counts * eta - total * np.log1p(mean / shape) + log_rising_excess(shape, counts)),
+        )
         first = (counts - mean) * kept
         second = -total * kept * (mean / (shape + mean))
         if self.shape is not None:
@@ -69,8 +78,7 @@ class NegativeBinomial(Family):
 
     def log_constant(self, response: ResponseColumns) -> FloatArray:
         """y log exposure - log y!, as of Poisson counts."""
-        counts = response.values
-        return np.asarray(counts * np.log(response.sizes) - gammaln(counts + 1.0))
+        return log_count_constant(response.values, response.sizes)
 
     def response_scale(self, eta: FloatArray) -> FloatArray:
         """The rate."""
@@ -109,3 +117,14 @@ class NegativeBinomial(Family):
         """Counts are whole and not negative, exposures positive."""
         refuse_limits(title, response, self.name)
         check_exposed_counts(title, response, where)
+
+
+def _from_peak(eta: FloatArray, response: ResponseColumns, shape: FloatArray) -> FloatArray:
+    """Return y log((m / y) (y + s) / (m + s)) + s log((y + s) / (m + s)), and what Stirling's formula leaves of the
+    gamma functions: of the order of s at most, and of that of one near the peak."""
+    counts = response.values
+    above = np.expm1(np.minimum(log_excess(eta, counts, response.sizes), LARGEST_LOG))  # m / y - 1
+    total = counts + shape
+    by_count = np.maximum(shape * above / (counts * (1.0 + above) + shape), _ALMOST_MINUS_ONE)
+    value = counts * np.log1p(by_count) - shape * np.log1p(counts / total * above)
+    return np.asarray(value + (log_gamma_excess(total) - log_gamma_excess(shape)))

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import gammaln
 
 from partialpool.inputs.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseName
 from partialpool.models.families.checks import check_exposed_counts, refuse_limits
 from partialpool.models.families.counts import draw_counts, overall_rate
+from partialpool.models.families.large_counts import choose, is_large, log_count_constant, poisson_from_peak
 from partialpool.models.families.mean_links import LEAST, MEAN_LINKS, MeanLink
 from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.log_excess import log_ratio_less
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ class Poisson(Family):
         if self.link != "log":
             return self.derivatives(eta, response, dispersion).value
         with np.errstate(over="ignore"):
-            return response.values * eta - response.sizes * np.exp(eta)
+            return choose(
+                is_large(response.values),
+                lambda: poisson_from_peak(eta, response.values, response.sizes),
+                lambda: response.values * eta - response.sizes * np.exp(eta),
+            )
 
     def derivatives(
         self, eta: FloatArray, response: ResponseColumns, dispersion: tuple[FloatArray, ...]
@@ -51,13 +56,22 @@ class Poisson(Family):
             return self._ranged_derivatives(eta, response)
         with np.errstate(over="ignore"):
             mean = response.sizes * np.exp(eta)
-        return Derivatives(response.values * eta - mean, response.values - mean, -mean)
+            value = choose(
+                is_large(response.values),
+                lambda: poisson_from_peak(eta, response.values, response.sizes),
+                lambda: response.values * eta - mean,
+            )
+        return Derivatives(value, response.values - mean, -mean)
 
     def _ranged_derivatives(self, eta: FloatArray, response: ResponseColumns) -> Derivatives:
         positive = np.maximum(eta, LEAST)
         counts, exposures = response.values, response.sizes
         rates, logs = self.mean_link.mean(positive), self.mean_link.log_mean(positive)
         value, first, second = (counts * log - exposures * rate for log, rate in zip(logs, rates, strict=True))
+        large = is_large(counts)
+        if large.any():
+            expected, safe = exposures * rates.value, np.maximum(counts, 1.0)
+            value = np.where(large, counts * log_ratio_less(expected, safe, expected - safe), value)
         # at 0 the rate is 0, which a count of 0 has
         outside = (eta < 0.0) | ((eta == 0.0) & (counts > 0.0))
         return Derivatives(
@@ -65,9 +79,8 @@ class Poisson(Family):
         )
 
     def log_constant(self, response: ResponseColumns) -> FloatArray:
-        """y log exposure - log y!."""
-        counts = response.values
-        return np.asarray(counts * np.log(response.sizes) - gammaln(counts + 1.0))
+        """y log exposure - log y!, or what a large count has at its peak."""
+        return log_count_constant(response.values, response.sizes)
 
     def response_scale(self, eta: FloatArray) -> FloatArray:
         """The rate, 0 where eta is below the link's range."""
