@@ -7,7 +7,8 @@ import numpy as np
 from partialpool.numerics.arrays import FloatArray
 
 _MOST_STEPS = 60
-_ENOUGH = 1e-16
+# The mean product of slopes and numbers, and the largest residual, which rounding keeps above 1e-16.
+_ENOUGH, _EXACT = 1e-16, 1e-14
 _STAY_INSIDE = 0.995
 
 
@@ -18,6 +19,8 @@ def maximise_quadratic(hessian: FloatArray, linear: FloatArray, near: FloatArray
     with Mehrotra's predictor and corrector (Nocedal and Wright 2006, algorithm 16.4): slopes s = hessian y - linear and
     y are positive, and y s goes to 0. Where the maximum is at zero what is returned is small.
     """
+    from scipy.linalg import cho_factor, cho_solve
+
     n = len(linear)
     ridge = 1e-15 * float(np.trace(hessian)) / n
     hessian = hessian + ridge * np.eye(n)
@@ -27,21 +30,20 @@ def maximise_quadratic(hessian: FloatArray, linear: FloatArray, near: FloatArray
     for _ in range(_MOST_STEPS):
         residual = hessian @ y - linear - s
         complementarity = float(y @ s) / n
-        if complementarity < _ENOUGH and float(np.abs(residual).max()) < _ENOUGH:
+        if complementarity < _ENOUGH and float(np.abs(residual).max()) < _EXACT:
             break
         root = np.sqrt(y / s)
         # scaled by the root of y / s the system's eigenvalues are at least one, but for rounding
         system = root[:, None] * hessian * root + np.eye(n)
         system[np.diag_indices(n)] *= 1.0 + 1e-15 * (n + 10)
-        inverse = np.linalg.inv(np.linalg.cholesky(system))
-        spread = root[:, None] * inverse.T
-        step = spread @ (spread.T @ (-residual - s))
+        factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+        step = root * cho_solve(factor, root * (-residual - s), check_finite=False)
         slope_step = -s - s / y * step
         reach = min(_reach(y, step), _reach(s, slope_step))
         ahead = float((y + reach * step) @ (s + reach * slope_step)) / n
         aim = complementarity * (ahead / complementarity) ** 3
         correction = (aim - step * slope_step) / y - s
-        step = spread @ (spread.T @ (correction - residual))
+        step = root * cho_solve(factor, root * (correction - residual), check_finite=False)
         slope_step = correction - s / y * step
         reach = min(1.0, _STAY_INSIDE * min(_reach(y, step), _reach(s, slope_step)))
         y, s = y + reach * step, s + reach * slope_step

@@ -1,30 +1,30 @@
-"""Maximum likelihood of a mixture of normals as the population of groups whose likelihoods are known on a grid.
+"""Maximum likelihood of a mixture of normals as the population of groups.
 
-A group's likelihood is f_g = sum over points j of L_gj q_j sum over components k of pi_k phi(t_j; m_k, s_k), q the
-trapezoid weights. EM (Dempster, Laird and Rubin 1977; McLachlan and Peel 2000, section 2.8) runs from several starts at
-once; Newton steps take the best of them to the maximum, where EM would creep.
+A group's likelihood is f_g = sum over components k of pi_k f_gk, f_gk that under the normal of mean m_k and sd s_k. EM
+(Dempster, Laird and Rubin 1977; McLachlan and Peel 2000, section 2.8) runs from several starts at once; Newton steps
+take the best of them to the maximum, where EM would creep. The starts are partitions of the nonparametric maximum
+likelihood estimate, whose points show where groups are however far apart.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import ComputationError
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.normal_mixture_newton import Curvature, measure_curvature
-from partialpool.numerics.normal_mixture_problem import (
-    LEAST_LIKELIHOOD,
-    MixtureParameters,
-    MixtureProblem,
-    pose_mixture,
-)
+from partialpool.numerics.normal_mixture_problem import MixtureParameters, MixtureProblem
 
-_EM_STEPS = 40
+_MOST_STARTS = 16
+# The sd of a start's component that is one point, by that of the narrowest likelihood.
+_NARROW_START = 0.1
+_EM_STEPS = 25
 _POLISHED_STARTS = 3
 _MOST_NEWTON_STEPS = 400
 # A maximum is reached where the quadratic model promises less than this, or less than this part of the log likelihood.
@@ -37,9 +37,8 @@ _LONGEST_STEP = 2.0
 class NormalMixtureFit:
     """``weights``, ``means`` and ``sds`` (component,) in the order of the means, with the ``log_likelihood`` there.
 
-    ``at_floor`` (component,) says which sds were kept from going below the spacing of the points: those components are
-    as good as single points, and a finer grid would make them narrower. ``start_log_likelihoods`` are those of the
-    starts that were taken to their maximum, best first.
+    ``at_floor`` (component,) says which sds were kept from going below the floor: those components are as good as
+    single points. ``start_log_likelihoods`` are those of the starts that were taken to their maximum, best first.
     """
 
     weights: FloatArray
@@ -52,32 +51,25 @@ class NormalMixtureFit:
 
 
 def estimate_normal_mixture(
-    points: FloatArray,
-    log_likelihoods: FloatArray,
-    group_weights: FloatArray | None,
+    problem: MixtureProblem,
     components: int,
+    points: FloatArray,
+    weights: FloatArray,
+    pilot: MixtureProblem | None = None,
     seed: int = 0,
 ) -> NormalMixtureFit:
-    """Return the mixture of so many ``components`` from log likelihoods (group, point) on increasing ``points``.
+    """Return the best maximum of the likelihood found of a mixture of so many ``components``.
 
-    Raises what ``pose_mixture`` and ``fit_normal_mixture`` raise.
-    """
-    problem = pose_mixture(log_likelihoods, points, group_weights)
-    return fit_normal_mixture(problem, components, np.random.default_rng(seed))
-
-
-def fit_normal_mixture(
-    problem: MixtureProblem, components: int, rng: np.random.Generator, n_starts: int = 8
-) -> NormalMixtureFit:
-    """Return the best maximum of the likelihood found from ``n_starts`` starts, of which ``rng`` draws all but one.
+    ``points`` and ``weights`` (point,) are the nonparametric estimate, ``pilot`` a cheaper problem, of
+    fewer groups, on which EM runs.
 
     Raises:
         ComputationError: no start came to a maximum.
     """
-    parameters = draw_starts(problem, components, rng, n_starts)
+    parameters = problem.bound(draw_starts(points, weights, components, problem.width, np.random.default_rng(seed)))
     for _ in range(_EM_STEPS):
-        parameters = em_step(problem, parameters)
-    order = np.argsort(-problem.log_likelihood(parameters))[:_POLISHED_STARTS]
+        parameters = em_step(pilot or problem, parameters)
+    order = np.argsort(-problem.expect(parameters).log_likelihood)[:_POLISHED_STARTS]
     fits = [_climb(problem, parameters.select(order[i : i + 1])) for i in range(len(order))]
     settled = [fit for fit in fits if fit is not None]
     if not settled:
@@ -100,20 +92,36 @@ def fit_normal_mixture(
     )
 
 
-def draw_starts(problem: MixtureProblem, components: int, rng: np.random.Generator, n_starts: int) -> MixtureParameters:
-    """Return starts: components at the quantiles of what a few steps of EM make of a flat density, and random ones."""
-    flat = problem.steps / problem.steps.sum()
-    total = problem.group_weights.sum()
-    for _ in range(5):
-        flat = flat * (problem.likelihoods @ (problem.group_weights / (flat @ problem.likelihoods))) / total
-    flat = flat / flat.sum()
-    centre = float(flat @ problem.points)
-    sd = max(math.sqrt(float(flat @ (problem.points - centre) ** 2)), problem.floor)
-    levels = np.concatenate([[(np.arange(components) + 0.5) / components], rng.random((n_starts - 1, components))])
-    means = np.interp(levels, np.cumsum(flat) - 0.5 * flat, problem.points)
-    sds = np.full_like(means, sd / math.sqrt(components))
-    sds[1:] = sd * rng.uniform(0.3, 1.0, sds[1:].shape)
-    return MixtureParameters(np.full_like(means, 1.0 / components), means, np.maximum(sds, problem.floor))
+def draw_starts(
+    points: FloatArray, weights: FloatArray, components: int, width: float, rng: np.random.Generator
+) -> MixtureParameters:
+    """Return starts: runs of neighbouring ``points`` (point,) of ``weights`` as components, all partitions where they
+    are few, else those at the widest gaps, at equal weights, and random ones."""
+    while len(points) < components:  # more components than points: the heaviest point counts as two
+        heaviest = int(np.argmax(weights))
+        points, weights = np.insert(points, heaviest, points[heaviest]), np.insert(weights, heaviest, 0.0)
+        weights[heaviest : heaviest + 2] = 0.5 * weights[heaviest + 1]
+    starts = []
+    for cuts in _partition(points, weights, components, rng):
+        run = np.searchsorted(cuts, np.arange(len(points)), side="right")
+        mass = np.bincount(run, weights, minlength=components)
+        means = np.bincount(run, weights * points, minlength=components) / mass
+        squares = np.bincount(run, weights * (points - means[run]) ** 2, minlength=components) / mass
+        starts.append((mass / mass.sum(), means, np.maximum(np.sqrt(squares), _NARROW_START * width)))
+    return MixtureParameters(*(np.array(part) for part in zip(*starts, strict=True)))
+
+
+def _partition(points: FloatArray, weights: FloatArray, components: int, rng: np.random.Generator) -> list[IntArray]:
+    """Return partitions, each the places (component - 1,) at which a new run begins."""
+    n_places, n_cuts = len(points) - 1, components - 1
+    if math.comb(n_places, n_cuts) <= _MOST_STARTS:
+        return [np.array(cuts, dtype=np.intp) for cuts in combinations(range(1, n_places + 1), n_cuts)]
+    widest = np.sort(np.argsort(-np.diff(points), kind="stable")[:n_cuts] + 1)
+    middle = np.cumsum(weights) - 0.5 * weights
+    level = np.searchsorted(middle, np.arange(1, components) / components)
+    even = np.clip(np.maximum.accumulate(level - np.arange(n_cuts)), 1, n_places - n_cuts + 1) + np.arange(n_cuts)
+    drawn = [np.sort(rng.choice(n_places, n_cuts, replace=False)) + 1 for _ in range(_MOST_STARTS - 2)]
+    return [np.asarray(cuts, dtype=np.intp) for cuts in (widest, even, *drawn)]
 
 
 def em_step(problem: MixtureProblem, parameters: MixtureParameters) -> MixtureParameters:
@@ -121,18 +129,14 @@ def em_step(problem: MixtureProblem, parameters: MixtureParameters) -> MixturePa
 
     Given the expectations the likelihood has one peak in each sd, so that an sd below the floor is best at the floor.
     """
-    masses = problem.masses(parameters)
-    shares = (problem.group_weights / problem.densities(masses)) @ problem.likelihoods.T
-    expected = masses * shares[:, None, :]
-    counts = np.maximum(expected.sum(axis=-1), LEAST_LIKELIHOOD)
-    means = (expected @ problem.points) / counts
-    squares = (problem.points - means[..., None]) ** 2
-    sds = np.sqrt((expected * squares).sum(axis=-1) / counts)
-    return MixtureParameters(
-        counts / counts.sum(axis=-1, keepdims=True),
-        np.clip(means, problem.points[0], problem.points[-1]),
-        np.maximum(sds, problem.floor),
-    )
+    _, shares, moments = problem.expect(parameters)
+    expected = shares * problem.group_weights
+    counts = np.maximum(expected.sum(axis=-1), 1e-300)
+    moved = np.sum(expected * moments[0], axis=-1) / counts
+    means = np.clip(parameters.means + parameters.sds * moved, problem.low, problem.high)
+    moved = (means - parameters.means) / parameters.sds
+    squares = np.sum(expected * (moments[1] - 2.0 * moved[..., None] * moments[0]), axis=-1) / counts + moved**2
+    return problem.bound(MixtureParameters(counts, means, parameters.sds * np.sqrt(np.maximum(squares, 0.0))))
 
 
 class _Climbed(NamedTuple):
@@ -144,23 +148,23 @@ class _Climbed(NamedTuple):
 def _climb(problem: MixtureProblem, parameters: MixtureParameters) -> _Climbed | None:
     """Return the maximum near one start by Newton steps, or by EM's where they gain nothing; None if it is not
     reached."""
-    value = float(problem.log_likelihood(parameters)[0])
     for step in range(_MOST_NEWTON_STEPS):
+        found = problem.expect(parameters)
+        value = float(found.log_likelihood[0])
         curvature = measure_curvature(
-            problem.likelihoods, problem.points, problem.group_weights, problem.masses(parameters)[0], *_row(parameters)
+            found.shares[0], found.moments[:, 0], problem.group_weights, parameters.weights[0], parameters.sds[0]
         )
-        move, promise = _newton_move(curvature, parameters, problem.floor)
+        counts = found.shares[0] @ problem.group_weights
+        move, promise = _newton_move(curvature, parameters, counts, problem.floor)
         if promise < max(_ENOUGH, _ENOUGH_OF_ALL * abs(value)):
             return _Climbed(parameters, value, step)
-        parameters, value = _advance(problem, parameters, value, move)
+        parameters = _advance(problem, parameters, move)
     return None
 
 
-def _row(parameters: MixtureParameters) -> tuple[FloatArray, FloatArray, FloatArray]:
-    return parameters.weights[0], parameters.means[0], parameters.sds[0]
-
-
-def _newton_move(curvature: Curvature, parameters: MixtureParameters, floor: float) -> tuple[FloatArray, float]:
+def _newton_move(
+    curvature: Curvature, parameters: MixtureParameters, counts: FloatArray, floor: float
+) -> tuple[FloatArray, float]:
     """Return a step (3 component,) of means, log sds and log weights up the likelihood, and the gain that the quadratic
     model promises; sds at the floor that would go below stay."""
     n = parameters.means.shape[-1]
@@ -168,37 +172,33 @@ def _newton_move(curvature: Curvature, parameters: MixtureParameters, floor: flo
     held = np.zeros(3 * n, dtype=bool)
     held[n : 2 * n] = (parameters.sds[0] <= floor * (1.0 + 1e-12)) & (gradient[n : 2 * n] <= 0.0)
     free = np.flatnonzero(~held)
-    eigenvalues, axes = np.linalg.eigh(-hessian[np.ix_(free, free)])
+    # in units of the sd of a group's estimate about a mean, which the curvature shows, all directions are alike
+    about = np.sqrt(counts / np.maximum(np.abs(hessian.diagonal()[:n]), 1e-300))
+    units = np.concatenate([about, np.ones(2 * n)])[free]
+    eigenvalues, axes = np.linalg.eigh(-hessian[np.ix_(free, free)] * units * units[:, None])
     sizes = np.abs(eigenvalues)
-    along = axes.T @ gradient[free]
+    along = axes.T @ (gradient[free] * units)
     # one direction, all log weights together, changes nothing
     usable = sizes > 1e-13 * sizes.max()
     along, sizes = np.where(usable, along, 0.0), np.where(usable, sizes, 1.0)
+    step = axes @ (along / sizes)
     move = np.zeros(3 * n)
-    move[free] = axes @ (along / sizes)
-    units = np.concatenate([parameters.sds[0], np.ones(2 * n)])
-    longest = float(np.abs(move / units).max())
-    return move * min(1.0, _LONGEST_STEP / max(longest, 1e-300)), 0.5 * float(along @ (along / sizes))
+    move[free] = units * step * min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+    return move, 0.5 * float(along @ (along / sizes))
 
 
-def _advance(
-    problem: MixtureProblem, parameters: MixtureParameters, value: float, move: FloatArray
-) -> tuple[MixtureParameters, float]:
+def _advance(problem: MixtureProblem, parameters: MixtureParameters, move: FloatArray) -> MixtureParameters:
     """Return the best of four lengths of the move, or a step of EM."""
     n = parameters.means.shape[-1]
-    weights, means, sds = _row(parameters)
+    weights, means, sds = (part[0] for part in parameters)
     moves = np.array([1.0, 0.5, 0.1, 0.01])[:, None] * move
     logs = np.log(weights) + moves[:, 2 * n :]
     logs -= logs.max(axis=1, keepdims=True)
-    new_weights = np.maximum(np.exp(logs), 1e-100)
-    moved = MixtureParameters(
-        new_weights / new_weights.sum(axis=1, keepdims=True),
-        np.clip(means + moves[:, :n], problem.points[0], problem.points[-1]),
-        np.maximum(sds * np.exp(moves[:, n : 2 * n]), problem.floor),
+    moved = problem.bound(
+        MixtureParameters(np.exp(logs), means + moves[:, :n], sds * np.exp(moves[:, n : 2 * n])),
     )
     candidates = MixtureParameters(
         *(np.concatenate(pair) for pair in zip(moved, em_step(problem, parameters), strict=True))
     )
-    values = problem.log_likelihood(candidates)
-    best = int(np.argmax(values))
-    return candidates.select(slice(best, best + 1)), float(values[best])
+    best = int(np.argmax(problem.expect(candidates).log_likelihood))
+    return candidates.select(slice(best, best + 1))

@@ -1,4 +1,4 @@
-"""Gradient and Hessian of the likelihood of a mixture of normals on a grid."""
+"""Gradient and Hessian of the likelihood of a mixture of normals."""
 
 from __future__ import annotations
 
@@ -18,37 +18,31 @@ class Curvature(NamedTuple):
 
 
 def measure_curvature(
-    likelihoods: FloatArray,
-    points: FloatArray,
-    group_weights: FloatArray,
-    masses: FloatArray,
-    weights: FloatArray,
-    means: FloatArray,
-    sds: FloatArray,
+    shares: FloatArray, moments: FloatArray, group_weights: FloatArray, weights: FloatArray, sds: FloatArray
 ) -> Curvature:
-    """Return the curvature of sum of w_g log f_g, f = the sum of ``masses`` (component, point) times ``likelihoods``
-    (point, group)."""
-    n = len(means)
-    z = (points - means[:, None]) / sds[:, None]
-    whole = masses.sum(axis=0)
-    slopes = np.concatenate(
-        [masses * z / sds[:, None], masses * (z * z - 1.0), masses - weights[:, None] * whole]
-    )  # (3 component, point)
-    density = np.maximum(whole @ likelihoods, 1e-300)
-    by_group = slopes @ likelihoods / density * np.sqrt(group_weights)
-    shares = likelihoods @ (group_weights / density)
-    hessian = -by_group @ by_group.T
+    """Return the curvature of the sum of w_g log f_g, f_g = the sum over components of ``weights`` times the groups'
+    marginal likelihoods.
+
+    ``shares`` (component, group) are the components' probabilities given each group, ``moments`` (4, component, group)
+    those of z = (t - mean) / sd given group and component: derivatives of a normal density are Hermite polynomials of z
+    times it.
+    """
+    n = len(weights)
+    first, second, third, fourth = moments
+    slopes = np.concatenate([shares * first / sds[:, None], shares * (second - 1.0), shares - weights[:, None]])
+    counts = shares @ group_weights
+    hessian = -(slopes * group_weights) @ slopes.T
     diagonal = np.arange(n)
-    hessian[diagonal, diagonal] += (masses * (z * z - 1.0)) @ shares / sds**2
-    cross = (masses * (z**3 - 3.0 * z)) @ shares / sds
+    hessian[diagonal, diagonal] += (shares * (second - 1.0)) @ group_weights / sds**2
+    cross = (shares * (third - 3.0 * first)) @ group_weights / sds
     hessian[diagonal, n + diagonal] += cross
     hessian[n + diagonal, diagonal] += cross
-    hessian[n + diagonal, n + diagonal] += (masses * (z**4 - 4.0 * z * z + 1.0)) @ shares
-    of_shapes = slopes[: 2 * n] @ shares
+    hessian[n + diagonal, n + diagonal] += (shares * (fourth - 4.0 * second + 1.0)) @ group_weights
+    of_shapes = slopes[: 2 * n] @ group_weights
     mixed = np.tile(np.eye(n), (2, 1)) * of_shapes[:, None] - of_shapes[:, None] * weights
     hessian[: 2 * n, 2 * n :] += mixed
     hessian[2 * n :, : 2 * n] += mixed.T
-    counts, total = masses @ shares, float(whole @ shares)
+    total = float(group_weights.sum())
     spread = np.diag(weights) - np.outer(weights, weights)
     hessian[2 * n :, 2 * n :] += (
         np.diag(counts)
@@ -56,4 +50,4 @@ def measure_curvature(
         - np.outer(weights, counts)
         + total * (np.outer(weights, weights) - spread)
     )
-    return Curvature(slopes @ shares, hessian)
+    return Curvature(slopes @ group_weights, hessian)

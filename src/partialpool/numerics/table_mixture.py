@@ -40,9 +40,11 @@ def table_quantiles(
 
     An item's number given a node is centre + scale sinh(stretch z) / stretch with ``density`` (item, node, point) over
     ``z``. The cumulative probability is the trapezoid rule's with the Euler-Maclaurin correction, between grid points a
-    cubic; the mixture's is inverted by a safeguarded secant.
+    cubic; the mixture's is inverted by a safeguarded secant. Where ``z`` is one point the numbers are single values.
     """
     weights = np.broadcast_to(weights, centre.shape)
+    if len(z) == 1:
+        return _step_quantiles(weights, centre, probabilities)
     cumulative = _accumulate(density)
     scale = np.where(np.abs(scale) > 1e-300, scale, 1e-300)
     low, high = _ends(z, centre, scale, stretch, weights)
@@ -64,6 +66,16 @@ def table_quantiles(
         start = mean + sd * 0.55 * np.log(probability / (1.0 - probability))
         result[:, k] = _invert(cumulative_at, probability, start, low, high)
     return result
+
+
+def _step_quantiles(weights: FloatArray, values: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """Return the least of the ``values`` (item, value) up to which ``weights`` come to each probability."""
+    order = np.argsort(values, axis=1)
+    cumulative = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    reached = cumulative[:, None] < probabilities[:, None] * cumulative[:, None, -1:] * (1.0 - _NEAR)
+    place = np.minimum(reached.sum(axis=-1), values.shape[1] - 1)
+    return np.take_along_axis(ordered, place, axis=1)
 
 
 def _values_at(z: FloatArray, centre: FloatArray, scale: FloatArray, stretch: FloatArray | None) -> FloatArray:

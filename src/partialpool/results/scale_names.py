@@ -12,7 +12,7 @@ from partialpool.models.families.base import Family
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.estimated import EstimatedPopulation
-from partialpool.models.populations.support import SupportPopulation
+from partialpool.models.populations.fitted import FittedPopulation
 
 _ROLES = {"p": "trials", "rate": "exposure"}
 
@@ -61,7 +61,7 @@ def write_population(model: LatentModel) -> str:
 
 
 def _population_arguments(model: LatentModel) -> dict[str, float]:
-    if not isinstance(model.population, SupportPopulation):
+    if not isinstance(model.population, FittedPopulation):
         return _fixed(model.population)
     components = sum(name.startswith("weight(") for name in model.space.names)
     return {"components": components} if components else {}

@@ -27,6 +27,8 @@ from partialpool.models.families import read_family
 from partialpool.models.latent_model import LatentModel, build_latent_model
 from partialpool.models.model import Model, build_model
 from partialpool.models.populations.base import Population
+from partialpool.models.populations.fitted import FittedPopulation
+from partialpool.models.populations.normal_mixture import NormalMixturePopulation
 from partialpool.models.populations.parse import read_population
 from partialpool.models.populations.support import SupportPopulation
 from partialpool.results.latent.posterior import LatentPosterior
@@ -40,6 +42,8 @@ _OBSERVED = "observations_"
 # What engines of latent models found out about their own accuracy: the fineness of a rule and what the last refinement
 # moved. A closed form has neither.
 _TUNING = ("order", "half", "change")
+# The arrays that an estimated population consists of.
+_POPULATION_PARTS = ("points", "weights", "means", "sds")
 
 
 def store_fit(posterior: Posterior | SeparatePosterior) -> tuple[Arrays, dict[str, Any]]:
@@ -72,7 +76,7 @@ def _store_posterior(posterior: Posterior) -> tuple[Arrays, dict[str, Any]]:
 def _store_latent(posterior: LatentPosterior) -> tuple[Arrays, dict[str, Any]]:
     """Return arrays and JSON of a posterior with any likelihood and population."""
     arrays, metadata = _store_posterior(posterior)
-    if isinstance(posterior.model.population, SupportPopulation):
+    if isinstance(posterior.model.population, FittedPopulation):
         return _store_estimated(posterior, posterior.model.population, arrays, metadata)
     marginal = posterior.latent
     tuning = {name: getattr(marginal, name) for name in _TUNING if hasattr(marginal, name)}
@@ -88,15 +92,16 @@ def _store_latent(posterior: LatentPosterior) -> tuple[Arrays, dict[str, Any]]:
 
 
 def _store_estimated(
-    posterior: LatentPosterior, population: SupportPopulation, arrays: Arrays, metadata: dict[str, Any]
+    posterior: LatentPosterior, population: FittedPopulation, arrays: Arrays, metadata: dict[str, Any]
 ) -> tuple[Arrays, dict[str, Any]]:
-    """Return arrays and JSON of a posterior whose population is weights on points."""
-    support: Arrays = {"population_points": population.points, "population_weights": population.weights}
-    return arrays | support, metadata | {
+    """Return arrays and JSON of a posterior whose population was estimated whole."""
+    parts: Arrays = {
+        f"population_{name}": getattr(population, name) for name in _POPULATION_PARTS if hasattr(population, name)
+    }
+    return arrays | parts, metadata | {
         "kind": "estimated",
         "family": str(posterior.model.family),
         "population": population.name,
-        "parameters": {extra.name: encode_number(extra.guess) for extra in posterior.model.space.extras},
     }
 
 
@@ -149,9 +154,9 @@ def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPoster
 def _restore_estimated(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPosterior:
     observations = _restore_observations(arrays, metadata)
     design = build_design(parse_formula(metadata["formula"]), observations)
-    population = SupportPopulation(metadata["population"], arrays["population_points"], arrays["population_weights"])
-    named = {name: float(value) for name, value in metadata["parameters"].items()}
-    model, marginal = build_estimated(design, read_family(metadata["family"]), population, named)
+    parts = {name: arrays[f"population_{name}"] for name in _POPULATION_PARTS if f"population_{name}" in arrays}
+    population = (NormalMixturePopulation if "sds" in parts else SupportPopulation)(**parts)
+    model, marginal = build_estimated(design, read_family(metadata["family"]), population)
     hyper = restore_hyper(model.space, arrays, metadata["hyper"])
     return LatentPosterior(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
 

@@ -132,6 +132,22 @@ class AdaptiveHermite(LatentMarginal):
         for part, nodes, located in self._blocks(points):
             yield part, nodes, log_sum(evaluate(located, self._rule).log_terms)
 
+    def class_moments(self, points: HyperPoints) -> tuple[FloatArray, FloatArray]:
+        """Return each class's log marginal likelihood (class, node), and the moments (4, class, node) of orders 1 to 4,
+        given the class, of a single effect over its sd."""
+        logs = np.empty((self.rows.n_classes, points.n_nodes))
+        moments = np.empty((4, *logs.shape))
+        with np.errstate(all="ignore"):
+            for part, nodes, located in self._blocks(points):
+                found = evaluate(located, self._rule)
+                own = log_sum(found.log_terms)
+                share = np.exp(found.log_terms - own[..., None])
+                logs[part, nodes] = own
+                for order in range(4):
+                    share = share * found.v[0]
+                    moments[order, part, nodes] = share.sum(axis=-1)
+        return logs, moments
+
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient, by Fisher's identity."""
         total = np.full(points.n_nodes, self.rows.log_constant)

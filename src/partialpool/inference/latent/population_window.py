@@ -109,6 +109,22 @@ class PopulationWindow(LatentMarginal):
         for part, nodes, placed in self._blocks(points):
             yield part, nodes, log_sum(self._log_terms(placed)[1])
 
+    def class_moments(self, points: HyperPoints) -> tuple[FloatArray, FloatArray]:
+        """Return each class's log marginal likelihood (class, node), and the moments (4, class, node) of orders 1 to 4,
+        given the class, of the deviation over the population's sd."""
+        logs = np.empty((self.rows.n_classes, points.n_nodes))
+        moments = np.empty((4, *logs.shape))
+        with np.errstate(all="ignore"):
+            for part, nodes, placed in self._blocks(points):
+                t, terms = self._log_terms(placed)
+                own = log_sum(terms)
+                z, share = t / placed.shapes[0][:, None], np.exp(terms - own[..., None])
+                logs[part, nodes] = own
+                for order in range(4):
+                    share = share * z
+                    moments[order, part, nodes] = share.sum(axis=-1)
+        return logs, moments
+
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient, by Fisher's identity at the grid's points."""
         total, gradient = np.full(points.n_nodes, self.rows.log_constant), self.no_gradient(points)

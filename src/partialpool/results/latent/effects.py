@@ -11,6 +11,7 @@ import numpy as np
 from partialpool.inference.hyper_posterior import HyperPosterior, resample_nodes
 from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
 from partialpool.inference.latent.contract import ConditionalTables
+from partialpool.inference.latent.support_marginal import FittedMarginal
 from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
@@ -86,13 +87,14 @@ def summarise_with_weights(
     weights = np.empty((n_effects, n_classes))
     nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), n_classes)
     own = posterior.own_values(nodes.points, factor)
+    whole = isinstance(marginal, FittedMarginal)
     spread = marginal.prior_spreads(nodes.points, factor)
     step = max(1, _BLOCK // (len(nodes.weights) * _POINTS))
     for effect in range(n_effects):
         for start in track(range(0, n_classes, step), "summarising groups"):
             part = slice(start, min(start + step, n_classes))
             tables = marginal.tables(nodes.points, factor, effect, np.arange(part.start, part.stop, dtype=np.intp))
-            weights[effect, part] = _weigh(tables, nodes.weights, spread[effect])
+            weights[effect, part] = _weigh(tables, nodes.weights, spread[effect], whole)
             for k, kind in enumerate(kinds):
                 shifted = tables if kind == "u" else tables.shift(own[effect])
                 found = summarise_tables(posterior, shifted, nodes.weights, probabilities, kind)
@@ -120,8 +122,12 @@ def _summarise_pairs(
     return EffectsSummary(summary, found.pooling[None, class_of])
 
 
-def _weigh(tables: ConditionalTables, weights: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return the effective pooling weights (item,) from conditional densities and the population's variance (node,)."""
+def _weigh(tables: ConditionalTables, weights: FloatArray, spread: FloatArray, whole: bool) -> FloatArray:
+    """Return the effective pooling weights (item,) from conditional densities and the population's variance (node,);
+    ``whole`` where the parts of a node are those of a population, whose variance all of them make up."""
+    if whole:
+        _, sd = table_moments(tables.shares(weights), tables.density, tables.values)
+        return np.asarray(1.0 - np.minimum(sd**2 / max(float(spread[0]), 1e-300), 1.0))
     values = tables.values
     given = np.sum(tables.density * values, axis=-1, keepdims=True)
     variance = np.sum(tables.density * (values - given) ** 2, axis=-1)
@@ -158,7 +164,7 @@ def _quantiles(tables: ConditionalTables, shares: FloatArray, probabilities: Flo
 
     Nodes have ``n_parts`` parts each, next to each other: what is kept of them must meet all parts alike.
     """
-    stride = -(-shares.shape[1] // _SHAPE_NODES)
+    stride = -(-shares.shape[1] // _SHAPE_NODES) if len(tables.z) > 1 else 1
     while gcd(stride, n_parts) > 1:
         stride += 1
     some = slice(None, None, stride)

@@ -9,7 +9,7 @@ import numpy as np
 from partialpool.inference.latent.population_window import PopulationWindow
 from partialpool.inputs.new_rows import NewRows
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.models.populations.support import SupportPopulation
+from partialpool.models.populations.fitted import FittedPopulation
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import hermite_rule
 
@@ -61,10 +61,11 @@ def average_over_population(
     """Return the mean over the population of each row's value (row, draw), all its effects drawn: on the response's
     scale by quadrature over the linear predictor's normal distribution, or over draws of another population."""
     model = posterior.model
-    if isinstance(model.population, SupportPopulation):  # nothing is unknown: every draw has the same mean
-        values = base[:, :1] + rows.groups[0].values[which, :1] * model.population.points
+    if isinstance(model.population, FittedPopulation):  # nothing is unknown: every draw has the same mean
+        t, shares = model.population.rule()
+        values = base[:, :1] + rows.groups[0].values[which, :1] * t
         values = posterior.to_response(values) if scale == "response" else values
-        return np.repeat(values @ model.population.weights[:, None], points.n_nodes, axis=1)
+        return np.repeat(values @ shares[:, None], points.n_nodes, axis=1)
     if scale == "response" and expectation_is_infinite(posterior):
         return np.full(base.shape, np.inf)
     if (scale == "linear" or model.family.link == "identity") and model.population.centred:

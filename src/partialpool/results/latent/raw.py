@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
 from partialpool.inference.latent.grouped_rows import GroupedRows, group_rows
-from partialpool.inference.latent.located import locate_modes
+from partialpool.inference.latent.located import derivatives_at, locate_modes
 from partialpool.inference.latent.population_window import PopulationWindow
-from partialpool.inference.latent.support_marginal import SupportMarginal
+from partialpool.inference.latent.support_marginal import FittedMarginal
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.effects import summarise_effects
 from partialpool.results.raw_estimates import RawEstimates
 
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior
 
 # The sd of the normal prior that stands for none, in spreads of the response, and the share of it in the curvature from
-# which a group's rows do not determine its estimate.
+# which a group's rows do not determine its estimate. What is undetermined is tried again under a prior so many times
+# wider: a standard error may be any number of spreads, while the share of a group that is all successes stays.
 _WIDE = 1e5
 _UNDETERMINED = 1e-3
+_WIDER, _MOST_WIDENINGS = 1e5, 3
+# The root of twice the log likelihood that a step may leave to be gained.
+_LEAST_GAIN = 1e-6
 
 
 def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> RawEstimates:
@@ -34,16 +39,10 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     # the search starts where the other groups are, which the link reaches
     rows = _collect_rows(posterior, factor, points)
     n_effects = len(model.groups[factor].names)
-    root = _WIDE * model.scales.response_sd * np.eye(n_effects)[:, :, None]
     coefficients = points.coefficients if rows.population.shape[1] else np.empty((0, 1))
-    alone = HyperPoints(root, np.ones(1), coefficients, None, points.extras)
-    with np.errstate(all="ignore"):
-        located = locate_modes(model.family, rows, alone)
-    deviation = root[0, 0, 0] * located.mode[..., 0]
+    start = HyperPoints(np.empty(0), np.ones(1), coefficients, None, points.extras)
+    deviation, sd, share = _estimate_alone(posterior, rows, start, n_effects)
     theta = own[:, None] + deviation
-    covariance = np.einsum("ijc,kjc->ikc", located.root[..., 0], located.root[..., 0])
-    share = np.einsum("iic->ic", covariance)
-    sd = root[0, 0, 0] * np.sqrt(share)
     lost = share > _UNDETERMINED
     may_be_endless = n_effects == 1 and model.family.single_peaked
     endless = np.copysign(np.inf, deviation) if may_be_endless else np.full(theta.shape, np.nan)
@@ -53,11 +52,50 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     return RawEstimates(theta[:, rows.class_of], sd[:, rows.class_of])
 
 
+def _estimate_alone(
+    posterior: LatentPosterior, rows: GroupedRows, points: HyperPoints, n_effects: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return each class's deviation, its sd, and the prior's share in its curvature, (effect, class) each."""
+    deviation, sd, share = (np.empty((n_effects, rows.n_classes)) for _ in range(3))
+    left = np.arange(rows.n_classes, dtype=np.intp)
+    width = _WIDE * posterior.model.scales.response_sd
+    for _ in range(1 + _MOST_WIDENINGS):
+        deviation[:, left], sd[:, left], share[:, left] = _estimate_under(posterior, rows, points, left, width)
+        left = left[(share[:, left] > _UNDETERMINED).any(axis=0)]
+        if not len(left):
+            break
+        width *= _WIDER
+    return deviation, sd, share
+
+
+def _estimate_under(
+    posterior: LatentPosterior, rows: GroupedRows, points: HyperPoints, classes: IntArray, width: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Estimate some classes under a prior of sd ``width``, and take it out again by a Newton step without it, which
+    ends at the maximum of a normal likelihood."""
+    n_effects = rows.effects.shape[1]
+    alone = replace(points, effect_root=width * np.eye(n_effects)[:, :, None])
+    with np.errstate(all="ignore"):
+        located = locate_modes(posterior.model.family, rows.take_classes(classes), alone)
+        covariance = np.einsum("ijc,kjc->cik", located.root[..., 0], located.root[..., 0])
+        share = np.einsum("cii->ic", covariance)
+        rest = np.eye(n_effects) - covariance
+        rest[(share > _UNDETERMINED).any(axis=0)] = np.eye(n_effects)  # no step where there is no maximum
+        freed = np.linalg.solve(rest, covariance)
+        gradient = derivatives_at(located, located.mode)[1] + located.mode
+        mode = located.mode + np.einsum("cij,jcn->icn", freed, gradient)
+        left = (derivatives_at(located, mode)[1] + mode)[..., 0]
+    # a step to a maximum leaves nothing to gain; where there is none, as of no counts at all, each leaves as much again
+    gain = np.sqrt(np.maximum(np.einsum("ic,cij,jc->c", left, freed, left), 0.0))
+    share = np.where(gain > _LEAST_GAIN, 1.0, share)
+    return width * mode[..., 0], width * np.sqrt(np.einsum("cii->ic", freed)), share
+
+
 def _collect_rows(posterior: LatentPosterior, factor: int, points: HyperPoints) -> GroupedRows:
     """Return the rows by groups of the factor: those of the fit, or with several factors all rows with the rest of the
     model as their offset."""
     marginal = posterior.latent
-    if isinstance(marginal, AdaptiveHermite | PopulationWindow | SupportMarginal):
+    if isinstance(marginal, AdaptiveHermite | PopulationWindow | FittedMarginal):
         return marginal.rows
     model, measured = posterior.model, posterior.model.design.measurements
     group = model.groups[factor]
