@@ -31,10 +31,10 @@ from partialpool.inference.statistics import Statistics, build_statistics
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.observations import Measurements
 from partialpool.inputs.places import join_words
-from partialpool.models.exact_fit import is_fitted_exactly
+from partialpool.models.exact_fit import find_unbounded_fit
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Flat, Prior
-from partialpool.models.slots import Pooling
+from partialpool.models.slots import Pooling, get_scalar_prior
 from partialpool.numerics.lattice import MAX_DIMENSION
 
 
@@ -68,7 +68,7 @@ def run_engine(
         check_dimension(model)
     statistics = build_statistics(design.measurements, design.population, model.groups)
     check_own_designs(model, statistics.cross)
-    check_residual(model, statistics)
+    check_residual(model, statistics, estimated=plug_in)
     marginal = GaussianMarginal(statistics, model.coefficient_prior)
     if plug_in:
         hyper = estimate_hyperparameters(model, marginal, estimator or "reml")
@@ -146,8 +146,10 @@ def check_dimension(model: Model) -> None:
     )
 
 
-def check_residual(model: Model, statistics: Statistics) -> None:
-    """Raise ``IdentificationError`` where the columns fit every row exactly, so that sigma = 0 has infinite density.
+def check_residual(model: Model, statistics: Statistics, *, estimated: bool) -> None:
+    """Raise ``IdentificationError`` where the columns fit every row exactly, but would not fit other rows: sigma = 0
+    then has infinite mass. Where they fit any response that many rows could show, the prior of sigma decides, unless it
+    is ``estimated``.
 
     Raises ``DataError`` where the response is so small that this cannot be told.
     """
@@ -159,13 +161,21 @@ def check_residual(model: Model, statistics: Statistics) -> None:
         raise DataError("the response is too small for its squares to be told from 0: change its units")
     # what the groups leave of the residual of least squares, and what that rounds to in the response's own units
     between = float((cross.projection[:, -1] ** 2).sum())
-    if left > 1e-20 * (left + between) and left > 1e-28 * total:
-        if len(model.groups) > 1 and is_fitted_exactly(model.design, model.groups):
-            raise IdentificationError(
-                f"the effects of {join_words([group.name for group in model.groups])} fit the response exactly in "
-                "every row: sigma would be 0; give standard_error= if these are estimates, or drop a group term"
-            )
+    is_left = left > 1e-20 * (left + between) and left > 1e-28 * total
+    if is_left and len(model.groups) < 2:
         return
+    exponents = {}
+    sigma = -1.0 if estimated else get_scalar_prior(model.priors, "sigma").zero_exponent
+    if model.pooling == "partial" and not estimated:
+        names = [name for group in model.groups for name in group.sd_names]
+        exponents = {name: get_scalar_prior(model.priors, name).zero_exponent for name in names}
+    if find_unbounded_fit(model.design, model.groups, sigma, exponents) is None:
+        return
+    if is_left:
+        raise IdentificationError(
+            f"the effects of {join_words([group.name for group in model.groups])} fit the response exactly in "
+            "every row: sigma would be 0; give standard_error= if these are estimates, or drop a group term"
+        )
     if not model.groups:
         raise IdentificationError(
             "the population columns fit the response exactly in every row: sigma would be 0; check that none of them "

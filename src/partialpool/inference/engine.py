@@ -17,7 +17,8 @@ class Engine:
     ``status`` sums it up: 'exact' (closed form), 'converged' (numerical integration to the stated accuracy),
     'plug-in' (an estimate put in place of the hyperparameters' posterior), 'unreliable'. ``effective_draws`` is how
     many independent draws the hyperparameter nodes are worth (infinite on a grid or in closed form). ``elimination``
-    says how the factors' effects leave and what one evaluation of the likelihood was predicted to cost.
+    says how the factors' effects leave and what one evaluation of the likelihood was predicted to cost, ``left`` why a
+    route that comes before this one was left.
     """
 
     route: str
@@ -26,8 +27,9 @@ class Engine:
     status: Status
     effective_draws: float
     elimination: str = ""
+    left: str = ""
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
-        parts = [f"{self.route} ({self.reason})", self.elimination, numbers, f"status: {self.status}"]
+        parts = [f"{self.route} ({self.reason})", self.left, self.elimination, numbers, f"status: {self.status}"]
         return "; ".join(part for part in parts if part)

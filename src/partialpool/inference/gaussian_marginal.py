@@ -138,7 +138,8 @@ class GaussianMarginal:
             - cross.n_rows * np.log(points.residual_sd)
             - 0.5 * reduction.log_determinants
             - 0.5 * np.log(factor.pivots[:-1]).sum(axis=0)
-            - 0.5 * factor.pivots[-1]
+            # a sum of squares; below 0 by rounding, where columns fit every response and sigma is next to nothing
+            - 0.5 * np.maximum(factor.pivots[-1], 0.0)
         )
         return np.where(np.isfinite(value), value, -np.inf)
 

@@ -5,6 +5,8 @@
 | 0 | closed form: nothing to integrate |
 | 1, 2 | adaptive trapezoid grid |
 | 3 and more, or with a bounded coefficient | importance sampling on a lattice pushed through a fitted map |
+| 1, 2, where a grid would have too many nodes: a ridge, regions far apart | the same |
+| any, where that is not reliable | the same through several maps: the table of ``by_importance`` |
 | any, where the evaluations that this takes would last seconds | the same on a surrogate of the likelihood |
 | several factors, where importance weights are not reliable | a surrogate as well |
 
@@ -20,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from partialpool.errors import AccuracyWarning, ComputationError, warn_user
-from partialpool.inference.by_importance import integrate_exactly
+from partialpool.inference.by_importance import integrate_exactly, take_grid_first
 from partialpool.inference.by_surrogate import integrate_by_way_of_surrogate
 from partialpool.inference.engine import Engine
 from partialpool.inference.gaussian_marginal import GaussianMarginal
@@ -76,7 +78,7 @@ def integrate_hyperparameters(
                 return found
             return _give_up_surrogate(integrate_exactly(space, marginal, _affordable(accuracy, marginal), found))
         if on_grid and method == "auto":
-            return _by_grid(space, marginal, moments)
+            return take_grid_first(lambda: _by_grid(space, marginal, moments), space, marginal, accuracy)
         try:
             return integrate_exactly(space, marginal, accuracy)
         except ComputationError as failure:

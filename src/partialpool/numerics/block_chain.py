@@ -109,7 +109,7 @@ def invert_from_cholesky(factors: FloatArray) -> FloatArray:
     triangles, what lies above being of no meaning."""
     if factors.shape[1] < _LARGE:
         identity = np.broadcast_to(np.eye(factors.shape[1]), factors.shape)
-        root = np.linalg.solve(factors, identity)
+        root = _solve(factors, identity)
         return np.asarray(np.swapaxes(root, 1, 2) @ root)
     return _apply_to_each(_large_inverse, factors)
 
@@ -124,7 +124,7 @@ def _apply_to_each(function: Callable[[FloatArray], FloatArray], matrices: Float
 def solve_lower(factors: FloatArray, right: FloatArray, transposed: bool = False) -> FloatArray:
     """Solve with lower triangles (node, order, order), or their transposes, for sides (node, order, side)."""
     if factors.shape[1] < _LARGE:
-        return np.asarray(np.linalg.solve(np.swapaxes(factors, 1, 2) if transposed else factors, right))
+        return _solve(np.swapaxes(factors, 1, 2) if transposed else factors, right)
     from scipy.linalg import solve_triangular
 
     trans: Literal["T", "N"] = "T" if transposed else "N"
@@ -133,6 +133,16 @@ def solve_lower(factors: FloatArray, right: FloatArray, transposed: bool = False
         for factor, side in zip(factors, right, strict=True)
     ]
     return solved[0][None] if len(solved) == 1 else np.stack(solved)
+
+
+def _solve(matrices: FloatArray, right: FloatArray) -> FloatArray:
+    """Solve each of a stack; NaN where a matrix is singular, as factors far outside the posterior may round to be."""
+    try:
+        return np.asarray(np.linalg.solve(matrices, right))
+    except np.linalg.LinAlgError:
+        singular = ~(np.abs(np.einsum("nii->ni", matrices)) > 0.0).all(axis=1)
+        solved = np.linalg.solve(np.where(singular[:, None, None], np.eye(matrices.shape[1]), matrices), right)
+        return np.where(singular[:, None, None], np.nan, solved)
 
 
 def _cholesky_or_nan(matrix: FloatArray) -> FloatArray:

@@ -24,6 +24,8 @@ _USUAL_EFFICIENCY = 0.75
 _ENOUGH_GUIDED = 0.4
 # Below this the variance of importance weights is finite (Vehtari et al. 2024, section 3).
 _GOOD_PARETO_K = 0.5
+# What a map is worth of which some weights stand out.
+_STANDING_OUT = 0.8
 # The final lattices are shifted away from the pilots': a map is not judged on the points that it was fitted to.
 _FRESH = 0.381966
 
@@ -113,7 +115,7 @@ def _top_up(
     lacking = (effective_target / sample.effective_size - 1.0) * n_nodes
     n_more = 2 ** int(np.clip(np.ceil(np.log2(max(1.05 * lacking, 1.0))), 8, 16))
     more = _weigh(log_density, transport, n_more, shift=_FRESH + 0.618034 * n_nodes / _PILOT)
-    return _gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
+    return gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
 
 
 def _adapt(log_density: BatchLogDensity, transport: Transport, pilots: int) -> tuple[Transport, float, int]:
@@ -121,7 +123,8 @@ def _adapt(log_density: BatchLogDensity, transport: Transport, pilots: int) -> t
 
     Every round weighs a lattice of its own shift, so that a map is judged on fresh points, and is fitted to the last
     rounds' points together. While the weights are so uneven that few points would decide the fit, they are
-    tempered: raised to the power at which a quarter of the points count.
+    tempered: raised to the power at which a quarter of the points count. Even weights of which a few stand out are not
+    even: with a shelf in the tail, 90 % of the nodes were effective and Pareto-k was 1.1.
     """
     dimension = len(transport.centre)
     n_evaluations = 20 * dimension
@@ -132,12 +135,14 @@ def _adapt(log_density: BatchLogDensity, transport: Transport, pilots: int) -> t
         sample = _weigh(log_density, transport, n_pilot, shift=0.618034 * k)
         n_evaluations += n_pilot
         efficiency = sample.effective_size / n_pilot
+        if not sample.pareto_k < _GOOD_PARETO_K:
+            efficiency *= _STANDING_OUT
         stalled = 0 if efficiency > 1.05 * best_efficiency else stalled + 1
         if efficiency > best_efficiency:
             best, best_efficiency = transport, efficiency
         if best_efficiency > 0.9 or stalled > (1 if best_efficiency > 0.5 else 4):
             break
-        rounds.append((sample.nodes, sample.effective_size * _temper(sample.weights)))
+        rounds.append((sample.nodes, sample.effective_size * temper(sample.weights)))
         transport = fit_to_points(*_pool(rounds[-_POOLED_ROUNDS:]))
     return best, best_efficiency, n_evaluations
 
@@ -148,7 +153,7 @@ def _pool(rounds: list[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, Floa
     return np.concatenate([nodes for nodes, _ in rounds]), weights / weights.sum()
 
 
-def _temper(weights: FloatArray) -> FloatArray:
+def temper(weights: FloatArray) -> FloatArray:
     """Return the weights to the largest power up to one at which a quarter of the points count."""
     log_weights = np.log(np.maximum(weights, 1e-300))
     low, high = 0.0, 1.0
@@ -172,10 +177,10 @@ def _weigh(log_density: BatchLogDensity, transport: Transport, n_nodes: int, shi
     normal = ndtri(lattice_points(n_nodes, len(transport.centre), shift))
     nodes, log_proposal = transport.push(normal)
     log_ratios = log_density(nodes) - log_proposal
-    return _gather(nodes, np.where(np.isnan(log_ratios), -np.inf, log_ratios))
+    return gather(nodes, np.where(np.isnan(log_ratios), -np.inf, log_ratios))
 
 
-def _gather(nodes: FloatArray, log_ratios: FloatArray) -> WeightedNodes:
+def gather(nodes: FloatArray, log_ratios: FloatArray) -> WeightedNodes:
     """Turn log ratios of density to proposal into weights with their diagnostics."""
     weights, log_total = normalise_log_weights(log_ratios)
     return WeightedNodes(

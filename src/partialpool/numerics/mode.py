@@ -15,6 +15,8 @@ _STEP_LENGTHS = np.array([1.0, 0.5, 2.0, 0.2, 0.05, 0.01])
 _LEAST_CURVATURE = 0.04
 # Steps in a row without a gain, each with differences of its own spacing, after which the climb ends where it is.
 _MOST_IDLE_STEPS = 3
+# Modes closer than these sds are one, and one this much lower in log density than the highest is left out.
+_SAME_MODE, _TOO_LOW = 2.0, 20.0
 
 
 class Mode(NamedTuple):
@@ -45,7 +47,7 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
     location, value = starts[best].astype(float), float(values[best])
     step, idle, held = np.full(len(location), 0.1), 0, np.eye(len(location))
     for _ in range(max_steps):
-        gradient, precision, n_around = _differences(log_density, location, value, step)
+        gradient, precision, n_around = difference_quotients(log_density, location, value, step)
         direction, precision = _newton_direction(gradient, precision)
         candidates = location + _STEP_LENGTHS[:, None] * direction
         candidate_values = log_density(candidates)
@@ -72,7 +74,31 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
     )
 
 
-def _differences(
+def find_modes(log_density: BatchLogDensity, starts: FloatArray) -> tuple[Mode, ...]:
+    """Climb from each of ``starts`` (start, dimension); return the different modes found, the highest first.
+
+    Modes within two of their sds are one; those too low to matter are left out. Raises ``ComputationError`` where no
+    climb ends.
+    """
+    found: list[Mode] = []
+    failure: ComputationError | None = None
+    for start in starts:
+        try:
+            found.append(find_mode(log_density, start[None]))
+        except ComputationError as error:
+            failure = error
+    if failure is not None and not found:
+        raise failure
+    distinct: list[Mode] = []
+    for mode in sorted(found, key=lambda each: -each.log_density):
+        deviations = [mode.location - other.location for other in distinct]
+        near = [d @ other.precision @ d < _SAME_MODE**2 for d, other in zip(deviations, distinct, strict=True)]
+        if not distinct or (mode.log_density > distinct[0].log_density - _TOO_LOW and not any(near)):
+            distinct.append(mode)
+    return tuple(distinct)
+
+
+def difference_quotients(
     log_density: BatchLogDensity, location: FloatArray, value: float, step: FloatArray
 ) -> tuple[FloatArray, FloatArray, int]:
     """Return the gradient and minus the Hessian by central differences in one batch, and the points evaluated.

@@ -21,16 +21,21 @@ from partialpool.numerics.mode import Mode
 _TAIL = 0.1
 # Polynomials are evaluated no further out than this many standard deviations, where they would run away.
 _REACH = 3.5
+# Normal values at which the bend is tabulated to be inverted.
+_FURTHEST, _NEWTON_STEPS = 38.0, 3
+_TABLE = np.linspace(-_FURTHEST, _FURTHEST, 3801)
+_ROUNDING = 1e-12
 _MOST_CROSSED = 5  # dimensions up to which products of coordinates enter the polynomials
 
 
 @dataclass(frozen=True)
 class Transport:
-    """``centre`` and ``spread`` (dimension,) standardise; ``shifts`` and ``log_scales`` hold one coefficient array per
-    coordinate for the polynomial features of those before it; ``skew`` (dimension,) is g, ``tail`` (dimension,) h."""
+    """``centre`` (dimension,) and the lower triangular ``root`` (dimension, dimension) standardise; ``shifts`` and
+    ``log_scales`` hold one coefficient array per coordinate for the polynomial features of those before it; ``skew``
+    (dimension,) is g, ``tail`` (dimension,) h."""
 
     centre: FloatArray
-    spread: FloatArray
+    root: FloatArray
     shifts: tuple[FloatArray, ...]
     log_scales: tuple[FloatArray, ...]
     skew: FloatArray
@@ -40,14 +45,31 @@ class Transport:
         """Map points (node, dimension); return them with the log density of the pushed normal there."""
         dimension = len(self.centre)
         standard = np.empty_like(normal)
-        log_density = np.full(len(normal), -float(np.sum(np.log(self.spread))))
+        log_density = np.full(len(normal), -self._log_volume)
         for k in range(dimension):
             features = _features(standard[:, :k], dimension)
             log_scale = features @ self.log_scales[k]
             bent, log_slope = _bend(normal[:, k], self.skew[k], self.tail[k])
             standard[:, k] = features @ self.shifts[k] + np.exp(log_scale) * bent
             log_density -= 0.5 * normal[:, k] ** 2 + 0.5 * np.log(2.0 * np.pi) + log_slope + log_scale
-        return self.centre + self.spread * standard, log_density
+        return self.centre + standard @ self.root.T, log_density
+
+    def log_density(self, points: FloatArray) -> FloatArray:
+        """Return the log density of the pushed normal at points (node, dimension) that another map may have made."""
+        dimension = len(self.centre)
+        standard: FloatArray = np.linalg.solve(self.root, (points - self.centre).T).T
+        log_density = np.full(len(points), -self._log_volume)
+        for k in range(dimension):
+            features = _features(standard[:, :k], dimension)
+            log_scale = features @ self.log_scales[k]
+            bent = (standard[:, k] - features @ self.shifts[k]) * np.exp(-log_scale)
+            normal, log_slope = _unbend(bent, self.skew[k], self.tail[k])
+            log_density -= 0.5 * normal**2 + 0.5 * np.log(2.0 * np.pi) + log_slope + log_scale
+        return log_density
+
+    @property
+    def _log_volume(self) -> float:
+        return float(np.sum(np.log(np.diag(self.root))))
 
 
 def fit_to_curvature(log_density: BatchLogDensity, mode: Mode) -> Transport:
@@ -78,16 +100,32 @@ def fit_to_curvature(log_density: BatchLogDensity, mode: Mode) -> Transport:
         log_scale[0] = np.log(root[k, k] / spread[k] * np.sqrt(widths[0, k] * widths[1, k]))
         shifts.append(shift)
         log_scales.append(log_scale)
-    return Transport(mode.location, spread, tuple(shifts), tuple(log_scales), skew, np.full(dimension, _TAIL))
+    return Transport(mode.location, np.diag(spread), tuple(shifts), tuple(log_scales), skew, np.full(dimension, _TAIL))
 
 
-def fit_to_points(points: FloatArray, weights: FloatArray) -> Transport:
+def affine_map(mean: FloatArray, covariance: FloatArray) -> Transport:
+    """Return the map to a normal of this mean and covariance, but for its fat tails."""
+    dimension = len(mean)
+    sizes = [_features(np.empty((0, k)), dimension).shape[1] for k in range(dimension)]
+    nothing = tuple(np.zeros(size) for size in sizes)
+    sds = np.sqrt(np.diag(covariance))
+    root = sds[:, None] * np.linalg.cholesky(covariance / np.outer(sds, sds) + _ROUNDING * np.eye(dimension))
+    return Transport(mean, root, nothing, nothing, np.zeros(dimension), np.full(dimension, _TAIL))
+
+
+def fit_to_points(points: FloatArray, weights: FloatArray, turned: bool = False) -> Transport:
     """Return the map fitted to weighted points (node, dimension): shifts by least squares, scales by least squares
-    on log squared residuals, skews from quantiles; all shrunk a little towards no dependence."""
+    on log squared residuals, skews from quantiles; all shrunk a little towards no dependence.
+
+    What is shrunk to is the normal of the points' own covariance where ``turned``, so that a ridge however thin is
+    followed; that asks for more points than coordinates.
+    """
     dimension = points.shape[1]
     centre = weights @ points
-    spread = np.sqrt(np.maximum(weights @ (points - centre) ** 2, 1e-300))
-    standard = (points - centre) / spread
+    root = np.diag(np.sqrt(np.maximum(weights @ (points - centre) ** 2, 1e-300)))
+    if turned:
+        root = root @ _correlation_root((points - centre) / np.diag(root), weights)
+    standard = np.linalg.solve(root, (points - centre).T).T
     ridge = 2.0 * float(np.sum(weights**2))
     shifts, log_scales = [], []
     skew, tail = np.zeros(dimension), np.zeros(dimension)
@@ -109,7 +147,13 @@ def fit_to_points(points: FloatArray, weights: FloatArray) -> Transport:
         log_scale[0] += np.log((upper + lower) / (reach_up[0] - reach_up[1])) + 0.02
         shifts.append(shift)
         log_scales.append(log_scale)
-    return Transport(centre, spread, tuple(shifts), tuple(log_scales), skew, tail)
+    return Transport(centre, root, tuple(shifts), tuple(log_scales), skew, tail)
+
+
+def _correlation_root(standard: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the Cholesky factor of the points' correlations."""
+    correlation = (standard * weights[:, None]).T @ standard
+    return np.asarray(np.linalg.cholesky(correlation + _ROUNDING * np.eye(len(correlation))))
 
 
 def _exp_shift(log_scale: FloatArray) -> FloatArray:
@@ -137,6 +181,20 @@ def _bend(normal: FloatArray, skew: float, tail: float) -> tuple[FloatArray, Flo
     bent = np.expm1(g * normal) / g
     slope = np.exp(g * normal) + tail * normal * bent
     return bent * np.exp(log_stretch), np.log(slope) + log_stretch
+
+
+def _unbend(bent: FloatArray, skew: float, tail: float) -> tuple[FloatArray, FloatArray]:
+    """Return the normal values that ``_bend`` takes to these, and the log of its slope there.
+
+    Newton's steps from a table fine enough for two of them to reach rounding; beyond 38 normal sds nothing counts.
+    """
+    table, _ = _bend(_TABLE, skew, tail)
+    rising = np.concatenate([[True], np.diff(np.maximum.accumulate(table)) > 0.0])
+    normal = np.interp(bent, table[rising], _TABLE[rising])
+    for _ in range(_NEWTON_STEPS):
+        reached, log_slope = _bend(normal, skew, tail)
+        normal = np.clip(normal - (reached - bent) * np.exp(-log_slope), -_FURTHEST, _FURTHEST)
+    return normal, _bend(normal, skew, tail)[1]
 
 
 def _ridge_regression(features: FloatArray, target: FloatArray, weights: FloatArray, ridge: float) -> FloatArray:

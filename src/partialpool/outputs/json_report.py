@@ -60,6 +60,7 @@ def write_json(
             "route": engine.route,
             "reason": engine.reason,
             "elimination": engine.elimination,
+            "left": engine.left,
             "evidence": {name: _plain(value) for name, value in engine.evidence.items()},
             "status": engine.status,
         },

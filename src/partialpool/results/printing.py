@@ -120,7 +120,7 @@ def _stated_at_means(model: Model) -> set[str]:
 def _certificate(posterior: Posterior) -> list[str]:
     engine = posterior.engine
     parts = {
-        "computed by": f"{engine.route}: {engine.reason}",
+        "computed by": f"{engine.route}: {engine.reason}{f'; {engine.left}' if engine.left else ''}",
         "effects": engine.elimination,
         "evidence": ", ".join(f"{name} {_write(value)}" for name, value in engine.evidence.items()),
         "status": f"{engine.status} ({_STATUS[engine.status]})",

@@ -40,6 +40,7 @@ def store_hyper(hyper: HyperPosterior) -> tuple[Arrays, dict[str, Any]]:
             "status": engine.status,
             "effective_draws": encode_number(engine.effective_draws),
             "elimination": engine.elimination,
+            "left": engine.left,
         },
     }
     if (grid := hyper.grid) is not None:
@@ -69,6 +70,7 @@ def restore_hyper(space: HyperSpace, arrays: Arrays, metadata: Mapping[str, Any]
         record["status"],
         float(record["effective_draws"]),
         record.get("elimination", ""),
+        record.get("left", ""),
     )
     grid = None
     if (stored := metadata.get("grid")) is not None:

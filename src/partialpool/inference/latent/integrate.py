@@ -5,11 +5,13 @@
 | last less than a second | any | importance sampling on a lattice; a conjugate pair's two shapes: an adaptive grid |
 | last longer | any | a surrogate of the likelihood, its error measured |
 | the surrogate does not become accurate, or is not wanted | 1, 2 | an adaptive grid |
-| the same | 3 and more | importance sampling by a coarser quadrature, corrected, its error measured |
+| an adaptive grid would have too many nodes | 1, 2 | importance sampling at every node |
+| no surrogate | 3 and more | importance sampling by a coarser quadrature, corrected, its error measured |
 | that is not much cheaper or not accurate, or is not wanted | 3 and more | importance sampling at every node |
 
-A grid suits groups' own values badly where their sd may be near zero: about a coefficient on the lines of a grid they
-have a comb for a distribution. So it is taken where groups are many, or where there are no coefficients.
+Importance sampling has routes of its own for what one map does not fit: the table of ``by_importance``. A grid suits
+groups' own values badly where their sd may be near zero: about a coefficient on the lines of a grid they have a comb
+for a distribution. So it is taken where groups are many, or where there are no coefficients.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import replace
 import numpy as np
 
 from partialpool.errors import AccuracyWarning, ComputationError, warn_user
-from partialpool.inference.by_importance import integrate_exactly
+from partialpool.inference.by_importance import integrate_exactly, take_grid_first
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
 from partialpool.inference.latent.contract import LatentMarginal
@@ -130,7 +132,7 @@ def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accurac
             return found
         guide = found
     if method in ("auto", "surrogate") and (plain or many):
-        return _by_grid(space, marginal)
+        return take_grid_first(lambda: _by_grid(space, marginal), space, marginal, accuracy)
     corrected = integrate_by_coarser(space, marginal, accuracy, guide) if dear else None
     if corrected is not None:
         return corrected
