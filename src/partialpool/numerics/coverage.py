@@ -12,17 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.numerics.arrays import BatchLogDensity, FloatArray
+from partialpool.numerics.arrays import BatchLogDensity, FloatArray, IntArray
 from partialpool.numerics.importance import WeightedNodes
 from partialpool.numerics.mode import difference_quotients
-from partialpool.numerics.node_subset import spread_nodes
 
-# Steps along a line to both sides, in sds of the nodes: dense where a sample that covers all ends, then doubling.
-_LADDER = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0])
-# Nodes among which the middle is looked for, and the step of the curvature's differences, in sds.
-_CANDIDATES, _STEP = 24, 0.3
-# Share of the weight that lies beyond the reach of the nodes on either side.
-_BEYOND = 1e-4
+# Steps along a line to both sides, in sds of the nodes.
+_LADDER = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 14.0, 20.0, 40.0])
+# Step of the curvature's differences, in sds.
+_STEP = 0.3
+# Share of the weight without which the nodes reach as far as they do.
+_WITHOUT = 1e-4
 # Places beyond the nodes that are told of, at most, and the missed share from which they are.
 _MOST_PLACES, _TOLD = 4, 1e-3
 # A line ends where its log density has fallen by this much: beyond, there may be rounding where a density should be.
@@ -45,32 +44,30 @@ class Lines(NamedTuple):
 def follow_lines(log_density: BatchLogDensity, sample: WeightedNodes) -> Lines:
     """Follow the density along lines and compare with how far the nodes go.
 
-    Lines start at the likeliest of some nodes and their mean, and run along the coordinates and along the axes of the
+    Lines start at the likeliest node and run along the coordinates and along the axes of the
     curvature in coordinates where the nodes' covariance is the identity: of a normal that is covered 0.0002 is missed,
     of one whose nodes are half as wide 0.06.
     """
     nodes, weights = sample.nodes, sample.weights
-    mean = weights @ nodes
-    root = _covariance_root(nodes - mean, weights)
+    dimension = nodes.shape[1]
+    root = _covariance_root(nodes - weights @ nodes, weights)
     if root is None:
         return Lines(1.0, 0, ())
-    candidates = np.concatenate([mean[None], spread_nodes(nodes, weights, _CANDIDATES, 0)])
-    values = np.nan_to_num(log_density(candidates), nan=-np.inf)
-    best = int(np.argmax(values))
-    centre, height = candidates[best], float(values[best])
-    dimension = len(mean)
+    inverse = np.linalg.inv(root)
+    best = int(np.argmax(np.where(weights > 0.0, sample.log_density, -np.inf)))
+    centre, height = nodes[best], float(sample.log_density[best])
 
     def whitened(points: FloatArray) -> FloatArray:
         return log_density(centre + points @ root.T)
 
     _, precision, n_around = difference_quotients(whitened, np.zeros(dimension), height, np.full(dimension, _STEP))
     axes = np.linalg.eigh(np.nan_to_num(precision, posinf=1e6, neginf=-1e6))[1].T
-    coordinates = np.linalg.inv(root).T
-    directions = np.concatenate([axes, coordinates / np.linalg.norm(coordinates, axis=1, keepdims=True)])
+    coordinates = inverse / np.linalg.norm(inverse, axis=0)
+    directions = np.concatenate([axes, coordinates.T])
     signed = np.concatenate([directions, -directions])
     drops = height - whitened((_LADDER[:, None, None] * signed).reshape(-1, dimension)).reshape(len(_LADDER), -1)
-    places = np.linalg.solve(root, (nodes - centre).T).T @ signed.T
-    reach = np.array([_far_quantile(column, weights) for column in places.T])
+    places = (directions @ inverse) @ (nodes[_carrying(weights)] - centre).T
+    reach = np.concatenate([places.max(axis=1), -places.min(axis=1)])
     found = _beyond(drops, reach)
     beyond = []
     for k in np.argsort(-found.shares)[:_MOST_PLACES]:
@@ -79,26 +76,25 @@ def follow_lines(log_density: BatchLogDensity, sample: WeightedNodes) -> Lines:
             beyond.append((centre + found.means[k] * (root @ signed[k]), root @ stretched @ root.T))
     n_lines = len(directions)
     missed = found.shares[:n_lines] + found.shares[n_lines:]
-    return Lines(float(missed.max()), len(candidates) + n_around + drops.size, tuple(beyond))
+    return Lines(float(missed.max()), n_around + drops.size, tuple(beyond))
 
 
 def _covariance_root(deviations: FloatArray, weights: FloatArray) -> FloatArray | None:
-    sds = np.sqrt(weights @ deviations**2)
+    covariance = (deviations * weights[:, None]).T @ deviations
+    sds = np.sqrt(np.diag(covariance))
     if not (np.isfinite(sds).all() and (sds > 0.0).all()):
         return None
-    standard = deviations / sds
-    correlation = (standard * weights[:, None]).T @ standard
+    correlation = covariance / np.outer(sds, sds)
     try:
         return np.asarray(sds[:, None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(len(sds))))
     except np.linalg.LinAlgError:
         return None
 
 
-def _far_quantile(places: FloatArray, weights: FloatArray) -> float:
-    """Return how far out the nodes reach: the place that all but a ten-thousandth of the weight stays below."""
-    order = np.argsort(places)
-    position = int(np.searchsorted(np.cumsum(weights[order]), 1.0 - _BEYOND))
-    return float(places[order[min(position, len(order) - 1)]])
+def _carrying(weights: FloatArray) -> IntArray:
+    """Return the nodes that together hold all but a ten-thousandth of the weight."""
+    order = np.argsort(weights)
+    return order[int(np.searchsorted(np.cumsum(weights[order]), _WITHOUT)) :]
 
 
 class _Beyond(NamedTuple):

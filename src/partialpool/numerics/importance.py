@@ -32,9 +32,11 @@ _FRESH = 0.381966
 
 @dataclass(frozen=True)
 class WeightedNodes:
-    """Nodes (node, dimension), their log ratios of density to proposal, weights that sum to one, and the evidence."""
+    """Nodes (node, dimension), their log density, its log ratios to the proposal's, weights that sum to one, and the
+    evidence."""
 
     nodes: FloatArray
+    log_density: FloatArray
     log_ratios: FloatArray
     weights: FloatArray
     log_integral: float
@@ -115,7 +117,14 @@ def _top_up(
     lacking = (effective_target / sample.effective_size - 1.0) * n_nodes
     n_more = 2 ** int(np.clip(np.ceil(np.log2(max(1.05 * lacking, 1.0))), 8, 16))
     more = _weigh(log_density, transport, n_more, shift=_FRESH + 0.618034 * n_nodes / _PILOT)
-    return gather(np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios]))
+    return join_samples(sample, more)
+
+
+def join_samples(sample: WeightedNodes, more: WeightedNodes) -> WeightedNodes:
+    """Weigh two samples from one proposal together."""
+    log_density = np.concatenate([sample.log_density, more.log_density])
+    log_ratios = np.concatenate([sample.log_ratios, more.log_ratios])
+    return _weigh_ratios(np.concatenate([sample.nodes, more.nodes]), log_density, log_ratios)
 
 
 def _adapt(log_density: BatchLogDensity, transport: Transport, pilots: int) -> tuple[Transport, float, int]:
@@ -176,15 +185,20 @@ def _weigh(log_density: BatchLogDensity, transport: Transport, n_nodes: int, shi
 
     normal = ndtri(lattice_points(n_nodes, len(transport.centre), shift))
     nodes, log_proposal = transport.push(normal)
-    log_ratios = log_density(nodes) - log_proposal
-    return gather(nodes, np.where(np.isnan(log_ratios), -np.inf, log_ratios))
+    return gather(nodes, log_density(nodes), log_proposal)
 
 
-def gather(nodes: FloatArray, log_ratios: FloatArray) -> WeightedNodes:
-    """Turn log ratios of density to proposal into weights with their diagnostics."""
+def gather(nodes: FloatArray, log_density: FloatArray, log_proposal: FloatArray) -> WeightedNodes:
+    """Turn log densities and those of the proposal into weights with their diagnostics."""
+    log_ratios = log_density - log_proposal
+    return _weigh_ratios(nodes, log_density, np.where(np.isnan(log_ratios), -np.inf, log_ratios))
+
+
+def _weigh_ratios(nodes: FloatArray, log_density: FloatArray, log_ratios: FloatArray) -> WeightedNodes:
     weights, log_total = normalise_log_weights(log_ratios)
     return WeightedNodes(
         nodes,
+        log_density,
         log_ratios,
         weights,
         log_total - float(np.log(len(nodes))),

@@ -32,8 +32,8 @@ def lattice_points(n_points: int, dimension: int, shift: float = 0.0) -> FloatAr
     if not 0 < dimension <= MAX_DIMENSION:
         raise ValueError(f"dimension must be 1 to {MAX_DIMENSION}, not {dimension}")
     steps = np.arange(n_points, dtype=np.int64)[:, None] * np.array(_GENERATOR[:dimension], dtype=np.int64)
-    points = (steps % n_points) / n_points + _irrational_shift(dimension) + shift
-    return np.asarray(np.clip(points % 1.0, 1e-15, 1.0 - 1e-15))
+    points = (steps & (n_points - 1)) / n_points + _irrational_shift(dimension) + shift
+    return np.asarray(np.clip(points - np.floor(points), 1e-15, 1.0 - 1e-15))
 
 
 @cache

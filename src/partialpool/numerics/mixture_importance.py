@@ -19,7 +19,7 @@ import numpy as np
 
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.coverage import Lines, follow_lines
-from partialpool.numerics.importance import WeightedNodes, gather, temper
+from partialpool.numerics.importance import WeightedNodes, gather, join_samples, temper
 from partialpool.numerics.lattice import lattice_points
 from partialpool.numerics.pareto import effective_sample_size
 from partialpool.numerics.transport import Transport, affine_map, fit_to_points
@@ -60,8 +60,7 @@ class MapMixture:
             ]
         )
         parts = self.log_densities(nodes, np.array(sizes) / sum(sizes))
-        log_ratios = log_density(nodes) - np.logaddexp.reduce(parts, axis=0)
-        return gather(nodes, np.where(np.isnan(log_ratios), -np.inf, log_ratios))
+        return gather(nodes, log_density(nodes), np.logaddexp.reduce(parts, axis=0))
 
     def log_densities(self, nodes: FloatArray, shares: FloatArray) -> FloatArray:
         """Return the log of each map's share of the mixture's density (map, node)."""
@@ -98,9 +97,7 @@ def _reach(
     sample = mixture.sample(log_density, int(max(wanted, _PILOT)), _FRESH)
     while sample.effective_size < effective_target and len(sample.nodes) < _MAX_NODES:
         more = mixture.sample(log_density, len(sample.nodes), _FRESH + _GOLDEN * len(sample.nodes) / _PILOT)
-        sample = gather(
-            np.concatenate([sample.nodes, more.nodes]), np.concatenate([sample.log_ratios, more.log_ratios])
-        )
+        sample = join_samples(sample, more)
     return sample
 
 

@@ -57,7 +57,7 @@ class Transport:
     def log_density(self, points: FloatArray) -> FloatArray:
         """Return the log density of the pushed normal at points (node, dimension) that another map may have made."""
         dimension = len(self.centre)
-        standard: FloatArray = np.linalg.solve(self.root, (points - self.centre).T).T
+        standard = np.asarray(np.linalg.solve(self.root, (points - self.centre).T).T, dtype=np.float64)
         log_density = np.full(len(points), -self._log_volume)
         for k in range(dimension):
             features = _features(standard[:, :k], dimension)
