@@ -140,10 +140,7 @@ def count_latent_moments(
                 exponent = np.inf  # bounded by the rows themselves
         elif space.pair is not None and name in ("alpha", "beta", "concentration"):
             # towards complete pooling the likelihood is flat: the tail is the prior's
-            if space.pair.joint is not None:
-                exponent = space.pair.joint.tail_exponent
-            elif space.pair.on == "mean and concentration":
-                exponent = space.pair.priors[1].tail_exponent
+            exponent = space.pair.pooling_tail
         moments.append(sum(exponent > power * order + 1.0 for order in (1, 2)))
     return tuple(moments)
 

@@ -30,6 +30,9 @@ from partialpool.models.slots import get_scalar_prior
 JOINT = "(alpha, beta)"
 # The default sd of the log of a shape, concentration or mean: a factor of 20 either way within two of them.
 _LOG_SD = 1.5
+# The default of log alpha of a gamma population, and of log(alpha beta / (alpha + beta)) of a beta one: the groups' sd
+# on the log or logit scale, about the inverse square root, is 0.08 to 4.5 within two of its sds.
+_LOG_ALPHA, _LOG_ALPHA_SD = 1.0, 2.0
 
 
 def list_latent_slots(
@@ -41,8 +44,9 @@ def list_latent_slots(
     given: Mapping[str, Prior | str] | None,
 ) -> list[ParameterSlot]:
     """List the parameters of the likelihood and of the population beside coefficients, sds and correlations."""
-    guesses = family.guess_dispersions(response, np.ones(len(response.values)))
-    slots = [_dispersion_slot(name, guess, scales) for name, guess in zip(family.dispersions, guesses, strict=True)]
+    counts = design.measurements.counts
+    guesses = family.guess_dispersions(response, np.ones(len(response.values)) if counts is None else counts)
+    slots = [_dispersion_slot(name, guess) for name, guess in zip(family.dispersions, guesses, strict=True)]
     for group in design.groups[:1]:
         for name in population.parameters:
             if name == "nu":
@@ -56,12 +60,12 @@ def list_latent_slots(
     return slots
 
 
-def _dispersion_slot(name: str, guess: float, scales: DataScales) -> ParameterSlot:
-    if name == "sigma":
-        return ParameterSlot("sigma", "scale", "sigma", HalfStudentT(3.0, scales.response_sd))
+def _dispersion_slot(name: str, guess: float) -> ParameterSlot:
+    if name == "sigma":  # in units of the response, which the linear predictor's are not under a log link
+        return ParameterSlot("sigma", "scale", "sigma", HalfStudentT(3.0, guess))
     if name == "nu":
         return ParameterSlot("nu", "shape", "shape", Gamma(2.0, 0.1))
-    return ParameterSlot(name, "shape", "shape", LogNormal(round(math.log(guess), 2), _LOG_SD))
+    return ParameterSlot(name, "shape", "shape", LogNormal(math.log(guess), _LOG_SD))
 
 
 def _pair_slots(
@@ -70,36 +74,39 @@ def _pair_slots(
     """List the two shapes, or mean and concentration, or both shapes together, whichever has priors given."""
     keys = {"".join(str(key).split()) for key in given or {}}
     together, shapes, others = {"(alpha,beta)"} & keys, {"alpha", "beta"} & keys, {"mean", "concentration"} & keys
-    if bool(together) + bool(shapes) + bool(others) > 1:
+    with_mean = population.name == "gamma" and shapes <= {"alpha"} and others <= {"mean"}
+    if bool(together) + bool(shapes) + bool(others) > 1 and (together or not with_mean):
         raise PriorError(
             "priors: give them on alpha and beta, on mean and concentration, or on '(alpha, beta)' together, not on "
             "several of these"
         )
-    mean, size = guess_pair(population, response, scales)
     if together:
         return [ParameterSlot(JOINT, "pair", "shape", AlphaBetaPower())]
-    if shapes:
+    if shapes and not with_mean:
         if len(shapes) == 1:
             missing = ({"alpha", "beta"} - shapes).pop()
             raise PriorError(
                 f"priors: {shapes.pop()} has one and {missing} has not: give both, or mean= and concentration"
             )
         return [ParameterSlot(name, "shape", "shape", LogNormal(0.0, _LOG_SD)) for name in ("alpha", "beta")]
-    concentration = LogNormal(round(math.log(size), 2), _LOG_SD)
+    mean, size = guess_pair(population, response, scales)
     if population.name == "beta":
         first = ParameterSlot("mean", "probability", "shape", Beta(1.0, 1.0))
     else:
-        first = ParameterSlot("mean", "shape", "shape", LogNormal(round(math.log(mean), 2), _LOG_SD))
-    return [first, ParameterSlot("concentration", "shape", "shape", concentration)]
+        first = ParameterSlot("mean", "shape", "shape", LogNormal(math.log(mean), _LOG_SD))
+    if with_mean:
+        return [first, ParameterSlot("alpha", "shape", "shape", LogNormal(_LOG_ALPHA, _LOG_ALPHA_SD))]
+    return [first, ParameterSlot("concentration", "shape", "shape", LogNormal(math.log(size), _LOG_ALPHA_SD))]
 
 
 def guess_pair(population: Population, response: ResponseColumns, scales: DataScales) -> tuple[float, float]:
-    """Return a mean and a concentration near the data's: those of a population worth one typical group."""
-    size = float(np.median(response.sizes))
+    """Return a mean near the data's, and the concentration of a population whose sd, on the log or logit scale, is
+    about exp(-1 / 2) = 0.6: what groups differ by has nothing to do with how large they are."""
     if population.name == "beta":
-        return 1.0 / (1.0 + math.exp(-scales.response_mean)), max(size, 1.0)
+        mean = 1.0 / (1.0 + math.exp(-scales.response_mean))
+        return mean, math.exp(_LOG_ALPHA) / (mean * (1.0 - mean))
     mean = math.exp(scales.response_mean)
-    return mean, max(size, 1.0 / mean)
+    return mean, math.exp(_LOG_ALPHA) / mean
 
 
 def build_pair(
@@ -114,9 +121,12 @@ def build_pair(
     guess = guess_pair(population, response, scales)
     if isinstance(joint, AlphaBetaPower):
         return ShapePair(kind, names, "both", (), joint, guess)  # type: ignore[arg-type]
-    if "alpha" in priors:
+    if "beta" in priors:
         both = (get_scalar_prior(priors, "alpha"), get_scalar_prior(priors, "beta"))
         return ShapePair(kind, names, "shapes", both, None, guess)  # type: ignore[arg-type]
+    if "alpha" in priors:
+        with_mean = (get_scalar_prior(priors, "mean"), get_scalar_prior(priors, "alpha"))
+        return ShapePair(kind, names, "mean and alpha", with_mean, None, guess)  # type: ignore[arg-type]
     both = (get_scalar_prior(priors, "mean"), get_scalar_prior(priors, "concentration"))
     return ShapePair(kind, names, "mean and concentration", both, None, guess)  # type: ignore[arg-type]
 

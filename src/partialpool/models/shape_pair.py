@@ -23,8 +23,8 @@ from partialpool.numerics.arrays import FloatArray
 
 @dataclass(frozen=True)
 class ShapePair:
-    """alpha and beta of a population with their priors, which are on ``(alpha, beta)`` or ``(mean, concentration)``,
-    one each, or one on both together.
+    """alpha and beta of a population with their priors, which are on ``(alpha, beta)``, ``(mean, concentration)`` or,
+    of a gamma population, ``(mean, alpha)``, one each, or one on both together.
 
     ``names`` are those of ``report``: alpha, beta, mean, concentration. ``guess`` are a mean and a concentration near
     the data's.
@@ -32,7 +32,7 @@ class ShapePair:
 
     population: Literal["beta", "gamma"]
     names: tuple[str, ...]
-    on: Literal["shapes", "mean and concentration", "both"]
+    on: Literal["shapes", "mean and concentration", "mean and alpha", "both"]
     priors: tuple[ScalarPrior, ...]
     joint: AlphaBetaPower | None
     guess: tuple[float, float]
@@ -63,6 +63,9 @@ class ShapePair:
             each = [prior.log_density(shape) for prior, shape in zip(self.priors, shapes, strict=True)]
             return np.asarray(each[0] + each[1] + log_jacobian)
         mean, size = self.mean_and_concentration(shapes)
+        if self.on == "mean and alpha":
+            each = [self.priors[0].log_density(mean), self.priors[1].log_density(shapes[0])]
+            return np.asarray(each[0] + each[1] + 2.0 * log_slopes[0] + log_slopes[1])
         both = self.priors[0].log_density(mean) + self.priors[1].log_density(size)
         return np.asarray(both + log_slopes[0] + log_slopes[1])
 
@@ -97,6 +100,15 @@ class ShapePair:
         if axis == 0 and self.population == "beta":
             return np.asarray(np.exp(-np.logaddexp(0.0, -coordinates)))
         return np.exp(coordinates)
+
+    @property
+    def pooling_tail(self) -> float:
+        """The power by which the prior falls towards complete pooling, where alpha and beta grow in proportion."""
+        if self.joint is not None:
+            return self.joint.tail_exponent
+        if self.on == "shapes":  # the density of both at once, times the length of the ray's cross-section
+            return sum(prior.tail_exponent for prior in self.priors) - 1.0
+        return self.priors[1].tail_exponent
 
     def start(self, fraction: float) -> tuple[float, float]:
         """Return starting coordinates; the smaller the ``fraction``, the nearer together the groups."""
