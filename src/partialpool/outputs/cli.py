@@ -10,6 +10,7 @@ import click
 
 import partialpool
 from partialpool.outputs.cli_options import data_options, read_population, read_roles
+from partialpool.outputs.console import escape_json, escape_what_is_lacking
 from partialpool.outputs.messages import speak_plainly
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def main() -> None:
       partialpool fit radon.parquet "log_radon ~ floor + (1 + floor | county)" --out radon.nc
       partialpool fit shop.csv "purchases ~ 1 + (1 | store)" --family binomial --trials visits
     """
+    escape_what_is_lacking()
 
 
 @main.command("fit", short_help="Fit a model to a CSV or Parquet file.")
@@ -170,7 +172,7 @@ def fit_command(
         if as_json:
             from partialpool.outputs.json_report import write_json
 
-            click.echo(write_json(fit, effects=effects, written=written, factor=factor))
+            click.echo(escape_json(write_json(fit, effects=effects, written=written, factor=factor)))
         elif not quiet:
             _print_fit(fit, effects, written, factor)
 
@@ -213,20 +215,18 @@ def demo_command(no_plot: bool) -> None:
     Example:
       partialpool demo
     """
-    from partialpool.outputs.demo import INTRODUCTION, conclude, demo_picture_path, fit_demo
+    from partialpool.outputs.demo import INTRODUCTION, conclude, find_demo_picture, fit_demo
 
     with speak_plainly():
-        picture = None if no_plot else demo_picture_path()
-        if picture is not None:
-            from partialpool.outputs.output_paths import check_picture_path
-
-            check_picture_path(picture)
+        picture, missing = (None, "") if no_plot else find_demo_picture()
         click.echo(INTRODUCTION)
         fit = fit_demo()
         _print_fit(fit, False, [])
         click.echo(f"\n{conclude(fit)}")
         if written := _write_files(fit, None, picture, None):
             click.echo(f"\npicture: {written[0]}")
+        elif missing:
+            click.echo(f"\nno picture: {missing}")
 
 
 def _check_outputs(out: Path | None, pictures: list[Path], formula: str, factor: str | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from partialpool.errors import OutputError
+
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
 
@@ -25,9 +27,18 @@ def fit_demo() -> Posterior:
     return fitted
 
 
-def demo_picture_path() -> Path:
-    """Return where the demonstration draws its picture."""
-    return Path.cwd() / "shrinkage.png"
+def find_demo_picture() -> tuple[Path | None, str]:
+    """Return where the demonstration draws its picture, or None and why it draws none.
+
+    Raises ``OutputError`` where it cannot be written.
+    """
+    from partialpool.outputs.output_paths import check_matplotlib, check_picture_path
+
+    try:
+        check_matplotlib()
+    except OutputError as error:
+        return None, str(error)
+    return check_picture_path(Path.cwd() / "shrinkage.png"), ""
 
 
 def conclude(fit: Posterior) -> str:

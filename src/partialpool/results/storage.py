@@ -27,6 +27,7 @@ from partialpool.results.arviz_export_separate import collect_separate_posterior
 from partialpool.results.arviz_rows import N_CHAINS
 from partialpool.results.draws import count_effects, draw_posterior
 from partialpool.results.posterior import Posterior
+from partialpool.results.safe_names import make_file_names
 from partialpool.results.save_paths import check_save_path, check_zarr, write_in_place
 from partialpool.results.selection import every_level, no_level
 from partialpool.results.separate import SeparatePosterior
@@ -57,8 +58,11 @@ def save_posterior(posterior: Posterior | SeparatePosterior, path: str | Path) -
 
     save = check_save_path(path)
     draws = _separate_draws(posterior) if isinstance(posterior, SeparatePosterior) else _population_draws(posterior)
+    draws = _make_readable(draws)
+    if save.container == "zarr":
+        draws = _name_as_files(draws)
     tree = xr.DataTree.from_dict(
-        {"posterior": _make_readable(draws).assign_attrs(describe_origin(posterior)), _GROUP: _pack(posterior)}
+        {"posterior": draws.assign_attrs(describe_origin(posterior)), _GROUP: _pack(posterior)}
     )
     if save.container == "zarr":
         # format 2: format 3 has no settled text yet
@@ -109,6 +113,16 @@ def _make_readable(dataset: xr.Dataset) -> xr.Dataset:
             shown = [_printable(text) for text in coordinate.values.tolist()]
             dataset = dataset.assign_coords({name: (coordinate.dims, shown, coordinate.attrs)})
     return dataset
+
+
+def _name_as_files(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the data set with names that a directory may have on any system; what was renamed keeps its name as the
+    attribute ``parameter``."""
+    names = [str(name) for name in dataset.variables]
+    renamed = {old: new for old, new in zip(names, make_file_names(names), strict=True) if old != new}
+    for old in renamed:
+        dataset[old].attrs.setdefault("parameter", old)
+    return dataset.rename(renamed)
 
 
 def _printable(text: str) -> str:

@@ -23,6 +23,7 @@ from partialpool.outputs.plots.picture import (
     create_picture,
     draw_population,
     keep_within,
+    own_style,
     save_picture,
     shorten,
     span,
@@ -52,18 +53,19 @@ def draw_forest(posterior: Posterior, factor: int, path: Path | None) -> Figure:
     intervals = find_intervals(posterior, factor, order)
     columns = min(len(panels), 3)
     height = 0.75 + (0.21 if len(order) > 20 else 0.27) * (len(order) + 3)
-    figure, axes = create_picture(4.0 + 3.2 * columns, height, len(panels), columns)
-    for k, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
-        last = k % columns == columns - 1 or k == len(panels) - 1
-        _draw_panel(axis, panel, intervals[k], order, gap, n - 2 * gap, labelled=k % columns == 0, counted=last)
-    note += ", in order" if len(panels) == 1 else f", in order of {panels[0].axis_label}"
-    pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
-    handles = [
-        Line2D([], [], color=RAW, marker="o", markerfacecolor="white", linestyle="", label="raw"),
-        Line2D([], [], color=POOLED, marker="o", linewidth=3.5, label=f"{pooled}, 50 and 90 % intervals"),
-    ]
-    add_heading(figure, f"{name_response(posterior)} by {group.name}", note, handles)
-    save_picture(figure, path)
+    with own_style():
+        figure, axes = create_picture(4.0 + 3.2 * columns, height, len(panels), columns)
+        for k, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
+            last = k % columns == columns - 1 or k == len(panels) - 1
+            _draw_panel(axis, panel, intervals[k], order, gap, n - 2 * gap, labelled=k % columns == 0, counted=last)
+        note += ", in order" if len(panels) == 1 else f", in order of {panels[0].axis_label}"
+        pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
+        handles = [
+            Line2D([], [], color=RAW, marker="o", markerfacecolor="white", linestyle="", label="raw"),
+            Line2D([], [], color=POOLED, marker="o", linewidth=3.5, label=f"{pooled}, 50 and 90 % intervals"),
+        ]
+        add_heading(figure, f"{name_response(posterior)} by {group.name}", note, handles)
+        save_picture(figure, path)
     return figure
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,32 @@ HEADING = 0.95
 _DOTS_PER_INCH = 160
 
 
+# What a style sheet may not change: half of it would be lost among colours that are fixed. Fonts are the user's.
+_OWN = ("axes.", "errorbar.", "figure.", "grid.", "hatch.", "legend.", "lines.", "markers.", "patch.", "path.", "text.")
+_OWN_TICKS = ("xtick.", "ytick.")
+
+
 class Picture(Figure):
     """A figure that a notebook shows without pyplot."""
 
     def _repr_png_(self) -> bytes:
         return render(self, "png")
+
+    def savefig(self, fname: Any, *, transparent: bool | None = None, **kwargs: Any) -> None:
+        """Save as matplotlib does, on the figure's own background whatever the style sheet says."""
+        super().savefig(fname, transparent=transparent, **{"facecolor": self.get_facecolor(), **kwargs})
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw in matplotlib's default style with the user's fonts, whatever style sheet is in use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of settings that are on their way out
+        own = {
+            name: value for name, value in matplotlib.rcParamsDefault.items() if name.startswith((*_OWN, *_OWN_TICKS))
+        }
+    with matplotlib.rc_context(own):
+        yield
 
 
 def create_picture(width: float, panel_height: float, n_panels: int, columns: int) -> tuple[Picture, list[Axes]]:

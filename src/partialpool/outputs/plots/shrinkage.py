@@ -27,6 +27,7 @@ from partialpool.outputs.plots.picture import (
     create_picture,
     draw_population,
     keep_within,
+    own_style,
     save_picture,
     shorten,
     span,
@@ -51,11 +52,12 @@ def draw_shrinkage(posterior: Posterior, factor: int, path: Path | None) -> Figu
     group = posterior.model.groups[factor]
     pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
     title = f"{name_response(posterior)}: raw and {pooled} estimates by {group.name}"
-    if group.n_levels <= _MOST_LINES:
-        figure = _draw_lines(panels, find_intervals(posterior, factor, np.arange(group.n_levels)), title, pooled)
-    else:
-        figure = _draw_rails(panels, title, pooled, f"{group.n_levels:,} groups")
-    save_picture(figure, path)
+    with own_style():
+        if group.n_levels <= _MOST_LINES:
+            figure = _draw_lines(panels, find_intervals(posterior, factor, np.arange(group.n_levels)), title, pooled)
+        else:
+            figure = _draw_rails(panels, title, pooled, f"{group.n_levels:,} groups")
+        save_picture(figure, path)
     return figure
 
 
