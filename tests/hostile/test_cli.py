@@ -313,3 +313,50 @@ def test_the_process_ends_with_the_exit_code_and_nothing_on_standard_output(here
         assert (done.returncode, done.stdout) == (code, "")
         assert done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def greek(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments of a fit to groups that a Western European console cannot show."""
+    monkeypatch.chdir(tmp_path)
+    schools = pp.datasets.eight_schools() | {"school": ["Ω", "é", "😀", "Δ", "E", "F", "G", "H"]}
+    pd.DataFrame(schools).to_csv("greek.csv", index=False, encoding="utf-8")
+    return ["fit", "greek.csv", *KNOWN]
+
+
+def _run_on_console(encoding: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(Path(pp.__file__).parents[1]), "PYTHONIOENCODING": encoding}
+    return subprocess.run([sys.executable, "-m", "partialpool", *arguments], capture_output=True, env=environment)
+
+
+def test_a_console_that_lacks_characters_shows_escapes(greek: list[str]) -> None:
+    done = _run_on_console("cp1252", *greek)
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = done.stdout.decode("cp1252")
+    for label in ("\\u03a9", "é", "\\U0001f600", "\\u0394"):
+        assert f"\n{label} " in shown
+    chosen = _run_on_console("cp1252:replace", *greek).stdout.decode("cp1252")
+    assert "\n? " in chosen
+
+
+def test_json_stays_json_on_such_a_console(greek: list[str]) -> None:
+    import json
+
+    for encoding in ("cp1252", "utf-8"):
+        done = _run_on_console(encoding, *greek, "--json")
+        assert (done.returncode, done.stderr) == (0, b"")
+        report = json.loads(done.stdout.decode(encoding))
+        assert [line["group"] for line in report["groups"]][:2] == sorted(["Ω", "é", "😀", "Δ", *"EFGH"])[:2]
+        assert {"Ω", "😀"} <= {line["group"] for line in report["groups"]}
+    assert "Ω" in done.stdout.decode()
+
+
+def test_the_demo_without_matplotlib_does_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("partialpool.outputs.output_paths.find_spec", lambda name: None)
+    result = CliRunner().invoke(main, ["demo"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Raw effects run from -3 to 28 points" in result.stdout
+    assert result.stdout.endswith("no picture: pictures need matplotlib, which is not installed: "
+                                  "pip install 'partialpool[plot]'\n")  # fmt: skip
+    assert not list(tmp_path.iterdir())

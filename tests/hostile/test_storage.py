@@ -311,3 +311,32 @@ def test_a_store_with_a_piece_missing(fit: pp.Posterior, tmp_path: Path) -> None
     fit.save(path)
     (path / "partialpool" / "observations_response" / "0").unlink()  # its one chunk: reads as zeros
     refuses(pp.load, path, "checksum")
+
+
+# --- names that a system refuses ---
+
+
+@needs_zarr
+def test_a_store_has_no_name_that_windows_refuses(tmp_path: Path) -> None:
+    """A nested factor's colon, two names that differ in capitals alone, a device."""
+    import xarray as xr
+
+    rng = np.random.default_rng(1)
+    data = {name: rng.normal(size=24) for name in ("y", "x", "X", "nul")}
+    data |= {"batch": np.repeat(list("abcd"), 6), "cask": np.tile(np.repeat([1, 2, 3], 2), 4)}
+    fit = pp.fit("y ~ x + X + nul + (1 | batch/cask)", data, accuracy=0.1)
+    path = fit.save(tmp_path / "fit.zarr")
+    for folder, folders, files in os.walk(path):
+        names = [*folders, *files]
+        assert not [name for name in names if set(name) & set('<>:"|?*\\') or name[-1] in ". "], folder
+        assert not {name.split(".")[0].lower() for name in names} & {"nul", "con", "aux", "prn"}
+        assert len({name.casefold() for name in names}) == len(names)
+    loaded = pp.load(path)
+    assert loaded.summary().equals(fit.summary())
+    with xr.open_datatree(path, engine="zarr", consolidated=False) as tree:
+        stored = tree["posterior"].to_dataset()
+        real = {str(variable.attrs.get("parameter", name)): name for name, variable in stored.variables.items()}
+        draws = fit.draws(4000)
+        for name in ("x", "X", "nul", "sd(batch:cask)"):
+            np.testing.assert_array_equal(stored[real[name]].values.ravel(), draws[name])
+        assert stored[real["u[batch:cask]"]].shape == (4, 1000, 12)

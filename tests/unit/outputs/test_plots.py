@@ -204,3 +204,30 @@ def test_a_new_group_of_one_factor_is_without_the_other(towns: Any) -> None:
         assert new is not None
         below = [np.mean(fresh < end) for end in (new.q5, new.q25, new.q75, new.q95)]
         np.testing.assert_allclose(below, [0.05, 0.25, 0.75, 0.95], atol=0.012)
+
+
+# --- style sheets ---
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_style_sheet_changes_nothing(fits: dict[str, Any], kind: str, tmp_path: Path) -> None:
+    """Colours are fixed, so the background is too: also where the user saves the figure."""
+    from matplotlib import style
+
+    pictures = []
+    for sheet in ("default", "dark_background", "ggplot"):
+        with style.context(sheet):
+            figure = getattr(fits["eight"].plot, kind)(tmp_path / f"{sheet}.png")
+            figure.savefig(tmp_path / f"{sheet}-own.png", dpi=60)
+        pictures.append([(tmp_path / f"{sheet}{own}.png").read_bytes() for own in ("", "-own")])
+    assert pictures[0] == pictures[1] == pictures[2]
+
+
+def test_a_background_that_the_user_asks_for(fits: dict[str, Any], tmp_path: Path) -> None:
+    from matplotlib.image import imread
+
+    figure = fits["eight"].plot.forest()
+    figure.savefig(tmp_path / "a.png", dpi=40, facecolor="black")
+    figure.savefig(tmp_path / "b.png", dpi=40)
+    corners = [imread(tmp_path / f"{name}.png")[0, 0, :3].tolist() for name in "ab"]
+    assert corners == [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
