@@ -137,7 +137,8 @@ def test_lognormal_population_of_positive_means() -> None:
 
 @pytest.mark.parametrize("population", ["mixture(2)", "nonparametric"])
 def test_estimated_populations(population: str) -> None:
-    data = {"y": [1.2, -0.4, 4.0, 0.3, 0.8, 3.6], "se": [0.7, 0.5, 0.9, 0.6, 1.1, 0.6], "g": list("abcdef")}
+    y = [-2.6, -1.9, -0.8, -2.2, -1.1, -3.4, -1.6, 3.9, 5.1, 4.2, 6.3, 2.8, 4.7, 5.6]
+    data = {"y": y, "se": [0.5, 0.4, 0.6, 0.3, 0.5, 0.7, 0.4] * 2, "g": list("abcdefghijklmn")}
     fit = pp.fit("y ~ 1 + (1 | g)", data, standard_error="se", population=population)
     tree = export(fit)
     values = group_values(tree)
