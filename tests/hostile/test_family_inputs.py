@@ -45,7 +45,7 @@ def _refuse(
 @pytest.mark.parametrize("family", ["binomal", "Gaussian", "", "logit", None, 3, ["poisson"], {"binomial": 1}])
 def test_unknown_families(family: Any) -> None:
     said = _refuse(f"family={family!r} is unknown", family=family)
-    assert ("did you mean 'binomial'?" in said) == (family == "binomal" or family == {"binomial": 1})
+    assert ("did you mean 'binomial'?" in said) == (family == "binomal")
     assert ("did you mean 'gaussian'?" in said) == (family == "Gaussian")
 
 

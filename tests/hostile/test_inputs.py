@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import partialpool as pp
+import partialpool.results.separate  # imported under the fixture below it would keep the refusal
 from partialpool.errors import DataError, FormulaError, IdentificationError
 
 NAN, INFINITE = float("nan"), float("inf")

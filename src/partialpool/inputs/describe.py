@@ -12,13 +12,10 @@ from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.levels import lies_within
 from partialpool.inputs.page import wrap_prose
-from partialpool.inputs.places import join_words
+from partialpool.inputs.places import join_words, list_some
 
-# Where what a line says begins, and the most names that it lists.
+# Where what a line says begins.
 _MARGIN = 14
-_MOST_NAMES = 40
-# How many of more than that.
-_FEW_NAMES = 8
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class FormulaDescription:
             f"formula       {self.formula}",
             f"response      {self.response}, {self.noise}",
             f"rows          {self.rows_used} used of {self.rows_read}{_print_dropped(self.rows_dropped)}",
-            f"coefficients  {_list_some(self.coefficients) or 'none'}",
+            f"coefficients  {list_some(self.coefficients) or 'none'}",
         ]
         for name, count in self.levels.items():
             lines.append(f"column        {name}: labels, {count} levels")
@@ -134,20 +131,12 @@ def _print_factor(factor: FactorDescription) -> list[str]:
     return [
         f"factor        {factor.name}: {factor.n_levels} levels ({levels}), {rows} a level{nested}",
         f"  varying     {'; '.join(_print_block(block) for block in factor.blocks)}",
-        f"  parameters  {_list_some(factor.parameters)}",
+        f"  parameters  {list_some(factor.parameters)}",
     ]
 
 
 def _print_block(block: Sequence[str]) -> str:
-    return _list_some(block) + (" (correlated)" if len(block) > 1 else "")
-
-
-def _list_some(names: Sequence[str]) -> str:
-    """Return names, of more than some the first ones and how many others there are."""
-    shown = (
-        list(names) if len(names) <= _MOST_NAMES else [*names[:_FEW_NAMES], f"... and {len(names) - _FEW_NAMES:,} more"]
-    )
-    return ", ".join(shown)
+    return list_some(block) + (" (correlated)" if len(block) > 1 else "")
 
 
 def _print_dropped(dropped: Mapping[str, int]) -> str:

@@ -14,12 +14,13 @@ from partialpool.errors import FormulaError, IdentificationError
 from partialpool.inputs.confounding import check_factors_differ, check_levels, check_not_in_population
 from partialpool.inputs.formula import Formula, GroupTerm
 from partialpool.inputs.identification import check_not_collinear
+from partialpool.inputs.label_kinds import explain_many_labels
 from partialpool.inputs.labels import Categorical
 from partialpool.inputs.levels import combine_factors, level_labels
 from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.observations import Observations, describe_rows
 from partialpool.inputs.raw_columns import FloatArray, IntArray
-from partialpool.inputs.recipes import CombinedRecipe, Recipe, build_recipe, check_finite
+from partialpool.inputs.recipes import CombinedRecipe, Recipe, build_recipe, check_finite, check_range
 from partialpool.inputs.row_covariances import check_covariances_differ
 from partialpool.inputs.terms import expand_terms
 
@@ -120,6 +121,11 @@ def build_design(formula: Formula, observations: Observations) -> Design:
     recipe = build_recipe(expand_terms(formula.population), observations.columns)
     values = recipe.code(observations.columns, n_rows)
     check_finite(recipe.names, values, where)
+    check_range(recipe.names, values, where)
+    if any(
+        isinstance(column, Categorical) and len(column.levels) == n_rows for column in observations.columns.values()
+    ):
+        _check_enough_rows(len(recipe.names), observations)  # before thousands of columns are compared with each other
     check_not_collinear(recipe.names, values, "the population part")
     groups = tuple(
         _build_group(factor, terms, observations, n_rows)
@@ -129,7 +135,7 @@ def build_design(formula: Formula, observations: Observations) -> Design:
     for group in groups:
         check_levels(group, observations.measurements)
     check_factors_differ(groups)
-    _check_enough_rows(len(recipe.names), observations.measurements)
+    _check_enough_rows(len(recipe.names), observations)
     _check_concentration(observations.measurements)
     for group in groups:
         check_not_in_population(group, population)
@@ -174,6 +180,7 @@ def _build_group(
     where = describe_rows(observations.rows, observations.factors)
     for term, part, coded in zip(terms, parts, values, strict=True):
         check_finite(part.names, coded, where)
+        check_range(part.names, coded, where)
         check_not_collinear(part.names, coded, f"({term.columns} | {term.factor_name})")
     blocks: list[tuple[int, ...]] = []
     start = 0
@@ -191,14 +198,15 @@ def _check_names_differ(names: Sequence[str], factor: str) -> None:
             raise FormulaError(f"the coefficient '{name}' varies over {factor} twice: keep it in one group term")
 
 
-def _check_enough_rows(n_columns: int, measurements: Measurements) -> None:
+def _check_enough_rows(n_columns: int, observations: Observations) -> None:
+    measurements = observations.measurements
     n_rows = len(measurements.response)
     counts = measurements.counts
     n_raw = n_rows if counts is None else int(counts.sum())
     if measurements.dispersion is not None and n_raw <= n_columns:
         raise IdentificationError(
             f"{n_raw} rows cannot tell {n_columns} coefficients and {measurements.dispersion} apart: give more rows or "
-            "drop columns"
+            f"drop columns{explain_many_labels(observations.columns)}"
         )
 
 

@@ -36,6 +36,32 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
 _STATEFUL = ("center", "scale", "standardize")
 _FORMULAIC = ("C", "bs", "cc", "cr", "cs", "exp10", "poly", *_STATEFUL)
 _CONTRASTS = ("Diff", "Helmert", "Poly", "Sum", "Treatment")
+# Arguments of transforms beside their column.
+_SPLINE = ("df", "knots", "lower_bound", "upper_bound", "extrapolation")
+_ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "center": (),
+    "scale": ("center", "scale", "ddof"),
+    "standardize": ("center", "rescale", "ddof"),
+    "poly": ("degree", "raw"),
+    "bs": (*_SPLINE, "degree", "include_intercept"),
+    "cr": (*_SPLINE, "constraints"),
+    "cs": (*_SPLINE, "constraints"),
+    "cc": (*_SPLINE, "constraints"),
+}
+_EACH_GROUP = (
+    "; for values within groups compute the column in the data first, such as "
+    "df['x'] - df.groupby('g')['x'].transform('mean')"
+)
+# Functions of other languages, and what is written instead.
+_SMOOTH = "a smooth curve is bs(x, df=4) or cr(x, df=4, constraints='center')"
+_ELSEWHERE = {
+    "cbind": "the response is the successes, and trials= is given beside the formula",
+    "factor": "labels whatever the column's type are C(x)",
+    "ns": _SMOOTH,
+    "s": _SMOOTH,
+    "te": _SMOOTH,
+}
+_SPACED = re.compile(r"\b[^\W\d]\w*(?: +\w+)+")
 _NAMESPACES = ("contr", "np")
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: np.add,
@@ -92,10 +118,14 @@ def read_expression(text: str) -> Expression:
     ('I(x ** 2)', ('my x',))
     """
     plain, names = _replace_backticks(text.strip())
+    if plain.startswith("as."):
+        raise ExpressionError(f"unknown function '{plain.partition('(')[0]}': {_ELSEWHERE['factor']}")
     try:
         tree = ast.parse(plain, mode="eval").body
     except (SyntaxError, ValueError) as error:
-        raise ExpressionError("this is not an expression: check commas, operators and quotes") from error
+        spaced = _SPACED.search(plain)
+        remedy = f"; a column name with spaces goes in backticks: `{spaced.group()}`" if spaced else ""
+        raise ExpressionError(f"this is not an expression: check commas, operators and quotes{remedy}") from error
     columns: dict[str, str] = {}
     _check(tree, names, columns)
     if not columns:
@@ -136,6 +166,7 @@ def _check(node: ast.AST, aliases: Mapping[str, str], columns: dict[str, str]) -
         _check_function(node.func)
         if any(keyword_.arg is None for keyword_ in node.keywords):
             raise ExpressionError("'**' arguments are not understood in a formula")
+        _check_arguments(node, aliases)
         for part in [*node.args, *(keyword_.value for keyword_ in node.keywords)]:
             _check(part, aliases, columns)
     elif isinstance(node, ast.Attribute):
@@ -154,12 +185,35 @@ def _check(node: ast.AST, aliases: Mapping[str, str], columns: dict[str, str]) -
         raise ExpressionError(f"this is not understood in a formula: {ast.unparse(node)}")
 
 
+def _check_arguments(call: ast.Call, aliases: Mapping[str, str]) -> None:
+    """Refuse arguments that a transform of one column does not have, other columns among them."""
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    if name not in _ARGUMENTS:
+        return
+    for argument in call.keywords:
+        if argument.arg not in _ARGUMENTS[name]:
+            raise ExpressionError(
+                f"{name}() has no argument '{argument.arg}': it has {_list_arguments(name)}{_EACH_GROUP}",
+                str(argument.arg),
+            )
+    for value in [*call.args[1:], *(argument.value for argument in call.keywords)]:
+        if isinstance(value, ast.Name):
+            column = aliases.get(value.id, value.id)
+            raise ExpressionError(f"{name}() is of one column, and '{column}' is a second one{_EACH_GROUP}", column)
+
+
+def _list_arguments(name: str) -> str:
+    return ", ".join(f"{argument}=" for argument in _ARGUMENTS[name]) or "the column alone"
+
+
 def _check_function(function: ast.expr) -> None:
     text = ast.unparse(function)
     if isinstance(function, ast.Name):
         known = ("log", "exp", "sqrt", "scale", "center", *_FORMULAIC, *ELEMENTWISE, *_CONTRASTS)
         if function.id == "offset":
             raise ExpressionError("an offset is given beside the formula: offset='column'", text)
+        if function.id in _ELSEWHERE:
+            raise ExpressionError(f"unknown function '{text}': {_ELSEWHERE[function.id]}", text)
         if function.id not in known:
             raise ExpressionError(f"unknown function '{text}'{suggest_nearest(text, dict.fromkeys(known))}", text)
     elif not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):

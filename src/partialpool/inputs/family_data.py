@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from partialpool.errors import DataError
-from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.places import suggest_spelling
 
 ResponseKind = Literal["real", "positive", "nonnegative", "outcome", "successes", "count"]
 SizeRole = Literal["trials", "exposure"]
@@ -48,8 +48,15 @@ FAMILIES: Mapping[str, FamilyData] = {
 def find_family(family: str) -> FamilyData:
     """Return what a family reads; raises ``DataError`` for an unknown name."""
     if not isinstance(family, str) or family not in FAMILIES:
-        raise DataError(f"family={family!r} is unknown{suggest_nearest(str(family), FAMILIES)}")
+        raise DataError(explain_unknown(family))
     return FAMILIES[family]
+
+
+def explain_unknown(family: object) -> str:
+    """Return the message for a family that does not exist, with all those that do."""
+    return (
+        f"family={family!r} is unknown{suggest_spelling(str(family), FAMILIES)}: the families are {', '.join(FAMILIES)}"
+    )
 
 
 def check_family_roles(family: str, given: Mapping[str, Any]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from partialpool.errors import FormulaError
 from partialpool.inputs.expressions import ExpressionError, quote_column, read_expression
 from partialpool.inputs.grouping import expand_factors
 from partialpool.inputs.places import mark_place
 from partialpool.inputs.terms import Term, TermReader, write_terms
-from partialpool.inputs.tokens import Token, split_tokens
+from partialpool.inputs.tokens import Token, explain_spaces, split_tokens
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ def parse_formula(text: str) -> Formula:
     [('1 + x', 'a'), ('1 + x', 'a:b')]
     """
     if not isinstance(text, str):
-        raise mark_place(repr(text), 0, "a formula is text, such as 'y ~ 1 + (1 | g)'")
+        raise FormulaError(
+            f"a formula is text, not a {type(text).__name__}: write it first and the data after it, such as "
+            "fit('y ~ 1 + (1 | g)', data)"
+        )
     line = " ".join(text.splitlines()) if "\n" in text else text
     if not line.strip():
         raise mark_place(line, 0, "the formula is empty: write, for example, 'y ~ 1 + (1 | g)'")
@@ -90,6 +94,8 @@ def _read_response(text: str, tokens: Sequence[Token], tilde: int) -> str:
     for token in tokens:
         if token.text in ("|", "||") and token.kind == "operator":
             raise mark_place(text, token.start, "a group term stands right of '~'")
+    if spaces := explain_spaces(text, tokens, len(tokens) - 1):
+        raise mark_place(text, tokens[0].start, f"a response is one column or arithmetic on columns{spaces}")
     start, stop = tokens[0].start, tokens[-1].stop
     try:
         expression = read_expression(text[start:stop])

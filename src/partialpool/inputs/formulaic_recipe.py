@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,4 +118,21 @@ def _rename(matrix: Any, terms: Sequence[Term]) -> tuple[str, ...]:
                 if expression.kind == "factor":
                     text = text.replace(f"{factor}[", f"{column}[")
         names.append(text)
-    return tuple(names)
+    return tuple(_count_from_one(names, terms))
+
+
+def _count_from_one(names: list[str], terms: Sequence[Term]) -> list[str]:
+    """Number the columns of every polynomial and spline from 1; formulaic counts raw powers, and splines with an
+    intercept, from 0."""
+    for factor in {factor for term in terms for factor in term}:
+        expression = read_expression(factor)
+        if expression.kind != "formulaic" or factor.startswith("C("):
+            continue
+        column = re.compile(re.escape(factor) + r"\[(\d+)\]")
+        if any(found.group(1) == "0" for name in names for found in column.finditer(name)):
+            names = [column.sub(_add_one, name) for name in names]
+    return names
+
+
+def _add_one(found: re.Match[str]) -> str:
+    return f"{found.group().rpartition('[')[0]}[{int(found.group(1)) + 1}]"

@@ -61,11 +61,18 @@ def read_series(name: str, values: Any) -> RawColumn:
     return read_array(name, values)
 
 
-def _check_known(names: Sequence[str], columns: Sequence[str]) -> None:
+def is_in_index(data: Any, name: str) -> bool:
+    """Say whether a name is a level of a pandas frame's index, and so no column."""
+    index = getattr(data, "index", None)
+    return name in map(str, getattr(index, "names", None) or ()) and name not in map(str, data.columns)
+
+
+def _check_known(names: Sequence[str], columns: Sequence[str], data: Any = None) -> None:
     count = Counter(columns)
     for name in names:
         if count[name] == 0:
-            raise DataError(f"there is no column '{name}' in the data{suggest_nearest(name, columns)}")
+            hint = f": '{name}' is in the index; give data.reset_index()" if is_in_index(data, name) else ""
+            raise DataError(f"there is no column '{name}' in the data{hint or suggest_nearest(name, columns)}")
         if count[name] > 1:
             raise DataError(f"{count[name]} columns of the data are named '{name}': rename all but one")
 
@@ -129,7 +136,7 @@ def _read_frame(data: Any, names: Sequence[str]) -> tuple[dict[str, RawColumn], 
     import narwhals as nw
 
     frame, columns = _open_frame(data)
-    _check_known(names, list(map(str, columns)))
+    _check_known(names, list(map(str, columns)), data)
     keys = {str(key): key for key in columns}  # pandas' names may be numbers
     if isinstance(frame, nw.LazyFrame):
         frame = (frame.select(*names) if names else frame).collect()

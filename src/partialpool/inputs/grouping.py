@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from partialpool.errors import FormulaError
 from partialpool.inputs.places import mark_place
-from partialpool.inputs.tokens import Token
+from partialpool.inputs.tokens import Token, explain_spaces
 
 _REMEDIES = {
     "+": "two grouping factors in one term: write a term for each, (... | a) + (... | b), "
@@ -24,11 +24,11 @@ def expand_factors(text: str, tokens: Sequence[Token], bar: Token) -> list[tuple
     nested: list[list[str]] = [[]]
     for place, token in enumerate(tokens):
         if place % 2 == 0:
-            nested[-1].append(_read_column(text, token))
+            nested[-1].append(_read_column(text, tokens, place))
         elif token.text == "/" and token.kind == "operator":
             nested.append([])
         elif token.text != ":" or token.kind != "operator":
-            raise _misplaced(text, token)
+            raise _misplaced(text, tokens, place)
     if len(tokens) % 2 == 0:
         raise mark_place(text, tokens[-1].start, f"no factor after '{tokens[-1].text}': name the column or drop it")
     factors = [tuple(name for level in nested[: depth + 1] for name in level) for depth in range(len(nested))]
@@ -37,7 +37,8 @@ def expand_factors(text: str, tokens: Sequence[Token], bar: Token) -> list[tuple
     return factors
 
 
-def _read_column(text: str, token: Token) -> str:
+def _read_column(text: str, tokens: Sequence[Token], place: int) -> str:
+    token = tokens[place]
     if token.kind == "name":
         return token.text
     if token.kind == "call":
@@ -52,11 +53,18 @@ def _read_column(text: str, token: Token) -> str:
             token.start,
             "parentheses are not understood right of '|': write a/b, a:b or one term for each factor",
         )
-    raise _misplaced(text, token)
+    raise _misplaced(text, tokens, place)
 
 
-def _misplaced(text: str, token: Token) -> FormulaError:
+def _misplaced(text: str, tokens: Sequence[Token], place: int) -> FormulaError:
+    token = tokens[place]
     if token.kind != "operator":
-        return mark_place(text, token.start, "an operator is missing before this: a:b or a/b")
+        spaces = explain_spaces(text, tokens, place)
+        return mark_place(text, token.start, f"an operator is missing before this: a:b or a/b{spaces}")
+    if token.text == "-" and 0 < place < len(tokens) - 1:
+        name = text[tokens[place - 1].start : tokens[place + 1].stop]
+        return mark_place(
+            text, token.start, f"'-' is not understood right of '|': a column name with a hyphen is written `{name}`"
+        )
     default = f"'{token.text}' is not understood right of '|': a factor is g, a:b or a/b"
     return mark_place(text, token.start, _REMEDIES.get(token.text, default))

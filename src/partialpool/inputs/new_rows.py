@@ -13,7 +13,7 @@ from partialpool.errors import DataError
 from partialpool.inputs.columns_used import list_columns_used
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.family_data import explain_size_refused, find_family
-from partialpool.inputs.frames import count_rows, list_columns, read_columns
+from partialpool.inputs.frames import count_rows, is_in_index, list_columns, read_columns
 from partialpool.inputs.labels import NAIVE, Categorical, code_labels, match_levels
 from partialpool.inputs.levels import join_labels, level_labels
 from partialpool.inputs.measurements import invert_standard_errors
@@ -83,7 +83,7 @@ def read_new_rows(
     given = {"standard_error": standard_error, "offset": offset, "trials": trials, "exposure": exposure}
     roles = _find_roles(design, there, {role: value for role, value in given.items() if value is not None})
     ordinary = list(design.column_levels)
-    factors = [name for name in list_columns_used(design.formula).factors if name in there]
+    factors = _list_factors(design, data, there)
     named = [value for value in roles.values() if isinstance(value, str)]
     raw, n_rows = read_columns(data, [*ordinary, *factors, *named])
     if not raw:
@@ -147,6 +147,17 @@ def _invert(standard_error: FloatArray | None, roles: Mapping[str, Any]) -> Floa
 
 def _describe_row(row: int) -> str:
     return f"row {row + 1} of the new data"
+
+
+def _list_factors(design: Design, data: Any, there: list[str]) -> list[str]:
+    """Return the grouping columns that the new data have; one in a frame's index is not taken for absent."""
+    factors = list_columns_used(design.formula).factors
+    for name in factors:
+        if is_in_index(data, name):
+            raise DataError(
+                f"there is no column '{name}' in the new data: '{name}' is in the index; give data.reset_index()"
+            )
+    return [name for name in factors if name in there]
 
 
 def _read_like_fit(column: RawColumn, levels: NDArray[Any] | None, zones: Mapping[str, str]) -> Column:

@@ -8,6 +8,9 @@ from partialpool.errors import DataError
 from partialpool.inputs.places import name_rows
 from partialpool.inputs.raw_columns import FloatArray, RawColumn
 
+#: Beyond this, and below its inverse, the squares that are computed with leave the range of doubles.
+LARGEST_VALUE = 1e150
+
 
 def read_numbers(column: RawColumn, title: str, *, may_be_infinite: bool = False) -> FloatArray:
     """Return a column as float64 (row,), without a copy where it is one, NaN where missing.

@@ -8,6 +8,10 @@ from typing import Any
 
 from partialpool.errors import FormulaError
 
+# The most names that a message lists in full, and how many of more than that.
+_MOST_NAMES = 40
+_FEW_NAMES = 8
+
 
 def mark_place(text: str, start: int, message: str) -> FormulaError:
     """Return an error that shows the formula with a caret under character ``start``.
@@ -18,6 +22,16 @@ def mark_place(text: str, start: int, message: str) -> FormulaError:
           ^
     """
     return FormulaError(f"{message}\n    {text}\n    {' ' * start}^")
+
+
+def suggest_spelling(name: str, known: Iterable[str]) -> str:
+    """Return '; did you mean ...?' where a name is a known one misspelt, else nothing: another model is not offered.
+
+    >>> suggest_spelling("binomal", ["binomial"]), suggest_spelling("multinomial", ["binomial"])
+    ("; did you mean 'binomial'?", '')
+    """
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.85)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def suggest_nearest(name: str, known: Iterable[str]) -> str:
@@ -37,6 +51,17 @@ def suggest_nearest(name: str, known: Iterable[str]) -> str:
         return ""
     shown = ", ".join(f"'{candidate}'" for candidate in names[:8])
     return f"; there are {shown}" + (", ..." if len(names) > 8 else "")
+
+
+def list_some(names: Sequence[str]) -> str:
+    """Return names with commas between, of more than 40 the first eight and how many others there are.
+
+    >>> list_some(["a", "b"])
+    'a, b'
+    """
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:_FEW_NAMES])}, ... and {len(names) - _FEW_NAMES:,} more"
 
 
 def join_words(words: Sequence[str], limit: int = 6) -> str:

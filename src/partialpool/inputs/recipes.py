@@ -10,6 +10,7 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inputs.labels import Categorical
+from partialpool.inputs.numeric import LARGEST_VALUE
 from partialpool.inputs.plain_recipe import build_plain_recipe
 from partialpool.inputs.raw_columns import FloatArray
 from partialpool.inputs.terms import Term
@@ -52,6 +53,21 @@ def build_recipe(terms: Sequence[Term], columns: Mapping[str, FloatArray | Categ
     from partialpool.inputs.formulaic_recipe import build_formulaic_recipe
 
     return build_formulaic_recipe(terms, columns)
+
+
+def check_range(names: Sequence[str], values: FloatArray, where: Callable[[int], str]) -> None:
+    """Raise ``DataError`` naming the first column (row, coefficient) whose squares leave the range of doubles."""
+    if values.strides[0] == 0:
+        return
+    sizes = np.maximum(values.max(axis=0, initial=0.0), -values.min(axis=0, initial=0.0))  # no copy of all rows
+    bad = (sizes > LARGEST_VALUE) | ((sizes > 0.0) & (sizes < 1.0 / LARGEST_VALUE))
+    if bad.any():
+        place = int(np.argmax(bad))
+        row = int(np.argmax(np.abs(values[:, place])))
+        raise DataError(
+            f"{names[place]} is {values[row, place]:g} in {where(row)}, the largest of its values: their squares are "
+            "out of range; change its units"
+        )
 
 
 def check_finite(names: Sequence[str], values: FloatArray, where: Callable[[int], str]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from partialpool.errors import DataError
 from partialpool.inputs.family_data import FamilyData, find_family
+from partialpool.inputs.numeric import LARGEST_VALUE
 from partialpool.inputs.raw_columns import FloatArray
 from partialpool.inputs.role import DescribeRow, Role, refuse
 from partialpool.inputs.sizes import LARGEST_COUNT, check_exposure, check_trials
@@ -19,6 +20,8 @@ def check_response(
 ) -> FloatArray | None:
     """Check that the response is what the family describes; return the trials or exposures (row,), None for none."""
     kind = find_family(family).response
+    if kind == "real":
+        _check_range(title, response, where)
     if kind == "successes":
         trials = check_trials(roles["trials"], where)
         _check_successes(title, response, trials, where)
@@ -31,6 +34,12 @@ def check_response(
     elif kind != "real":
         _check_positive(title, response, where, family)
     return None
+
+
+def _check_range(title: str, response: FloatArray, where: DescribeRow) -> None:
+    """Raise ``DataError`` for values (row,) whose squares, or sums of them, would overflow."""
+    too_large = np.abs(response) > LARGEST_VALUE
+    refuse(Role(title, title, response), too_large, where, "its square is out of range; change its units")
 
 
 def check_spread(

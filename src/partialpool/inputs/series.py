@@ -45,6 +45,8 @@ def read_narwhals(name: str, series: Any) -> RawColumn:
         return RawColumn(name, np.asarray(series.to_numpy()), zone=zone)
     if dtype == nw.Unknown and series.null_count() == len(series):
         return RawColumn(name, np.full(len(series), np.nan))
+    if dtype == nw.Unknown and pandas is not None and isinstance(native, pandas.Series):
+        return read_array(name, native.to_numpy())  # complex numbers, types of other packages
     raise DataError(f"column '{name}' holds values of type {dtype}: give numbers or text, one value per row")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from partialpool.errors import FormulaError
 from partialpool.inputs.expressions import ExpressionError, quote_column, read_expression
 from partialpool.inputs.places import mark_place
-from partialpool.inputs.tokens import Token, split_tokens
+from partialpool.inputs.tokens import Token, explain_spaces, split_tokens
 
 Term = tuple[str, ...]  # the factors of a product, as normalised text; () is the intercept
 
@@ -42,8 +42,7 @@ class TermReader:
         """Read all tokens as a sum of terms, by degree; raises ``FormulaError`` at what is left over."""
         terms = self._sum({(): ()} if intercept else {}, top=True)
         if self._at < len(self._tokens):
-            token = self._tokens[self._at]
-            raise self._error(token, _explain_leftover(token))
+            raise self._leftover()
         return tuple(sorted(terms, key=len))
 
     def _peek(self, *operators: str) -> bool:
@@ -51,6 +50,10 @@ class TermReader:
             return False
         token = self._tokens[self._at]
         return token.kind == "operator" and token.text in operators
+
+    def _leftover(self) -> FormulaError:
+        token = self._tokens[self._at]
+        return self._error(token, _explain_leftover(token) + explain_spaces(self._text, self._tokens, self._at))
 
     def _error(self, token: Token | None, message: str) -> FormulaError:
         if token is None:
@@ -152,8 +155,7 @@ class TermReader:
         terms = self._sum({}, top=False)
         if not self._peek(")"):
             if self._at < len(self._tokens):
-                token = self._tokens[self._at]
-                raise self._error(token, _explain_leftover(token))
+                raise self._leftover()
             raise self._error(opening, "this '(' is not closed: add ')'")
         self._at += 1
         return terms

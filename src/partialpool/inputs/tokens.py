@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,18 @@ def split_tokens(text: str) -> tuple[Token, ...]:
         tokens.append(token)
         at = token.stop
     return tuple(tokens)
+
+
+def explain_spaces(text: str, tokens: Sequence[Token], place: int) -> str:
+    """Return how to write a name with spaces where the token at ``place`` follows a word, else nothing."""
+    first = last = place
+    while first > 0 and tokens[first - 1].kind in ("name", "number"):
+        first -= 1
+    while last + 1 < len(tokens) and tokens[last + 1].kind in ("name", "number"):
+        last += 1
+    if first == place or tokens[place].kind not in ("name", "number"):
+        return ""
+    return f"; a column name with spaces goes in backticks: `{text[tokens[first].start : tokens[last].stop]}`"
 
 
 def _read_token(text: str, at: int) -> Token:

@@ -34,7 +34,8 @@ def measure_scales(design: Design) -> DataScales:
     if measurements.offset is not None:
         response = response - measurements.offset
     mean = _mean(response, counts)
-    variance = _mean((response - mean) ** 2, counts)
+    with np.errstate(over="ignore"):  # positive values of 1e200 are measured as logarithms, by their families
+        variance = _mean((response - mean) ** 2, counts)
     if measurements.within_squares is not None and counts is not None:
         variance += float(measurements.within_squares.sum() / counts.sum())
     n_rows = float(len(response)) if counts is None else float(counts.sum())

@@ -25,6 +25,8 @@ _STATUS = {
     "plug-in": "estimates stand in for the population's posterior: intervals are too narrow",
     "unreliable": "do not use these numbers",
 }
+# The most priors that are printed.
+_MOST_PRIORS = 40
 
 
 def describe_posterior(posterior: Posterior) -> str:
@@ -105,6 +107,9 @@ def _priors(posterior: Posterior) -> list[str]:
         f"  {name.ljust(width)}  {prior}{' at the means of the columns' if name in moved else ''}"
         for name, prior in posterior.priors.items()
     ]
+    if len(lines) > _MOST_PRIORS:
+        half = _MOST_PRIORS // 2
+        lines[half:-half] = [f"  ... {len(lines) - 2 * half:,} more ..."]
     return ["priors:", *(part for line in lines for part in wrap_prose(line, indent=6))]
 
 

@@ -63,7 +63,7 @@ def _refuse(formula: Any) -> str:
         ("y ~ I(x @ z)", "    ^", "this operator is not understood"),
         ("y ~ I(lambda: x)", "    ^", "not understood in a formula"),
         ("lg(y) ~ x", "^", "did you mean 'log'?"),
-        ("y z ~ x", "^", "not an expression"),
+        ("y z ~ x", "^", "goes in backticks: `y z`"),
         ("3 ~ x", "^", "reads no column"),
         ("C(y) ~ x", "^", "a response is a column or arithmetic"),
         ("poly(y, 2) ~ x", "^", "a response is a column or arithmetic"),

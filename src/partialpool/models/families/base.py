@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.places import suggest_spelling
 from partialpool.inputs.role import DescribeRow
 from partialpool.numerics.arrays import FloatArray, IntArray
 
@@ -89,7 +89,7 @@ class Family(ABC):
     def __post_init__(self) -> None:
         if self.link not in self.links:
             raise DataError(
-                f"link={self.link!r} with family='{self.name}'{suggest_nearest(str(self.link), self.links)}: "
+                f"link={self.link!r} with family='{self.name}'{suggest_spelling(str(self.link), self.links)}: "
                 f"its links are {', '.join(self.links)}"
             )
         for name in self.arguments:

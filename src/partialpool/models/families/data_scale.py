@@ -19,7 +19,8 @@ def measured_values(response: ResponseColumns) -> FloatArray:
 def mean_and_spread(values: FloatArray, counts: FloatArray) -> tuple[float, float]:
     """Return the mean of values (row,) and their sd, weighted by counts; the sd is positive even if they are equal."""
     mean = float(np.average(values, weights=counts))
-    sd = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+    size = float(np.abs(values).max(initial=0.0)) or 1.0  # so that squares do not overflow
+    sd = size * float(np.sqrt(np.average(((values - mean) / size) ** 2, weights=counts)))
     return mean, sd if sd > 0.0 else (0.1 * abs(mean) or 1.0)
 
 

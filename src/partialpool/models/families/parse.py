@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from partialpool.errors import DataError
-from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.family_data import explain_unknown
 from partialpool.models.families.base import Family
 from partialpool.models.families.beta_binomial import BetaBinomial
 from partialpool.models.families.binomial import Bernoulli, Binomial
@@ -66,9 +66,7 @@ def _parse(text: str) -> Family:
     key = name.strip().lower()
     found = FAMILIES.get(_ALIASES.get(key, key))
     if found is None:
-        nearest = suggest_nearest(name, [*FAMILIES, *_ALIASES])
-        nearest = nearest if "did you mean" in nearest else ""
-        raise DataError(f"family={name!r} is unknown{nearest}: the families are {', '.join(FAMILIES)}")
+        raise DataError(explain_unknown(name))
     positional = _default(found).arguments
     if len(arguments.args) > len(positional):
         raise DataError(

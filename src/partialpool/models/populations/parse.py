@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from partialpool.errors import DataError
+from partialpool.inputs.places import suggest_spelling
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.beta import BetaPopulation
 from partialpool.models.populations.estimated import EstimatedPopulation, Nonparametric, NormalMixture
@@ -16,7 +17,6 @@ from partialpool.models.populations.lognormal import LognormalPopulation
 from partialpool.models.populations.normal import NormalPopulation
 from partialpool.models.populations.skew_normal import SkewNormalPopulation
 from partialpool.models.populations.student_t import StudentTPopulation
-from partialpool.models.priors.parse import suggest_nearest
 
 AnyPopulation = Population | EstimatedPopulation
 
@@ -56,7 +56,7 @@ def read_population(value: object) -> AnyPopulation:
     name, arguments = _parse_text(value)
     population = POPULATIONS.get(_OTHER_NAMES.get(name, name))
     if population is None:
-        nearest = suggest_nearest(name, [*POPULATIONS, *_OTHER_NAMES])
+        nearest = suggest_spelling(name, [*POPULATIONS, *_OTHER_NAMES])
         raise DataError(
             f"population={value!r}: there is no {name}{nearest or '.'} The populations are {_list_usages()}"
         )

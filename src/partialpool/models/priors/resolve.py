@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from partialpool.errors import PriorError
+from partialpool.inputs.places import list_some
 from partialpool.models.priors.base import Kind, Prior
 from partialpool.models.priors.flat import Uniform
 from partialpool.models.priors.location import Cauchy, Normal, StudentT
@@ -101,7 +102,7 @@ def _match_key(key: str, parameters: Sequence[ParameterSlot]) -> tuple[int, list
     aliases = [alias for slot in parameters for alias in slot.aliases]
     nearest = suggest_nearest(key, [*names_known, *classes, *aliases])
     raise PriorError(
-        f"priors: {key!r} matches no parameter{nearest or '.'} The parameters are {', '.join(names_known)}; "
+        f"priors: {key!r} matches no parameter{nearest or '.'} The parameters are {list_some(names_known)}; "
         f"the classes are {', '.join(classes)}"
     )
 

@@ -58,8 +58,8 @@ def test_what_is_known_of_each_population():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Normal", "did you mean normal"),
-        ("studentt", "did you mean student_t"),
+        ("Normal", "did you mean 'normal'"),
+        ("studentt", "did you mean 'student_t'"),
         ("cauchy", "The populations are normal, student_t or student_t"),
         ("mixture", r"write mixture\(components=2\)"),
         ("mixture(1)", "from 2 to"),
