@@ -178,6 +178,14 @@ def test_a_link_of_another_family_is_not_taken_for_a_misspelling() -> None:
     assert "did you mean" not in _refuse(DataError, "k ~ x + (1 | g)", family="poisson", link="logit")
 
 
+def test_a_response_of_two_classes_is_an_outcome() -> None:
+    data = FRAME.assign(passed=np.where(FRAME["x"] > 0, "yes", "no"))
+    message = _refuse(DataError, "passed ~ 1 + (1 | g)", data)
+    assert "is not numeric" in message
+    assert "family='bernoulli'" in message
+    assert "bernoulli" not in _refuse(DataError, "school ~ 1 + (1 | g)")
+
+
 # --- frames ---
 
 

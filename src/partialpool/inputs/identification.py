@@ -63,8 +63,10 @@ def _standardise(names: Sequence[str], values: FloatArray, part: str) -> tuple[F
 def _spans_constant(indicators: FloatArray) -> bool:
     if not indicators.shape[1]:
         return False
-    gram = indicators.T @ indicators
     sums = indicators.sum(axis=0)
+    if sums.max() == len(indicators):
+        return True  # an intercept: with 2,400 levels the solution below takes half a minute
+    gram = indicators.T @ indicators
     fitted = indicators @ np.linalg.lstsq(gram, sums, rcond=None)[0]
     return bool(np.abs(fitted - 1).max() < 1e-8)
 

@@ -10,6 +10,7 @@ import numpy as np
 from partialpool.errors import DataError
 from partialpool.inputs.expressions import evaluate_expression, read_expression
 from partialpool.inputs.formula import Formula
+from partialpool.inputs.labels import code_labels
 from partialpool.inputs.numeric import read_numbers
 from partialpool.inputs.outcomes import Classes, read_outcome
 from partialpool.inputs.raw_columns import FloatArray, RawColumn
@@ -37,6 +38,8 @@ def _read_numbers_or_explain(column: RawColumn, title: str, family: str) -> Floa
         labels = column.categories is not None or column.values.dtype.kind in "OU"
         if labels and family in ("binomial", "beta_binomial"):
             raise DataError(f"{error}; for a label of every single outcome give family='bernoulli'") from None
+        if labels and family == "gaussian" and len(code_labels(column).levels) == 2:
+            raise DataError(f"{error}; for an outcome of two classes give family='bernoulli'") from None
         raise
 
 
