@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partialpool.models.prior_draws import move_intercept
 from partialpool.models.slots import get_scalar_prior
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.arviz_export import (
@@ -79,13 +80,17 @@ def _draw_prior(posterior: SeparatePosterior, n: int, rng: np.random.Generator) 
     priors, group = posterior.model.priors, posterior.group
     shape = (n, group.n_levels)
     theta = [get_scalar_prior(priors, name).quantile(rng.random(shape)) for name in group.names]
-    return np.stack(theta), get_scalar_prior(priors, "sigma").quantile(rng.random(shape))
+    means = posterior.model.scales.column_means
+    own = move_intercept(group.names, priors, means, np.stack(theta), to_zero=True)
+    return own, get_scalar_prior(priors, "sigma").quantile(rng.random(shape))
 
 
 def _collect_log_prior(posterior: SeparatePosterior, theta: FloatArray, sigma: FloatArray) -> xr.Dataset:
     import xarray as xr
 
-    group, both = posterior.group, np.concatenate([theta, sigma[None]])
+    group, model = posterior.group, posterior.model
+    stated = move_intercept(group.names, model.priors, model.scales.column_means, theta)
+    both = np.concatenate([stated, sigma[None]])
     names = (*group.names, "sigma")
     dimension, levels = level_coordinate(group, (*SAMPLE, *names))
     variables = own_log_priors(posterior.model.priors, names, both, dimension)

@@ -13,6 +13,7 @@ from partialpool.models.prior_draws import (
     draw_coefficients_from_priors,
     draw_hyperparameters_from_priors,
     log_priors,
+    move_intercept,
 )
 from partialpool.models.priors import Prior, ScalarPrior
 from partialpool.numerics.arrays import FloatArray
@@ -55,6 +56,7 @@ def draw_prior(posterior: Posterior, n: int, rng: np.random.Generator) -> Poster
         coefficients = draw_coefficients_from_priors(model, points, rng)
         effects = tuple(_draw_effects(posterior, factor, points, rng) for factor in range(len(model.groups)))
         values = model.space.natural_values(points).T
+    # an intercept among the hyperparameters is read from the coefficients, where it is at the columns' zero
     return PosteriorDraws(values, coefficients, coefficients, points, effects)
 
 
@@ -85,6 +87,7 @@ def collect_log_prior(posterior: Posterior, drawn: PosteriorDraws) -> xr.Dataset
     if model.pooling == "none" and model.groups:
         (group,) = model.groups
         theta = drawn.effects[0] + own_coefficients(posterior, drawn, 0)[:, :, None]
+        theta = move_intercept(group.names, model.priors, model.scales.column_means, theta)
         dimension, levels = level_coordinate(group, (*SAMPLE, *variables, *group.names))
         variables |= own_log_priors(model.priors, group.names, theta, dimension, tuple(variables))
         coordinates |= {dimension: levels}

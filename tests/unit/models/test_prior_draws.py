@@ -160,3 +160,28 @@ def test_groups_on_their_own_have_the_priors_each() -> None:
         )
         sigma = flat(tree, "prior", "sigma")
         check(sigma if sigma.ndim == 1 else sigma[:, 2], stats.halfnorm(scale=3))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"family": "student_t(nu=4)"}, {"pooling": "none"}, {"pooling": "none", "sigma": "by group"}],
+    ids=str,
+)
+def test_an_intercept_where_its_default_is_stated(options: dict[str, Any]) -> None:
+    """At the columns' means or at their zero, whichever the prior says."""
+    data = ROWS | {"x": ROWS["x"] + 40.0}
+    fit = pp.fit("y ~ x + (x | g)", data, accuracy=0.1, **options)
+    tree, prior = fit.to_arviz(N), fit.model.priors["Intercept"]
+    mean = float(np.mean(data["x"])) if getattr(prior, "at", "zero") == "means" else 0.0
+    own = "pooling" in options
+
+    def stated(group: str) -> np.ndarray:
+        if own:
+            theta = flat(tree, group, "theta")
+            return np.asarray(theta[:, :, 0] + mean * theta[:, :, 1])
+        return flat(tree, group, "Intercept") + mean * flat(tree, group, "x")
+
+    drawn = stated("prior")
+    check(drawn[:, 2] if own else drawn, stats.norm(prior.mu, prior.sigma))
+    expected = stats.norm(prior.mu, prior.sigma).logpdf(stated("posterior"))
+    np.testing.assert_allclose(flat(tree, "log_prior", "Intercept"), expected, rtol=1e-9, atol=1e-9)
