@@ -6,14 +6,14 @@ Kurowicka and Joe 2009, J. Multivariate Analysis 100:1989-2001, section 2.4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from partialpool.models.hyperspace import HyperPoints, HyperSpace, ScalarHyperparameter
 from partialpool.models.latent_slots import JOINT
 from partialpool.models.model import Model
-from partialpool.models.priors import Prior, ScalarPrior
+from partialpool.models.priors import ScalarPrior
 from partialpool.models.slots import describe_correlation_slot
 from partialpool.numerics.arrays import FloatArray
 
@@ -45,26 +45,6 @@ def draw_hyperparameters_from_priors(space: HyperSpace, n: int, rng: np.random.G
     return HyperPoints(root, residual, coefficients, None, np.array(extras) if extras else None)
 
 
-def move_intercept(
-    names: Sequence[str],
-    priors: Mapping[str, Prior],
-    means: Mapping[str, float],
-    values: FloatArray,
-    *,
-    to_zero: bool = False,
-) -> FloatArray:
-    """Return coefficients (coefficient, ...) with an intercept whose prior is stated at the columns' means moved there
-    from their zero, or back (``to_zero``)."""
-    if "Intercept" not in names or getattr(priors["Intercept"], "at", "zero") != "means":
-        return values
-    place = list(names).index("Intercept")
-    moved = values.copy()
-    for k, name in enumerate(names):
-        if k != place:
-            moved[place] += (-1.0 if to_zero else 1.0) * means[name] * values[k]
-    return moved
-
-
 def draw_coefficients_from_priors(model: Model, points: HyperPoints, rng: np.random.Generator) -> FloatArray:
     """Draw the formula's coefficients (coefficient, draw) beside hyperparameter points that were drawn from priors."""
     names, split = model.design.population.names, model.coefficient_prior
@@ -74,9 +54,7 @@ def draw_coefficients_from_priors(model: Model, points: HyperPoints, rng: np.ran
         prior = model.priors[names[k]]
         assert isinstance(prior, ScalarPrior)
         coefficients[k] = prior.quantile(rng.random(points.n_nodes))
-    if model.space.fixed_coefficients:  # those are where they are
-        return coefficients
-    return move_intercept(names, model.priors, model.scales.column_means, coefficients, to_zero=True)
+    return coefficients
 
 
 def log_priors(model: Model, values: Mapping[str, FloatArray], points: HyperPoints) -> dict[str, FloatArray]:
@@ -98,11 +76,6 @@ def log_priors(model: Model, values: Mapping[str, FloatArray], points: HyperPoin
         shapes = points.extras[-2:]
         mean, concentration = pair.mean_and_concentration(shapes)
         values = {**values, "mean": mean, "concentration": concentration, JOINT: shapes.sum(axis=0)}
-    columns = model.design.population.names
-    if columns and all(name in values for name in columns):
-        own = np.stack([values[name] for name in columns])
-        stated = move_intercept(columns, model.priors, model.scales.column_means, own)
-        values = {**values, **dict(zip(columns, stated, strict=True))}
     for name, prior in model.priors.items():
         if name not in densities and isinstance(prior, ScalarPrior) and name in values:
             densities[name] = prior.log_density(values[name])

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partialpool.models.prior_draws import move_intercept
 from partialpool.models.slots import get_scalar_prior
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.arviz_export import (
@@ -20,7 +19,7 @@ from partialpool.results.arviz_export import (
 )
 from partialpool.results.arviz_groups import LogLikelihood, check_log_likelihood
 from partialpool.results.arviz_names import deal_effects, effect_coordinates, level_coordinate
-from partialpool.results.arviz_priors import explain_improper, own_log_priors
+from partialpool.results.arviz_priors import explain_improper, move_intercept, own_log_priors
 from partialpool.results.arviz_rows import SAMPLE, collect_rows, deal, sample_coordinates
 from partialpool.results.row_predictions import RowPredictions, predict_own_rows
 
@@ -80,16 +79,15 @@ def _draw_prior(posterior: SeparatePosterior, n: int, rng: np.random.Generator) 
     priors, group = posterior.model.priors, posterior.group
     shape = (n, group.n_levels)
     theta = [get_scalar_prior(priors, name).quantile(rng.random(shape)) for name in group.names]
-    means = posterior.model.scales.column_means
-    own = move_intercept(group.names, priors, means, np.stack(theta), to_zero=True)
+    own = move_intercept(posterior.model, group.names, np.stack(theta), to_zero=True)
     return own, get_scalar_prior(priors, "sigma").quantile(rng.random(shape))
 
 
 def _collect_log_prior(posterior: SeparatePosterior, theta: FloatArray, sigma: FloatArray) -> xr.Dataset:
     import xarray as xr
 
-    group, model = posterior.group, posterior.model
-    stated = move_intercept(group.names, model.priors, model.scales.column_means, theta)
+    group = posterior.group
+    stated = move_intercept(posterior.model, group.names, theta)
     both = np.concatenate([stated, sigma[None]])
     names = (*group.names, "sigma")
     dimension, levels = level_coordinate(group, (*SAMPLE, *names))

@@ -13,7 +13,6 @@ from partialpool.models.prior_draws import (
     draw_coefficients_from_priors,
     draw_hyperparameters_from_priors,
     log_priors,
-    move_intercept,
 )
 from partialpool.models.priors import Prior, ScalarPrior
 from partialpool.numerics.arrays import FloatArray
@@ -24,10 +23,11 @@ from partialpool.results.latent.population_draws import draw_population
 from partialpool.results.safe_names import make_safe_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
 
+    from partialpool.models.model import Model
     from partialpool.results.posterior import Posterior
 
 
@@ -56,7 +56,6 @@ def draw_prior(posterior: Posterior, n: int, rng: np.random.Generator) -> Poster
         coefficients = draw_coefficients_from_priors(model, points, rng)
         effects = tuple(_draw_effects(posterior, factor, points, rng) for factor in range(len(model.groups)))
         values = model.space.natural_values(points).T
-    # an intercept among the hyperparameters is read from the coefficients, where it is at the columns' zero
     return PosteriorDraws(values, coefficients, coefficients, points, effects)
 
 
@@ -87,11 +86,23 @@ def collect_log_prior(posterior: Posterior, drawn: PosteriorDraws) -> xr.Dataset
     if model.pooling == "none" and model.groups:
         (group,) = model.groups
         theta = drawn.effects[0] + own_coefficients(posterior, drawn, 0)[:, :, None]
-        theta = move_intercept(group.names, model.priors, model.scales.column_means, theta)
+        theta = move_intercept(model, group.names, theta)
         dimension, levels = level_coordinate(group, (*SAMPLE, *variables, *group.names))
         variables |= own_log_priors(model.priors, group.names, theta, dimension, tuple(variables))
         coordinates |= {dimension: levels}
     return xr.Dataset(variables, coords=coordinates)
+
+
+def move_intercept(model: Model, names: Sequence[str], theta: FloatArray, *, to_zero: bool = False) -> FloatArray:
+    """Return groups' own coefficients (coefficient, ...) with an intercept whose prior is stated at the columns' means
+    moved there from their zero, or back (``to_zero``)."""
+    if "Intercept" not in names or getattr(model.priors["Intercept"], "at", "zero") != "means":
+        return theta
+    place, sign, moved = list(names).index("Intercept"), -1.0 if to_zero else 1.0, theta.copy()
+    for k, name in enumerate(names):
+        if k != place:
+            moved[place] += sign * model.scales.column_means[name] * theta[k]
+    return moved
 
 
 def own_log_priors(
