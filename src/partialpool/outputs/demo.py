@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
 
 INTRODUCTION = """\
-Eight schools (Rubin 1981): the effect of coaching on a test score, estimated with a standard error in
-each of eight schools. How different are the schools?
+Eight schools (Rubin 1981): the effect of coaching on a test score, estimated
+with a standard error in each of eight schools. How different are the schools?
 """
 
 

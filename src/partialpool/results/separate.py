@@ -19,6 +19,7 @@ from partialpool.inference.engine import Engine
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.new_rows import read_new_rows
 from partialpool.inputs.observations import Observations
+from partialpool.inputs.page import wrap_prose
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Prior
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -152,7 +153,9 @@ class SeparatePosterior:
         ]
         priors = ["priors (each group's):", *(f"  {name}  {prior}" for name, prior in self.priors.items())]
         table = self.tabulate_groups(None, quantiles=(0.05, 0.95)).render()
-        return "\n".join([*heading, "", *priors, "", table, "", f"computed by: {self.engine}"])
+        lines = [*heading, "", *priors]
+        prose = [part for line in lines for part in (wrap_prose(line) or [""])]
+        return "\n".join([*prose, "", table, "", *wrap_prose(f"computed by: {self.engine}")])
 
     def to_arviz(
         self,

@@ -151,3 +151,12 @@ def test_pandas_options_of_lines_and_width_are_obeyed(several: Fit) -> None:
     with pd.option_context("display.max_rows", None, "display.width", 150):
         text = repr(frame)
     assert len(text.splitlines()) == len(frame) + 1
+
+
+def test_groups_on_their_own_fit_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    priors = {"sigma": "HalfNormal(200)"}
+    fit = pp.fit("y ~ 1 + (1 | laboratory)", ROWS, pooling="none", sigma="by group", priors=priors)
+    for width in (60, 80, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        for text in (repr(fit), repr(fit.groups())):
+            assert max(map(len, text.splitlines())) <= width
