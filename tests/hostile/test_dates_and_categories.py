@@ -114,6 +114,19 @@ def test_moments_with_and_without_a_time_zone_are_not_mixed() -> None:
         _fit([DAYS[0], DAYS[1].tz_localize("UTC"), DAYS[2], DAYS[3]])
 
 
+def test_moments_inside_c_are_labels_and_elsewhere_no_numbers() -> None:
+    days = DAYS.tz_localize("Europe/Berlin").repeat(3)
+    data = pd.DataFrame({"y": np.random.default_rng(1).normal(size=12), "d": days})
+    fit = pp.fit("y ~ C(d)", data)
+    assert isinstance(fit, pp.Posterior)
+    assert fit.summary().index[:4].tolist() == ["Intercept", *(f"d[{label}]" for label in LABELS[1:])]
+    assert len(fit.predict(data[["d"]])) == 24
+    with pytest.raises(pp.errors.DataError, match="holds text, in the fit it held moments"):
+        fit.predict({"d": LABELS})
+    with pytest.raises(pp.errors.DataError, match="holds dates or times, which are not numbers"):
+        pp.fit("y ~ d", data)
+
+
 # --- categories ---
 
 NUMBERS = np.array([1.0, 12.0, 3.0, 25.0])

@@ -207,6 +207,14 @@ def test_a_role_in_the_index() -> None:
     assert "'w' is in the index" in message
 
 
+@pytest.mark.parametrize("quantiles", [0.5, (5, 95), "0.5", [[0.1, 0.9]], (0, 1)])
+def test_quantiles_are_probabilities(quantiles: Any) -> None:
+    fit = pp.fit("y ~ x + (1 | g)", FRAME, method="empirical_bayes")
+    for table in (fit.groups, fit.summary, fit.variances):
+        with pytest.raises(DataError, match="give probabilities strictly between 0 and 1, such as"):
+            table(quantiles=quantiles)
+
+
 def test_complex_numbers_of_pandas() -> None:
     assert "holds complex numbers" in _refuse(DataError, "y ~ x", FRAME.assign(x=FRAME["x"] + 1j))
 

@@ -118,7 +118,7 @@ class _Sources:
 
     def read(self) -> tuple[dict[str, Column], dict[str, Categorical]]:
         """Return ordinary columns and grouping columns."""
-        ordinary = {name: read_ordinary(self.raw[name]) for name in self.used.ordinary}
+        ordinary = {name: read_ordinary(self.raw[name], name in self.used.labels) for name in self.used.ordinary}
         factors = {}
         for name in self.used.factors:
             seen = ordinary.get(name)
@@ -126,8 +126,10 @@ class _Sources:
         return ordinary, factors
 
 
-def read_ordinary(column: RawColumn) -> Column:
-    """Return numbers as float64 (row,); text, truth values and categories as labels."""
+def read_ordinary(column: RawColumn, within_c: bool) -> Column:
+    """Return numbers as float64 (row,); text, truth values, categories and, inside C(...), moments as labels."""
+    if within_c and column.values.dtype.kind == "M":
+        return code_labels(column)
     if column.categories is not None or column.values.dtype.kind in "OUb":
         return code_labels(column)
     return read_numbers(column, f"column '{column.name}'")

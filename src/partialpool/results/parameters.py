@@ -39,7 +39,7 @@ def quantile_columns(probabilities: Sequence[float]) -> list[str]:
 def check_quantiles(probabilities: Sequence[float]) -> FloatArray:
     """Return the probabilities as an array; raise ``DataError`` unless each lies strictly between 0 and 1."""
     try:
-        values = np.atleast_1d(np.asarray(probabilities, dtype=float))
+        values = np.asarray(probabilities, dtype=float)
     except (TypeError, ValueError):
         values = np.array([np.nan])
     if values.ndim != 1 or not np.all((values > 0.0) & (values < 1.0)):
