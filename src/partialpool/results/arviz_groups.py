@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from partialpool.results.draws import PosteriorDraws
     from partialpool.results.posterior import Posterior
 
+# Group-draw products of log densities (400 MB).
+_MOST_GROUP_DRAWS = 5 * 10**7
+
 #: What ``log_likelihood`` has one value of.
 LogLikelihood = Literal["rows", "group"]
 
@@ -52,11 +55,16 @@ def collect_group_log_likelihood(posterior: Posterior, drawn: PosteriorDraws, fa
     nesting = _choose_factor(posterior, factor)
     if isinstance(nesting, str):
         return nesting
-    group = posterior.model.groups[nesting.within[0]]
+    group, n_draws = posterior.model.groups[nesting.within[0]], drawn.points.n_nodes
+    if group.n_levels * n_draws > _MOST_GROUP_DRAWS:
+        return (
+            f"{group.n_levels} groups x {n_draws} draws are more than {_MOST_GROUP_DRAWS:.0e}: ask for fewer draws, "
+            f"to_arviz(n) with n up to {_MOST_GROUP_DRAWS // group.n_levels}"
+        )
     values = group_values(posterior, drawn, nesting)
     name, attributes = response_name(posterior.model.design)
     dimension, levels = level_coordinate(group, (*SAMPLE, name))
-    coordinates = sample_coordinates(values.shape[1]) | {dimension: levels}
+    coordinates = sample_coordinates(n_draws) | {dimension: levels}
     attributes = {**attributes, "of": f"groups of {group.name}, their effects integrated out"}
     return xr.Dataset({name: ((*SAMPLE, dimension), deal(values.T), attributes)}, coords=coordinates)
 

@@ -165,6 +165,16 @@ def test_no_room_for_the_prior_beside_many_groups(schools: pp.Posterior, monkeyp
     assert "prior" in schools.to_arviz(48).children
 
 
+def test_many_group_draws_leave_them_out(schools: pp.Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
+    from partialpool.results import arviz_groups
+
+    monkeypatch.setattr(arviz_groups, "_MOST_GROUP_DRAWS", 1000)
+    with pytest.warns(PartialpoolWarning, match="with n up to 125"):
+        tree = schools.to_arviz(128, log_likelihood="group")
+    assert "log_likelihood" not in tree.children
+    assert "log_likelihood" in schools.to_arviz(124, log_likelihood="group").children
+
+
 # --- ArviZ ---
 
 
