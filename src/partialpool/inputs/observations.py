@@ -209,10 +209,11 @@ def _find_all_missing(columns: Mapping[str, Column], roles: Mapping[str, Role]) 
         if mask is not None:
             masks[name] = mask
     for name, role in roles.items():
-        # a missing standard error or sd is bad input, not a missing value: see measurements; of upper ends only those
-        # of intervals are there
-        mask = None if name in ("standard_error", "sd", "censored_upper") else find_missing(role.values)
-        if mask is not None:
+        # of upper ends only those of intervals are there, and a size of 1 has no sd
+        mask = None if name == "censored_upper" else find_missing(role.values)
+        if mask is not None and name == "sd" and "size" in roles:
+            mask = mask & (roles["size"].values != 1)
+        if mask is not None and mask.any():
             masks[role.column] = mask
     return masks
 

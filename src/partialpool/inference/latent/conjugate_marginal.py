@@ -10,6 +10,7 @@ import numpy as np
 from partialpool.inference.conjugate import beta_binomial, gamma_poisson
 from partialpool.inference.conjugate.conditional import Conditional, summarise_proportions, summarise_rates
 from partialpool.inference.conjugate.draws import draw_proportions, draw_rates
+from partialpool.inference.conjugate.laws import BetaLaw, GammaLaw
 from partialpool.inference.conjugate.pairs import Pairs
 from partialpool.inference.conjugate.predictive_quantiles import counts_quantiles, successes_quantiles
 from partialpool.inference.latent.population_window import PopulationWindow
@@ -116,6 +117,14 @@ class ConjugateMarginal(PopulationWindow):
         alpha, beta = self.shapes(points)
         summarise = summarise_proportions if self.is_beta else summarise_rates
         return summarise(alpha, beta, weights, self.pairs, probabilities)
+
+    def law(self, points: HyperPoints) -> BetaLaw | GammaLaw:
+        """Return the distributions (node, pair) of groups' parameters given each node."""
+        alpha, beta = (shape[:, None] for shape in self.shapes(points))
+        values, sizes = self.pairs.values, self.pairs.sizes
+        return (
+            BetaLaw(alpha + values, beta + sizes - values) if self.is_beta else GammaLaw(alpha + values, beta + sizes)
+        )
 
     def draw_effects(
         self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator

@@ -1,4 +1,5 @@
-"""Contrasts of groups of a latent model, from seeded joint draws."""
+"""Contrasts of groups of a latent model: of conjugate pairs from the groups' distributions, else from seeded joint
+draws."""
 
 from __future__ import annotations
 
@@ -8,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.errors import DataError
+from partialpool.inference.conjugate.contrasts import summarise_contrasts
+from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.draws import draw_posterior
+from partialpool.results.latent.effects import gather_nodes
 from partialpool.results.levels import find_level, quote_label
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.selection import no_level
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 # Joint draws of a contrast: they estimate its mean to 0.016 of its sds at least, to 0.007 where that is quick.
 _N_DRAWS = (4_000, 20_000)
 _SECONDS = 2.0
+# Seconds that the distribution of one group of a conjugate pair takes at a node.
+_SECONDS_AN_ITEM = 2.5e-4
 # Pairs of groups that one table may have.
 _MOST_PAIRS = 20_000
 
@@ -39,11 +45,14 @@ def tabulate_latent_contrast(
     # a level that is named twice is one level
     codes, place_of = np.unique([code for code, _ in named], return_inverse=True)
     weights = np.bincount(place_of, weights=[weight for _, weight in named])
-    values = np.einsum("l,enl->en", weights, _draw(posterior, place, codes.astype(np.intp), scale))
     name = " ".join(
         f"{'-' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):g} '}{quote_label(group.labels[c])}"
         for c, w in named
     ).removeprefix("+ ")
+    if isinstance(posterior.latent, ConjugateMarginal):
+        used = weights != 0.0
+        return _from_distributions(posterior, [name], codes[used][:, None], weights[used][:, None], quantiles, scale)
+    values = np.einsum("l,enl->en", weights, _draw(posterior, place, codes.astype(np.intp), scale))
     return _tabulate(posterior, [name], values[:, None], group.names, quantiles)
 
 
@@ -62,11 +71,37 @@ def tabulate_latent_differences(
         second = np.full(n - 1, base)
     if len(first) > _MOST_PAIRS:
         raise DataError(f"differences: {len(first):,} pairs: name a level with to=, or use contrast() for some")
-    drawn = _draw(posterior, place, np.arange(n, dtype=np.intp), scale)
     labels = [quote_label(label) for label in group.labels]
     names = [f"{labels[a]} - {labels[b]}" for a, b in zip(first, second, strict=True)]
+    if isinstance(posterior.latent, ConjugateMarginal):
+        signs = np.repeat([[1.0], [-1.0]], len(first), axis=1)
+        return _from_distributions(posterior, names, np.stack([first, second]), signs, quantiles, scale)
+    drawn = _draw(posterior, place, np.arange(n, dtype=np.intp), scale)
     values = np.stack([drawn[:, :, a] - drawn[:, :, b] for a, b in zip(first, second, strict=True)], axis=1)
     return _tabulate(posterior, names, values, group.names, quantiles)
+
+
+def _from_distributions(
+    posterior: LatentPosterior,
+    names: Sequence[str],
+    codes: IntArray,
+    weights: FloatArray,
+    quantiles: Sequence[float],
+    scale: str,
+) -> Table:
+    """Summarise contrasts of a conjugate pair's groups, ``codes`` and ``weights`` (term, contrast)."""
+    posterior.check_scale(scale)
+    marginal = posterior.latent
+    assert isinstance(marginal, ConjugateMarginal)
+    items, response = marginal.class_of(0)[codes], scale == "response"
+    nodes = gather_nodes(posterior.hyper, _SECONDS_AN_ITEM * len(np.unique(items)), codes.shape[1])
+    law = marginal.law(nodes.points)
+    found = summarise_contrasts(law, nodes.weights, items, weights, check_quantiles(quantiles), response=response)
+    columns = {"mean": found.mean, "sd": found.sd}
+    for k, head in enumerate(quantile_columns(quantiles)):
+        columns[head] = found.quantiles[:, k]
+    columns["P(>0)"] = found.above
+    return Table(("contrast",), (list(names),), columns)
 
 
 def _draw(posterior: LatentPosterior, factor: int, codes: IntArray, scale: str) -> FloatArray:

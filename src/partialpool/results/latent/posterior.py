@@ -108,7 +108,8 @@ class LatentPosterior(Posterior):
         quantiles: Sequence[float] = _QUANTILES,
         scale: Scale = "linear",
     ) -> pd.DataFrame:
-        """Return a contrast between groups of one factor, as ``Posterior.contrast`` does, from joint draws.
+        """Return a contrast between groups of one factor, as ``Posterior.contrast`` does: of conjugate pairs from the
+        groups' distributions, else from 4,000 to 20,000 joint draws, which know the mean to 0.016 to 0.007 of its sd.
 
         On the 'response' scale it is a contrast of probabilities, rates or means.
         """
@@ -124,7 +125,8 @@ class LatentPosterior(Posterior):
         quantiles: Sequence[float] = _QUANTILES,
         scale: Scale = "linear",
     ) -> pd.DataFrame:
-        """Return the differences between all pairs of groups, or of each group from ``to``, from joint draws."""
+        """Return the differences between all pairs of groups, or of each group from ``to``, computed as ``contrast``
+        is."""
         from partialpool.results.latent.differences import tabulate_latent_differences
 
         return tabulate_latent_differences(self, factor, to=to, quantiles=quantiles, scale=scale).to_frame()
