@@ -323,13 +323,17 @@ class GaussianMarginal:
         prior = self.coefficient_prior
         if prior.sampled:
             augmented = self._change_basis(augmented, points)
-        offset = prior.mean - self._constant
-        rows = np.concatenate([self._back, offset[:, None]], axis=1)
-        precision = prior.precision_at(points.coefficient_sds)
-        if prior.mixed:
-            return factor_ldl(augmented + np.einsum("ia,in,ib->abn", rows, precision, rows))
-        pseudo = (rows * precision).T @ rows
-        return factor_ldl(augmented + pseudo[:, :, None])
+        stated, precision = prior.stated_integrated, prior.precision_at(points.coefficient_sds)
+        basis = stated @ self._back
+        offset = prior.mean_at(points.coefficients) - (stated @ self._constant)[:, None]
+        if precision.shape[1] == offset.shape[1] == 1:
+            rows = np.concatenate([basis, offset], axis=1)
+            return factor_ldl(augmented + ((rows * precision).T @ rows)[:, :, None])
+        n_nodes = points.n_nodes
+        every = np.repeat(basis[:, :, None], n_nodes, axis=2)
+        each = np.concatenate([every, np.broadcast_to(offset, (len(offset), n_nodes))[:, None]], axis=1)
+        wide = np.broadcast_to(precision, (len(precision), n_nodes))
+        return factor_ldl(augmented + np.einsum("ian,in,ibn->abn", each, wide, each))
 
     def _change_basis(self, augmented: FloatArray, points: HyperPoints) -> FloatArray:
         """Replace the scaled columns by the basis and the response by what sampled coefficients leave of it."""

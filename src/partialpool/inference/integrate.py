@@ -72,7 +72,7 @@ def integrate_hyperparameters(
         n_evaluations = _GRID_EVALUATIONS if on_grid else _LATTICE_EVALUATIONS * accuracy**-2.0
         few = min(marginal.statistics.n_groups, default=0) < _FEW_LEVELS
         dear = method == "auto" and n_evaluations * marginal.seconds > (_PATIENCE_WITH_FEW if few else _PATIENCE)
-        if method == "surrogate" or (dear and space.fixed_effect_sds is None):
+        if method == "surrogate" or (dear and space.fixed_effect_root is None):
             found = integrate_by_way_of_surrogate(space, marginal, accuracy)
             if isinstance(found, HyperPosterior):
                 return found

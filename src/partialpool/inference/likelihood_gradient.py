@@ -70,6 +70,9 @@ def _differentiate(
     pulled = np.einsum("tun,un->tn", reduction.augmented[:-1], mean) / variance
     n_sampled = len(prior.sampled)
     sampled = statistics.scaling.population[:, list(prior.sampled)].T @ pulled if n_sampled else pulled[:0]
+    if (by_sampled := prior.stated_sampled) is not None:
+        excess = prior.stated_integrated @ conditional.coefficient_mean - prior.mean_at(points.coefficients)
+        sampled = sampled - by_sampled.T @ (prior.precision_at(points.coefficient_sds) * excess)
     return HyperGradient(
         root, squares - statistics.n_rows - traces, sampled, _of_mixed_sds(marginal, conditional, points)
     )
@@ -158,7 +161,7 @@ def _of_mixed_sds(
     prior = marginal.coefficient_prior
     if points.coefficient_sds is None:
         return None
-    mixed = list(prior.mixed)
-    mean = conditional.coefficient_mean[mixed] - prior.mean[mixed, None]
-    variance = np.einsum("iin->in", conditional.coefficient_covariance)[mixed]
+    mixed, stated = list(prior.mixed), prior.stated_integrated
+    mean = (stated @ conditional.coefficient_mean - prior.mean_at(points.coefficients))[mixed]
+    variance = np.einsum("ia,abn,ib->in", stated[mixed], conditional.coefficient_covariance, stated[mixed])
     return np.asarray((mean**2 + variance) / points.coefficient_sds**2 - 1.0)

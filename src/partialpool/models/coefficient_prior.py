@@ -17,6 +17,9 @@ class CoefficientPrior:
     (integrated coefficient,) follow, precision 0 meaning flat. ``sampled`` are the positions of the others, which
     are hyperparameters or known. ``mixed`` are places among ``integrated`` whose prior is a mixture of normals over
     its sd, a hyperparameter, so that the precision is another at each node.
+
+    Priors are of ``stated`` (integrated coefficient, coefficient) times the coefficients, in the order of the columns:
+    themselves, but for an intercept whose prior is of the value at the columns' means. None stands for themselves.
     """
 
     integrated: tuple[int, ...]
@@ -24,6 +27,27 @@ class CoefficientPrior:
     mean: FloatArray
     precision: FloatArray
     mixed: tuple[int, ...] = ()
+    stated: FloatArray | None = None
+
+    @property
+    def stated_integrated(self) -> FloatArray:
+        """What the priors are of per unit of each integrated coefficient, (integrated coefficient, the same)."""
+        own = np.eye(len(self.integrated))
+        return own if self.stated is None else self.stated[:, list(self.integrated)]
+
+    @property
+    def stated_sampled(self) -> FloatArray | None:
+        """The same per unit of each sampled coefficient, None where priors do not depend on these."""
+        if self.stated is None:
+            return None
+        sampled = self.stated[:, list(self.sampled)]
+        return sampled if np.any(sampled) else None
+
+    def mean_at(self, coefficients: FloatArray) -> FloatArray:
+        """Return what the integrated coefficients' part has to be for the priors' means, (integrated coefficient, node)
+        or with a node axis of 1; ``coefficients`` (sampled coefficient, node)."""
+        sampled = self.stated_sampled
+        return self.mean[:, None] if sampled is None else self.mean[:, None] - sampled @ coefficients
 
     def precision_at(self, sds: FloatArray | None) -> FloatArray:
         """Return the precisions (integrated coefficient, node); ``sds`` (mixed coefficient, node) are the mixed ones'

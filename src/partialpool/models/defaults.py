@@ -1,13 +1,12 @@
 """Default priors: weakly informative on the data's own scale; docs/priors.md gives each its reason.
 
-With s the sd of the response and x a column with mean m and sd d, a slope gets Normal(0, 2.5 s/d), and the intercept,
-which is the value where every column is 0, Normal(mean, .) wide enough for both 2.5 s at the columns' means and the
-slopes' priors carried back from there. Population sds and sigma get HalfStudentT(3, scale) with the largest scale that
-the response could show: s, s/d, or their combination for an intercept at a far-off zero. Correlations get LKJ(1).
+With s the sd of the response and x a column with sd d, a slope gets Normal(0, 2.5 s/d), and the intercept
+Normal(mean, 2.5 s) for its value at the columns' means. Population sds and sigma get HalfStudentT(3, scale) with the
+largest scale that the response could show: s, or s/d. Correlations get LKJ(1).
 
-Beside an intercept, correlations and the intercept's sd have their defaults at the columns' means, not at the formula's
-zero: a correlation of -0.99999 between intercept and slope is nothing strange at the year 0, and must not be held
-against slopes.
+Beside an intercept all defaults hold at the columns' means, not at the formula's zero: a correlation of -0.99999
+between intercept and slope is nothing strange at the year 0, and must not be held against slopes; and the value there
+is told by the slope alone. So the answer does not depend on where a column has its zero.
 """
 
 from __future__ import annotations
@@ -22,12 +21,17 @@ _SCALE_DEGREES = 3.0
 _CORRELATION_SHAPE = 1.0
 
 
-def default_coefficient_prior(name: str, beside: tuple[str, ...], scales: DataScales) -> Normal:
-    """Return the default prior of a coefficient; ``beside`` names all columns of its part of the formula."""
+def default_coefficient_prior(
+    name: str, beside: tuple[str, ...], scales: DataScales, apart: tuple[str, ...] = ()
+) -> Normal:
+    """Return the default prior of a coefficient; ``beside`` names all columns of its part of the formula, ``apart``
+    those at whose zero an intercept's prior has to be stated all the same."""
     if "Intercept" not in beside:
         return Normal(0.0, _COEFFICIENT_WIDTH * scales.response_size / scales.column_sizes[name])
     if name == "Intercept":
-        return Normal(scales.response_mean, _COEFFICIENT_WIDTH * _intercept_scale(beside, scales))
+        width = _COEFFICIENT_WIDTH * _intercept_scale(("Intercept", *apart), scales)
+        at_means = any(other != "Intercept" and other not in apart for other in beside)
+        return Normal(scales.response_mean, width, at="means" if at_means else "zero")
     return Normal(0.0, _COEFFICIENT_WIDTH * scales.response_sd / scales.column_sds[name])
 
 

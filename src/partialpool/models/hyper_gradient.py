@@ -58,9 +58,11 @@ def pull_back(space: HyperSpace, coordinates: FloatArray, points: HyperPoints, g
         slope = _log_slope(space.residual_sd, coordinates[:, column], points.residual_sd)
         result[:, column] = gradient.log_residual_sd * slope
         column += 1
-    for k, hyper in enumerate(space.coefficients):
-        slope = np.exp(hyper.constrain(coordinates[:, column])[1])
-        result[:, column] = gradient.coefficients[k] * slope
+    by_coefficients = gradient.coefficients[: len(space.coefficients)]
+    if space.coefficient_chart is not None:
+        by_coefficients = space.coefficient_chart.natural.T @ by_coefficients
+    for hyper, slopes in zip(space.coefficients, by_coefficients, strict=True):
+        result[:, column] = slopes * np.exp(hyper.constrain(coordinates[:, column])[1])
         column += 1
     if gradient.log_coefficient_sds is not None and points.coefficient_sds is not None:
         for k, hyper in enumerate(space.coefficient_sds):

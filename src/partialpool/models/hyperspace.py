@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from partialpool.models.coefficient_chart import CoefficientChart
 from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.priors import ScalarPrior
 from partialpool.models.shape_pair import ShapePair
@@ -103,7 +104,10 @@ class HyperSpace:
     of the likelihood and the populations, the two of a ``pair`` last. Effects of a ``CovarianceBlock`` have coordinates
     of its own making, as have the two shapes of a pair.
 
-    Where the population is known (no pooling), ``fixed_effect_sds`` (effect,) replaces the effect sds and
+    Coordinates of ``coefficients`` are those of orthogonal columns where there is a ``coefficient_chart``, else their
+    own.
+
+    Where the population is known (no pooling), ``fixed_effect_root`` (effect, effect) replaces the effect sds and
     ``fixed_coefficients`` are the population's values; ``fixed_residual_sd`` is the residual sd where that is known.
     """
 
@@ -112,12 +116,13 @@ class HyperSpace:
     residual_sd: ScalarHyperparameter | None
     coefficients: tuple[ScalarHyperparameter, ...]
     n_effects: int
-    fixed_effect_sds: FloatArray | None = None
+    fixed_effect_root: FloatArray | None = None
     fixed_coefficients: tuple[float, ...] = ()
     fixed_residual_sd: float = 1.0
     coefficient_sds: tuple[ScalarHyperparameter, ...] = ()
     extras: tuple[ScalarHyperparameter, ...] = ()
     pair: ShapePair | None = None
+    coefficient_chart: CoefficientChart | None = None
 
     @property
     def chart(self) -> Chart:
@@ -166,10 +171,14 @@ class HyperSpace:
 
     @property
     def scalars(self) -> tuple[ScalarHyperparameter | None, ...]:
-        """The scalar hyperparameter that each coordinate alone determines; None within covariance blocks and pairs."""
+        """The scalar hyperparameter that each coordinate alone determines; None within covariance blocks and pairs, and
+        for coefficients that several coordinates make up."""
         residual = (self.residual_sd,) if self.residual_sd else ()
         sds = [None if k in self._in_blocks else hyper for k, hyper in enumerate(self.effect_sds)]
-        own = (*self.coefficients, *self.coefficient_sds, *self.extras)
+        chart = self.coefficient_chart
+        alone = chart.determined_alone if chart else (True,) * len(self.coefficients)
+        coefficients = [hyper if own else None for hyper, own in zip(self.coefficients, alone, strict=True)]
+        own = (*coefficients, *self.coefficient_sds, *self.extras)
         return (*sds, *([None] * self.n_correlations), *residual, *own, *([None] * 2 * (self.pair is not None)))
 
     @cached_property
@@ -191,11 +200,11 @@ class HyperSpace:
             return natural
 
         root = np.zeros((self.n_effects, self.n_effects, n_nodes))
-        for k in range(self.n_effects):
-            if self.fixed_effect_sds is not None:
-                root[k, k] = self.fixed_effect_sds[k]
-            elif k not in self._in_blocks:
-                root[k, k] = scalar(self.effect_sds[k], k)
+        if self.fixed_effect_root is not None:
+            root[:] = self.fixed_effect_root[..., None]
+        for k, hyper in enumerate(self.effect_sds):
+            if k not in self._in_blocks:
+                root[k, k] = scalar(hyper, k)
         column = len(self.effect_sds)
         for block in self.blocks:
             places = list(block.positions)
@@ -208,7 +217,8 @@ class HyperSpace:
         if self.residual_sd:
             residual = scalar(self.residual_sd, column)
             column += 1
-        sampled = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficients)]
+        coefficients, log_coefficients = self._constrain_coefficients(columns[column:])
+        log_prior += log_coefficients
         column += len(self.coefficients)
         mixed = [scalar(hyper, column + k) for k, hyper in enumerate(self.coefficient_sds)]
         column += len(self.coefficient_sds)
@@ -217,12 +227,28 @@ class HyperSpace:
             shapes, log_pair = self.pair.constrain(columns[column + len(self.extras) :])
             extras += list(shapes)
             log_prior += log_pair
-        sampled += [np.full(n_nodes, value) for value in self.fixed_coefficients]
         # a prior unbounded at 0 where the sd has underflowed to it: no mass is there
         log_prior = np.where(np.isposinf(log_prior), -np.inf, log_prior)
-        coefficients = np.array(sampled).reshape(len(sampled), n_nodes)
         beside = (np.array(mixed) if mixed else None, np.array(extras) if extras else None)
         return HyperPoints(root, residual, coefficients, *beside), log_prior
+
+    def _constrain_coefficients(self, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the coefficients (coefficient, node), the sampled ones and then the known ones, and the log prior per
+        unit of coordinate; ``columns`` (coordinate, node) begin with theirs."""
+        n_nodes, n_sampled = columns.shape[1], len(self.coefficients)
+        values, log_prior = np.empty((n_sampled, n_nodes)), np.zeros(n_nodes)
+        for k, hyper in enumerate(self.coefficients):
+            values[k], log_slope = hyper.constrain(columns[k])
+            log_prior += log_slope
+        chart = self.coefficient_chart
+        if chart is not None:
+            values = chart.natural @ values
+        known = np.repeat(np.array(self.fixed_coefficients)[:, None], n_nodes, axis=1)
+        coefficients = np.concatenate([values, known])
+        stated = values if chart is None else chart.stated @ coefficients
+        for hyper, value in zip(self.coefficients, stated, strict=True):
+            log_prior += hyper.prior.log_density(value)
+        return coefficients, log_prior
 
     def natural_values(self, points: HyperPoints) -> FloatArray:
         """Return the reported parameters (node, parameter), in the order of ``names``."""

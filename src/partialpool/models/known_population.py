@@ -8,9 +8,10 @@ import numpy as np
 
 from partialpool.errors import IdentificationError, PriorError
 from partialpool.inputs.design import Design, GroupDesign
+from partialpool.models.coefficient_chart import state_at_means
 from partialpool.models.defaults import effect_scale
 from partialpool.models.identification import find_identifying_groups
-from partialpool.models.priors import Flat, Normal, Prior
+from partialpool.models.priors import Flat, Normal, Prior, is_at_means
 from partialpool.models.scales import DataScales
 from partialpool.numerics.arrays import FloatArray
 
@@ -28,17 +29,25 @@ def normal_or_flat(priors: Mapping[str, Prior], name: str) -> Normal | Flat:
     )
 
 
-def fix_effect_sds(group: GroupDesign, priors: Mapping[str, Prior], scales: DataScales) -> FloatArray:
-    """The sd of each group's own coefficient without pooling: its prior's."""
+def fix_effect_root(group: GroupDesign, priors: Mapping[str, Prior], scales: DataScales) -> FloatArray:
+    """Return a root (effect, effect) of the covariance of a group's own coefficients without pooling: their priors'."""
     sds = []
     for name in group.names:
         prior = normal_or_flat(priors, name)
         wide = _FLAT_WIDTH * effect_scale(name, group.names, scales)
         sds.append(prior.sigma if isinstance(prior, Normal) else wide)
-    return np.array(sds)
+    return np.asarray(np.linalg.solve(_state(group.names, priors, scales), np.diag(sds)))
 
 
-def fix_coefficients(design: Design, group: GroupDesign, priors: Mapping[str, Prior]) -> tuple[float, ...]:
+def _state(names: tuple[str, ...], priors: Mapping[str, Prior], scales: DataScales) -> FloatArray:
+    """Return the matrix (coefficient, coefficient) from coefficients to what their priors are of."""
+    at_means = "Intercept" in names and is_at_means(priors["Intercept"])
+    return state_at_means(names, at_means, scales.column_means)
+
+
+def fix_coefficients(
+    design: Design, group: GroupDesign, priors: Mapping[str, Prior], scales: DataScales
+) -> tuple[float, ...]:
     """The mean of each group's own coefficient without pooling, in the order of the population's columns.
 
     Raises ``PriorError`` where a coefficient outside the population part has a mean other than 0.
@@ -52,11 +61,9 @@ def fix_coefficients(design: Design, group: GroupDesign, priors: Mapping[str, Pr
                 f"{group.name} and is not in the population part: write {term} there too (the model stays the same), "
                 "or give it a prior with mean 0"
             )
-    return tuple(
-        prior.mu if isinstance(prior := normal_or_flat(priors, name), Normal) else 0.0
-        for name in design.population.names
-        if name in group.names
-    )
+    stated = [prior.mu if isinstance(prior := normal_or_flat(priors, name), Normal) else 0.0 for name in group.names]
+    means = dict(zip(group.names, np.linalg.solve(_state(group.names, priors, scales), stated).tolist(), strict=True))
+    return tuple(means[name] for name in design.population.names if name in group.names)
 
 
 def check_each_group_identifies(group: GroupDesign, priors: Mapping[str, Prior]) -> None:

@@ -12,17 +12,18 @@ import numpy as np
 
 from partialpool.errors import FormulaError, NotYetError, PriorError, PriorWarning, warn_user
 from partialpool.inputs.design import Design, GroupDesign
+from partialpool.models.coefficient_chart import CoefficientChart, state_at_means
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.effect_hyperparameters import build_covariance_blocks, build_effect_sds
 from partialpool.models.families.base import Family, ResponseColumns
 from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
-from partialpool.models.known_population import fix_coefficients, fix_effect_sds, normal_or_flat
+from partialpool.models.known_population import fix_coefficients, fix_effect_root, normal_or_flat
 from partialpool.models.latent_propriety import check_latent_posterior_is_proper
 from partialpool.models.latent_scales import measure_latent_scales, place_latent_coefficients
 from partialpool.models.latent_slots import build_extras, build_pair, list_latent_slots
 from partialpool.models.model import Model, check_one_factor, slice_effects
 from partialpool.models.populations.base import Population
-from partialpool.models.priors import Prior, prior_caution
+from partialpool.models.priors import Prior, is_at_means, prior_caution
 from partialpool.models.scales import DataScales
 from partialpool.models.separation import check_maximum_exists
 from partialpool.models.slots import Pooling, get_scalar_prior, is_in_use, resolve_block_priors
@@ -115,7 +116,7 @@ def _resolve_priors(
     """Return the priors of the parameters that the model has, with warnings where one asks for caution."""
     own = list_latent_slots(design, family, population, response, scales, priors)
     without_noise = replace(design, measurements=replace(design.measurements, known_scale=True))
-    slots, resolved = resolve_block_priors(priors, without_noise, groups, scales, own)
+    slots, resolved = resolve_block_priors(priors, without_noise, groups, scales, pooling, own)
     used = {
         slot.name: resolved[slot.name]
         for slot in slots
@@ -144,8 +145,13 @@ def _build_space(
     """Return the hyperparameters: ``sampled`` are the places of the coefficients among them, ``known`` is the factor
     whose effects are not pooled."""
     pooled = () if known or not population.centred else groups
-    names = design.population.names
-    placed = place_latent_coefficients(design, family, response, scales) if population.centred else ()
+    names = tuple(design.population.names[k] for k in sampled)
+    own = [get_scalar_prior(used, name) for name in names]
+    free = tuple(np.isinf(prior.support[0]) for prior in own)
+    placed = place_latent_coefficients(design, family, response, scales, sampled, free)
+    at_means = "Intercept" in names and is_at_means(used["Intercept"])
+    others = tuple(name for name in design.population.names if name not in names)
+    stated = state_at_means((*names, *others), at_means, scales.column_means)[: len(names)]
     return HyperSpace(
         effect_sds=tuple(hyper for group in pooled for hyper in build_effect_sds(group, used, scales)),
         blocks=tuple(
@@ -155,11 +161,13 @@ def _build_space(
         ),
         residual_sd=None,
         coefficients=tuple(
-            ScalarHyperparameter(names[k], "coefficient", get_scalar_prior(used, names[k]), *placed[k]) for k in sampled
+            ScalarHyperparameter(name, "coefficient", prior, *place)
+            for name, prior, place in zip(names, own, placed.places, strict=True)
         ),
+        coefficient_chart=CoefficientChart(placed.natural, stated) if len(names) > 1 else None,
         n_effects=sum(len(group.names) for group in pooled or ((known,) if known else ())),
-        fixed_effect_sds=fix_effect_sds(known, used, scales) if known else None,
-        fixed_coefficients=_fix_coefficients(design, population, known, used),
+        fixed_effect_root=fix_effect_root(known, used, scales) if known else None,
+        fixed_coefficients=_fix_coefficients(design, population, known, used, scales),
         extras=build_extras(family, population, groups, response, used, scales),
         pair=build_pair(population, response, used, scales),
     )
@@ -182,13 +190,17 @@ def collect_response(design: Design) -> ResponseColumns:
 
 
 def _fix_coefficients(
-    design: Design, population: Population, known: GroupDesign | None, priors: Mapping[str, Prior]
+    design: Design,
+    population: Population,
+    known: GroupDesign | None,
+    priors: Mapping[str, Prior],
+    scales: DataScales,
 ) -> tuple[float, ...]:
     """Return the coefficients that are known: the population's own values without pooling, zeros where a population
     stands in the intercept's place."""
     if not population.centred:
         return (0.0,) * len(design.population.names)
-    return fix_coefficients(design, known, priors) if known else ()
+    return fix_coefficients(design, known, priors, scales) if known else ()
 
 
 def _check_effects(groups: tuple[GroupDesign, ...], population: Population, pooling: Pooling) -> None:

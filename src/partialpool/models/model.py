@@ -13,10 +13,11 @@ import numpy as np
 from partialpool.errors import FormulaError, PriorError, PriorWarning, warn_user
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.places import join_words
+from partialpool.models.coefficient_chart import state_at_means
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.effect_hyperparameters import build_covariance_blocks, build_effect_sds
 from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
-from partialpool.models.known_population import check_each_group_identifies, fix_coefficients, fix_effect_sds
+from partialpool.models.known_population import check_each_group_identifies, fix_coefficients, fix_effect_root
 from partialpool.models.posterior_tails import check_posterior_is_proper, find_finite_moments
 from partialpool.models.priors import (
     LKJ,
@@ -26,6 +27,7 @@ from partialpool.models.priors import (
     Normal,
     Prior,
     StudentT,
+    is_at_means,
     prior_caution,
 )
 from partialpool.models.scales import DataScales, measure_scales
@@ -101,7 +103,7 @@ def build_model(
             "priors: 'sigma' is given a prior, but standard_error says that the noise is known: drop one of them "
             "(weights= keeps sigma unknown, with variance sigma^2 / weight)"
         )
-    slots, resolved = resolve_block_priors(priors, design, groups, scales)
+    slots, resolved = resolve_block_priors(priors, design, groups, scales, pooling)
     used = {slot.name: resolved[slot.name] for slot in slots if is_in_use(slot, design, pooling)}
     if estimated:
         used = {name: LKJ(1.0) if isinstance(prior, LKJ) else Flat() for name, prior in used.items()}
@@ -124,8 +126,8 @@ def build_model(
         coefficients=coefficients.sampled,
         coefficient_sds=coefficients.sds,
         n_effects=sum(len(group.names) for group in groups),
-        fixed_effect_sds=fix_effect_sds(known, used, scales) if known else None,
-        fixed_coefficients=fix_coefficients(design, known, used) if known else (),
+        fixed_effect_root=fix_effect_root(known, used, scales) if known else None,
+        fixed_coefficients=fix_coefficients(design, known, used, scales) if known else (),
     )
     if not estimated:
         check_posterior_is_proper(design, groups, used, pooling)
@@ -195,7 +197,9 @@ def _split_coefficients(
     hyper = tuple(
         ScalarHyperparameter(names[k], "coefficient", get_scalar_prior(priors, names[k]), *placed[k]) for k in sampled
     )
-    split = CoefficientPrior(tuple(integrated), (*sampled, *known), mean, precision, tuple(mixed))
+    at_means = bool(integrated) and "Intercept" in names and is_at_means(priors["Intercept"])
+    stated = state_at_means(names, at_means, scales.column_means)[integrated] if at_means else None
+    split = CoefficientPrior(tuple(integrated), (*sampled, *known), mean, precision, tuple(mixed), stated)
     return _Coefficients(split, hyper, tuple(sds))
 
 

@@ -34,15 +34,22 @@ Block = tuple[str, tuple[int, ...]]
 
 
 def list_parameter_slots(
-    design: Design, groups: Sequence[GroupDesign], scales: DataScales, at_means: Collection[Block] = ()
+    design: Design,
+    groups: Sequence[GroupDesign],
+    scales: DataScales,
+    pooling: Pooling = "partial",
+    at_means: Collection[Block] = (),
 ) -> list[ParameterSlot]:
     """List every parameter that can carry a prior: coefficients, effect sds, correlations, sigma.
 
     ``at_means`` are the correlated blocks whose defaults hold at the columns' means.
     """
     names = design.population.names
+    # without pooling an intercept is the groups' own, and independent of coefficients that are common to them
+    varying = groups[0].names if pooling == "none" and groups else names
+    apart = tuple(name for name in names if name not in varying) if "Intercept" in varying else ()
     slots = [
-        ParameterSlot(name, "coefficient", "coefficients", default_coefficient_prior(name, names, scales))
+        ParameterSlot(name, "coefficient", "coefficients", default_coefficient_prior(name, names, scales, apart))
         for name in names
     ]
     if len(groups) == 1:
@@ -71,6 +78,7 @@ def resolve_block_priors(
     design: Design,
     groups: Sequence[GroupDesign],
     scales: DataScales,
+    pooling: Pooling,
     beside: Sequence[ParameterSlot] = (),
 ) -> tuple[list[ParameterSlot], dict[str, Prior]]:
     """Resolve every prior, of the parameters of effects and coefficients and of those ``beside`` them.
@@ -84,7 +92,7 @@ def resolve_block_priors(
         for block in group.blocks
         if len(block) > 1 and "Intercept" in [group.names[k] for k in block]
     }
-    slots = [*list_parameter_slots(design, groups, scales, at_means), *beside]
+    slots = [*list_parameter_slots(design, groups, scales, pooling, at_means), *beside]
     resolved = resolve_priors(given, slots)
     default = {slot.name for slot in slots if resolved[slot.name] is slot.default}
     kept = []
@@ -95,7 +103,7 @@ def resolve_block_priors(
             kept.append((name, block))
     if len(kept) == len(at_means):
         return slots, resolved
-    slots = [*list_parameter_slots(design, groups, scales, kept), *beside]
+    slots = [*list_parameter_slots(design, groups, scales, pooling, kept), *beside]
     return slots, resolve_priors(given, slots)
 
 

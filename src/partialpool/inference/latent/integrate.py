@@ -126,7 +126,7 @@ def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accurac
     patience = _PATIENCE if many_groups else _PATIENCE_WITH_FEW
     dear = method == "auto" and n_evaluations * marginal.seconds > patience
     guide = None
-    if space.fixed_effect_sds is None and (method == "surrogate" or dear):
+    if space.fixed_effect_root is None and (method == "surrogate" or dear):
         found = integrate_by_way_of_surrogate(space, marginal, accuracy)
         if isinstance(found, HyperPosterior):
             return found

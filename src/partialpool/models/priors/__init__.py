@@ -5,7 +5,7 @@ from partialpool.models.priors.caution import prior_caution
 from partialpool.models.priors.correlation import LKJ
 from partialpool.models.priors.flat import Flat, Uniform
 from partialpool.models.priors.joint_tails import JointTail, find_correlated_tail, find_joint_tail, growth_along
-from partialpool.models.priors.location import Cauchy, Normal, StudentT
+from partialpool.models.priors.location import Cauchy, Normal, StudentT, is_at_means
 from partialpool.models.priors.parse import parse_prior
 from partialpool.models.priors.propriety import check_propriety, finite_moments, finite_residual_moments
 from partialpool.models.priors.resolve import ParameterSlot, resolve_priors
@@ -49,6 +49,7 @@ __all__ = [
     "finite_moments",
     "finite_residual_moments",
     "growth_along",
+    "is_at_means",
     "parse_prior",
     "prior_caution",
     "resolve_priors",

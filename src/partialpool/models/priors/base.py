@@ -33,17 +33,18 @@ class Prior(ABC):
         """Whether the density integrates to 1."""
 
     def __str__(self) -> str:
-        rounded = {name: shorten(value) for name, value in self._arguments().items()}
+        rounded = {name: shorten(value) for name, value in self._arguments().items() if (name, value) != ("at", "zero")}
         try:  # rounding may leave the legal range: Uniform(1.00001, 1.00002), PCPrior(1, 0.99999)
             type(self)(**{name: _read_back(text) for name, text in rounded.items()})
         except PriorError:
-            rounded = {name: repr(value) for name, value in self._arguments().items()}
+            rounded = {name: repr(value) for name, value in self._arguments().items() if name in rounded}
         by_name = {argument.name for argument in fields(self) if argument.kw_only}
         texts = [f"{name}={text}" if name in by_name else text for name, text in rounded.items()]
         return f"{type(self).__name__}({', '.join(texts)})"
 
     def _arguments(self) -> dict[str, Any]:
-        return {argument.name: getattr(self, argument.name) for argument in fields(self)}
+        ordered = sorted(fields(self), key=lambda argument: bool(argument.kw_only))
+        return {argument.name: getattr(self, argument.name) for argument in ordered}
 
     def _set(self, argument: str, value: float) -> None:
         object.__setattr__(self, argument, value)

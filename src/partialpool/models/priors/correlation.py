@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from partialpool.errors import PriorError
-from partialpool.models.priors.base import FloatArray, Kind, Prior, argument_error, shorten
+from partialpool.models.priors.base import FloatArray, Kind, Prior, argument_error
 from partialpool.models.priors.log_terms import log_half_step
 
 
@@ -38,9 +38,6 @@ class LKJ(Prior):
         self._set_positive("eta")
         if self.at not in ("zero", "means"):
             raise argument_error(self, "at", self.at, "give 'zero' or 'means'")
-
-    def __str__(self) -> str:
-        return super().__str__() if self.at != "zero" else f"LKJ({shorten(self.eta)})"
 
     @property
     def proper(self) -> bool:

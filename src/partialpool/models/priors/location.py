@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from partialpool.models.priors.base import FloatArray, Kind, ScalarPrior
+from partialpool.models.priors.base import FloatArray, Kind, Prior, ScalarPrior, argument_error
 from partialpool.models.priors.log_terms import log_half_step, log_one_plus_square
 
 
+@dataclass(frozen=True)
 class LocationPrior(ScalarPrior):
-    """A prior on the whole line, for coefficients."""
+    """A prior on the whole line, for coefficients.
+
+    ``at`` says what an intercept's prior is of: the value where all columns are 'zero', or that at the columns'
+    'means', which does not depend on where a column has its zero: a year counted from 0 or from 2000.
+    """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"coefficient"})
+
+    at: Literal["zero", "means"] = field(default="zero", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.at not in ("zero", "means"):
+            raise argument_error(self, "at", self.at, "give 'zero' or 'means'")
 
     @property
     def support(self) -> tuple[float, float]:
@@ -35,6 +46,7 @@ class Normal(LocationPrior):
     sigma: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._set_finite("mu")
         self._set_positive("sigma", instead="give a finite number, or Flat()")
 
@@ -62,6 +74,7 @@ class StudentT(LocationPrior):
     sigma: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._set_positive("nu", instead="give a finite number, or Normal(mu, sigma)")
         self._set_finite("mu")
         self._set_positive("sigma", instead="give a finite number, or Flat()")
@@ -89,6 +102,7 @@ class Cauchy(LocationPrior):
     scale: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._set_finite("mu")
         self._set_positive("scale", instead="give a finite number, or Flat()")
 
@@ -104,6 +118,11 @@ class Cauchy(LocationPrior):
         tail = np.minimum(probabilities, 1 - probabilities)
         distance = np.where(tail == 0.5, 0.0, 1 / np.tan(math.pi * tail))
         return np.asarray(self.mu + self.scale * np.copysign(distance, probabilities - 0.5))
+
+
+def is_at_means(prior: Prior) -> bool:
+    """Say whether a prior is of an intercept's value at the columns' means."""
+    return isinstance(prior, LocationPrior) and prior.at == "means"
 
 
 def log_cauchy(distance: FloatArray, scale: float) -> FloatArray:

@@ -147,5 +147,6 @@ def _read_value(node: ast.expr, name: str, text: str) -> object:
 
 def _usage(prior: type[Prior]) -> str:
     """The prior's name and arguments: 'Normal(mu, sigma)'."""
-    names = [f"{argument.name}='variance' or 'sd'" if argument.kw_only else argument.name for argument in fields(prior)]
+    names = [argument.name for argument in fields(prior) if not argument.kw_only]
+    names += [f"{argument.name}='variance' or 'sd'" for argument in fields(prior) if argument.name == "on"]
     return f"{prior.__name__}({', '.join(names)})"

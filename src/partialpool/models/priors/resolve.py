@@ -10,7 +10,7 @@ from partialpool.errors import PriorError
 from partialpool.inputs.places import list_some
 from partialpool.models.priors.base import Kind, Prior
 from partialpool.models.priors.flat import Uniform
-from partialpool.models.priors.location import Cauchy, Normal, StudentT
+from partialpool.models.priors.location import Cauchy, Normal, StudentT, is_at_means
 from partialpool.models.priors.parse import parse_prior, suggest_nearest
 from partialpool.models.priors.scale import HalfCauchy, HalfNormal, HalfStudentT
 
@@ -133,6 +133,11 @@ def _check_suits(key: str, prior: Prior, slot: ParameterSlot) -> None:
         }
         shown = f"{slot.name} (key {key!r})" if _pack(key) != _pack(slot.name) else slot.name
         raise PriorError(f"prior for {shown}: {prior} does not suit a {what[slot.kind]}: {remedy}")
+    if is_at_means(prior) and slot.name != "Intercept":
+        raise PriorError(
+            f"prior for {slot.name}: {prior} is stated at the columns' means, which only an intercept's can be: leave "
+            "at= out"
+        )
     if slot.kind in ("scale", "shape") and isinstance(prior, Uniform) and prior.lower < 0:
         bound = Uniform(0, prior.upper) if prior.upper > 0 else "Uniform(0, upper)"
         raise PriorError(f"prior for {slot.name}: {prior} reaches below 0, a standard deviation does not: give {bound}")
