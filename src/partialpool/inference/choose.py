@@ -54,10 +54,14 @@ def run_engine(
     method: str,
     estimator: str | None,
     accuracy: float | None = None,
+    means: Mapping[str, float] | None = None,
 ) -> Outcome:
-    """Build the model, reduce the rows, and integrate the hyperparameters by the engine that the table names."""
+    """Build the model, reduce the rows, and integrate the hyperparameters by the engine that the table names.
+
+    ``means`` are the columns' means that priors may be stated at, by default those over the design's own rows.
+    """
     plug_in = method == "empirical_bayes"
-    model = build_model(design, priors, pooling, estimated=plug_in)
+    model = build_model(design, priors, pooling, estimated=plug_in, means=means)
     if plug_in and priors:
         warn_user(
             f"priors: method='empirical_bayes' estimates the population and uses no priors: those given "

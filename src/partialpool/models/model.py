@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -82,12 +82,18 @@ def slice_effects(groups: Sequence[GroupDesign]) -> tuple[slice, ...]:
 
 
 def build_model(
-    design: Design, priors: Mapping[str, Prior | str] | None, pooling: Pooling, *, estimated: bool = False
+    design: Design,
+    priors: Mapping[str, Prior | str] | None,
+    pooling: Pooling,
+    *,
+    estimated: bool = False,
+    means: Mapping[str, float] | None = None,
 ) -> Model:
     """Join a design to its priors.
 
     ``estimated`` says that population parameters will be estimates (empirical Bayes): priors are checked as names and
-    then replaced by flat ones, whose propriety does not matter.
+    then replaced by flat ones, whose propriety does not matter. ``means`` are the columns' means that priors may be
+    stated at, by default those over the design's own rows.
 
     Raises:
         FormulaError: no pooling with several grouping factors.
@@ -98,6 +104,8 @@ def build_model(
     if pooling == "none":
         check_one_factor(design, "pooling='none'")
     scales = measure_scales(design)
+    if means is not None:
+        scales = replace(scales, column_means=dict(means))
     if design.measurements.known_scale and "sigma" in (priors or {}):
         raise PriorError(
             "priors: 'sigma' is given a prior, but standard_error says that the noise is known: drop one of them "

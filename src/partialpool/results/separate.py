@@ -243,7 +243,9 @@ def _fit_one(
 ) -> Posterior:
     _check_spread(alone, group, level)
     try:
-        outcome: Outcome = run_engine(alone, model.priors, pooling="complete", method="auto", estimator=None)
+        outcome: Outcome = run_engine(
+            alone, model.priors, pooling="complete", method="auto", estimator=None, means=model.scales.column_means
+        )
     except PartialpoolError as error:
         raise type(error)(f"group '{group.labels[level]}' of {group.name}: {error}") from None
     return Posterior(observations, *outcome, method="auto", seed=seed)

@@ -183,7 +183,7 @@ def _restore_separate(arrays: Arrays, metadata: Mapping[str, Any]) -> SeparatePo
             stop = start + int(np.prod(shape))
             nodes[name] = arrays["groups_nodes"][start:stop].reshape(shape)
             start = stop
-        own = build_model(alone, model.priors, "complete")
+        own = build_model(alone, model.priors, "complete", means=model.scales.column_means)
         fits.append(_rebuild(observations, own, nodes, part["hyper"], method="auto", seed=seed))
     return SeparatePosterior(observations, design, group, model, tuple(fits), seed)
 

@@ -265,4 +265,5 @@ def _covariance_root(hessian: FloatArray, concave: bool) -> NDArray[np.float64]:
 def _invert_root(matrices: FloatArray) -> NDArray[np.float64]:
     """Return the lower triangular root of the inverse, from the Cholesky factor with axes in reverse order."""
     flipped = np.linalg.cholesky(matrices[..., ::-1, ::-1])[..., ::-1, ::-1]
-    return np.asarray(np.linalg.inv(np.swapaxes(flipped, -1, -2)))
+    # a general inverse, whose pivoting may leave rounding above the diagonal
+    return np.asarray(np.tril(np.linalg.inv(np.swapaxes(flipped, -1, -2))))
