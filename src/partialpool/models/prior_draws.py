@@ -13,7 +13,7 @@ import numpy as np
 from partialpool.models.hyperspace import HyperPoints, HyperSpace, ScalarHyperparameter
 from partialpool.models.latent_slots import JOINT
 from partialpool.models.model import Model
-from partialpool.models.priors import ScalarPrior
+from partialpool.models.priors import ScalarPrior, is_at_means
 from partialpool.models.slots import describe_correlation_slot
 from partialpool.numerics.arrays import FloatArray
 
@@ -28,8 +28,8 @@ def draw_hyperparameters_from_priors(space: HyperSpace, n: int, rng: np.random.G
         return hyper.prior.quantile(rng.random(n))
 
     root = np.zeros((space.n_effects, space.n_effects, n))
-    if space.fixed_effect_sds is not None:
-        root[np.diag_indices(space.n_effects)] = space.fixed_effect_sds[:, None]
+    if space.fixed_effect_root is not None:
+        root[:] = space.fixed_effect_root[..., None]
     within = {place for block in space.blocks for place in block.positions}
     for k, hyper in enumerate(space.effect_sds):
         if k not in within:
@@ -37,8 +37,12 @@ def draw_hyperparameters_from_priors(space: HyperSpace, n: int, rng: np.random.G
     for block in space.blocks:
         root[np.ix_(block.positions, block.positions)] = block.draw(n, rng)
     residual = scalar(space.residual_sd) if space.residual_sd else np.full(n, space.fixed_residual_sd)
-    known = [np.full(n, value) for value in space.fixed_coefficients]
-    coefficients = np.array([*map(scalar, space.coefficients), *known]).reshape(-1, n)
+    known = np.repeat(np.array(space.fixed_coefficients)[:, None], n, axis=1)
+    drawn = np.array([*map(scalar, space.coefficients)]).reshape(-1, n)
+    if space.coefficient_chart is not None:
+        own, beside = np.split(space.coefficient_chart.stated, [len(drawn)], axis=1)
+        drawn = np.linalg.solve(own, drawn - beside @ known)
+    coefficients = np.concatenate([drawn, known])
     extras = [*map(scalar, space.extras)]
     if space.pair:
         extras += list(space.pair.draw(n, rng))
@@ -50,10 +54,14 @@ def draw_coefficients_from_priors(model: Model, points: HyperPoints, rng: np.ran
     names, split = model.design.population.names, model.coefficient_prior
     coefficients = np.empty((len(names), points.n_nodes))
     coefficients[list(split.sampled)] = points.coefficients
-    for k in split.integrated:
+    stated = np.empty((len(split.integrated), points.n_nodes))
+    for place, k in enumerate(split.integrated):
         prior = model.priors[names[k]]
         assert isinstance(prior, ScalarPrior)
-        coefficients[k] = prior.quantile(rng.random(points.n_nodes))
+        stated[place] = prior.quantile(rng.random(points.n_nodes))
+    if (by_sampled := split.stated_sampled) is not None:
+        stated -= by_sampled @ points.coefficients
+    coefficients[list(split.integrated)] = np.linalg.solve(split.stated_integrated, stated)
     return coefficients
 
 
@@ -78,5 +86,13 @@ def log_priors(model: Model, values: Mapping[str, FloatArray], points: HyperPoin
         values = {**values, "mean": mean, "concentration": concentration, JOINT: shapes.sum(axis=0)}
     for name, prior in model.priors.items():
         if name not in densities and isinstance(prior, ScalarPrior) and name in values:
-            densities[name] = prior.log_density(values[name])
+            value = _value_at_means(model, values) if is_at_means(prior) else values[name]
+            densities[name] = prior.log_density(value)
     return {name: densities[name] for name in model.priors if name in densities}
+
+
+def _value_at_means(model: Model, values: Mapping[str, FloatArray]) -> FloatArray:
+    """Return the value of the linear predictor (draw,) at the means of the population's columns."""
+    means = model.scales.column_means
+    others = [name for name in model.design.population.names if name != "Intercept"]
+    return values["Intercept"] + sum(means[name] * values[name] for name in others)
