@@ -43,8 +43,10 @@ class Case:
         return model, GaussianMarginal(statistics, model.coefficient_prior)
 
 
-def coefficient_priors(model: Model, points: HyperPoints, node: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return mean, precision (NaN: known at the node) and known value of every coefficient.
+def coefficient_priors(
+    model: Model, points: HyperPoints, node: int
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return mean, precision (NaN: known at the node) and known value of every coefficient, and what priors are of.
 
     A Student-t prior is at each node a normal one with the node's sd.
     """
@@ -63,7 +65,20 @@ def coefficient_priors(model: Model, points: HyperPoints, node: int) -> tuple[Fl
         mean[k], precision[k] = prior.mu, points.coefficient_sds[i, node] ** -2.0
     for i, k in enumerate(model.coefficient_prior.sampled):
         precision[k], known[k] = np.nan, points.coefficients[i, node]
-    return mean, precision, known
+    return mean, precision, known, what_priors_are_of(model)
+
+
+def what_priors_are_of(model: Model) -> FloatArray:
+    """Return the matrix (coefficient, coefficient) from coefficients to what their priors are of: an intercept's may be
+    of the value where all columns are at their means."""
+    names, design = model.design.population.names, model.design
+    stated = np.eye(len(names))
+    prior = model.priors.get("Intercept")
+    if isinstance(prior, Normal) and prior.at == "means":
+        stated[names.index("Intercept")] = np.average(
+            design.population.values, axis=0, weights=design.measurements.counts
+        )
+    return stated
 
 
 POPULATIONS: dict[str, tuple[str, ...]] = {

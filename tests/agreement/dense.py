@@ -6,7 +6,7 @@ coefficients' priors are normal, flat or a point; everything is linear algebra o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -74,12 +74,16 @@ def log_likelihood(
     mean: FloatArray,
     precision: FloatArray,
     known: FloatArray,
+    stated: FloatArray | None = None,
 ) -> float:
     """Return log p(y) with the coefficients integrated out.
 
     ``precision`` (coefficient,) is that of a normal prior about ``mean``; 0 is a flat prior of density 1, NaN a
-    coefficient that is ``known`` (coefficient,).
+    coefficient that is ``known`` (coefficient,). Priors are of ``stated`` (coefficient, coefficient) times the
+    coefficients, None for themselves; its determinant is 1.
     """
+    if stated is not None:
+        rows = replace(rows, population=rows.population @ np.linalg.inv(stated))
     point, flat = np.isnan(precision), precision == 0.0
     normal = ~point & ~flat
     x = rows.population
@@ -101,8 +105,12 @@ def condition(
     mean: FloatArray,
     precision: FloatArray,
     known: FloatArray,
+    stated: FloatArray | None = None,
 ) -> Conditional:
     """Return the joint conditional of the unknown coefficients and all effects, from their joint precision."""
+    if stated is not None:
+        turned = replace(rows, population=rows.population @ np.linalg.inv(stated))
+        return turn_back(condition(turned, effects_covariance, sigma, mean, precision, known), stated, known)
     unknown = ~np.isnan(precision)
     residual = rows.response - rows.population[:, ~unknown] @ known[~unknown]
     design = np.column_stack([rows.population[:, unknown], rows.indicator])
@@ -111,3 +119,14 @@ def condition(
     pull = np.concatenate([precision[unknown] * mean[unknown], np.zeros(len(prior) - unknown.sum())])
     covariance = np.linalg.inv(weighted @ design + prior)
     return Conditional(covariance @ (weighted @ residual + pull), covariance)
+
+
+def turn_back(found: Conditional, stated: FloatArray, known: FloatArray) -> Conditional:
+    """Return the conditional of coefficients from that of ``stated`` times them, some of which are ``known``."""
+    unknown, back = np.isnan(known), np.linalg.inv(stated)
+    change = np.eye(len(found.mean), dtype=found.mean.dtype)
+    n = int(unknown.sum())
+    change[:n, :n] = back[np.ix_(unknown, unknown)]
+    mean = change @ found.mean
+    mean[:n] += back[np.ix_(unknown, ~unknown)] @ known[~unknown]
+    return Conditional(mean, change @ found.covariance @ change.T)

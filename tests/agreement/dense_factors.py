@@ -5,13 +5,13 @@ Arithmetic is in the machine's longest floating numbers (19 digits on x86), so t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from .dense import Conditional
+from .dense import Conditional, turn_back
 
 FloatArray = NDArray[np.float64]
 LongArray = NDArray[np.longdouble]
@@ -70,12 +70,20 @@ class DenseFactors:
 
 
 def log_likelihood(
-    rows: DenseFactors, root: FloatArray, sigma: float, mean: FloatArray, precision: FloatArray, known: FloatArray
+    rows: DenseFactors,
+    root: FloatArray,
+    sigma: float,
+    mean: FloatArray,
+    precision: FloatArray,
+    known: FloatArray,
+    stated: FloatArray | None = None,
 ) -> np.longdouble:
     """Return log p(y) from the covariance of the rows, coefficients integrated out; as ``dense.log_likelihood``.
 
     ``root`` (effect, effect) is a root of the covariance of all factors' effects.
     """
+    if stated is not None:
+        rows = replace(rows, population=rows.population @ np.linalg.inv(stated))
     point, flat = np.isnan(precision), precision == 0.0
     normal = ~point & ~flat
     x = rows.population.astype(np.longdouble)
@@ -93,9 +101,18 @@ def log_likelihood(
 
 
 def condition(
-    rows: DenseFactors, root: FloatArray, sigma: float, mean: FloatArray, precision: FloatArray, known: FloatArray
+    rows: DenseFactors,
+    root: FloatArray,
+    sigma: float,
+    mean: FloatArray,
+    precision: FloatArray,
+    known: FloatArray,
+    stated: FloatArray | None = None,
 ) -> Conditional:
     """Return the joint conditional of the unknown coefficients and all effects, from their joint precision."""
+    if stated is not None:
+        turned = replace(rows, population=rows.population @ np.linalg.inv(stated))
+        return turn_back(condition(turned, root, sigma, mean, precision, known), stated, known)
     unknown = ~np.isnan(precision)
     n_unknown = int(unknown.sum())
     residual = rows.response - rows.population[:, ~unknown].astype(np.longdouble) @ known[~unknown]

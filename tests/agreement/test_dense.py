@@ -65,8 +65,8 @@ def test_conditionals_of_coefficients_and_effects(case: Case, seed: int) -> None
     new = predictor_given_nodes(marginal, points, conditional, new_x, new_z, [None])
     for node in range(N_NODES):
         covariance = covariance_of(points, node)
-        mean, precision, known = coefficient_priors(model, points, node)
-        exact = dense.condition(case.rows, covariance, points.residual_sd[node], mean, precision, known)
+        mean, precision, known, stated = coefficient_priors(model, points, node)
+        exact = dense.condition(case.rows, covariance, points.residual_sd[node], mean, precision, known, stated)
         n_unknown = int((~np.isnan(precision)).sum())
         assert np.allclose(conditional.coefficient_mean[:, node], exact.mean[:n_unknown], rtol=1e-8, atol=1e-8)
         assert np.allclose(
@@ -124,8 +124,8 @@ def test_joint_draws_have_the_conditional_covariance(prior: str, term: str) -> N
     many = point.select(np.zeros(n, dtype=np.intp))
     groups = np.arange(case.rows.n_groups)
     joint = draw_at_points(marginal, many, [groups], np.random.default_rng(5))
-    mean, precision, known = coefficient_priors(model, point, 0)
-    exact = dense.condition(case.rows, covariance_of(point, 0), point.residual_sd[0], mean, precision, known)
+    mean, precision, known, stated = coefficient_priors(model, point, 0)
+    exact = dense.condition(case.rows, covariance_of(point, 0), point.residual_sd[0], mean, precision, known, stated)
     unknown = ~np.isnan(precision)
     assert np.array_equal(joint.coefficients[~unknown], np.repeat(known[~unknown, None], n, axis=1))
     drawn = np.concatenate([joint.coefficients[unknown], joint.effects[0].transpose(2, 0, 1).reshape(-1, n)])

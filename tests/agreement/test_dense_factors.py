@@ -72,11 +72,11 @@ class Given:
     """The exact conditional at one node, and moments of any quantities under it."""
 
     def __init__(self, model: Model, rows: dense.DenseFactors, points: HyperPoints, node: int) -> None:
-        mean, precision, known = coefficient_priors(model, points, node)
+        mean, precision, known, stated = coefficient_priors(model, points, node)
         self.model, self.rows, self.unknown = model, rows, ~np.isnan(precision)
         self.known = np.where(self.unknown, 0.0, np.nan_to_num(known))
         self.root = points.effect_root[..., node]
-        self.exact = dense.condition(rows, self.root, points.residual_sd[node], mean, precision, known)
+        self.exact = dense.condition(rows, self.root, points.residual_sd[node], mean, precision, known, stated)
         self.n_unknown = int(self.unknown.sum())
 
     def weights(self, quantity: Quantity) -> tuple[FloatArray, float]:
