@@ -231,7 +231,6 @@ def test_missing_extras_are_named_before_anything_is_computed(here: Path, monkey
         "a file cannot be used",
         "pip install 'partialpool[plot]'",
     )
-    _says(_refuse(here, "demo"), "a file cannot be used", "pip install 'partialpool[plot]'")
     _says(_refuse(here, "fit", "schools.parquet", *KNOWN), "a file cannot be used", "pip install 'partialpool[files]'")
 
 
