@@ -54,6 +54,23 @@ def integrate_by_coarser(
     except ComputationError:
         return None
 
+    reason = (
+        f"{space.dimension} hyperparameters, coefficients among them; a coarser quadrature at all nodes, corrected at "
+        "a few, the error measured at others"
+    )
+    found = correct_posterior(cheap, coarse, marginal, accuracy, reason)
+    if found is None:
+        return None
+    sample = (found.coordinates, found.weights, found.log_marginal_likelihood)
+    return _condition_on_few(found.space, marginal, *sample, found.engine)
+
+
+def correct_posterior(
+    cheap: HyperPosterior, coarse: LatentMarginal, marginal: LatentMarginal, accuracy: float, reason: str
+) -> HyperPosterior | None:
+    """Correct a posterior of weighted nodes under a ``coarse`` quadrature towards another one at a few nodes; None
+    where that does not become accurate."""
+
     def difference(coordinates: FloatArray) -> FloatArray:
         points = cheap.space.constrain(coordinates)[0]
         return marginal.log_likelihood(points) - coarse.log_likelihood(points)
@@ -69,13 +86,9 @@ def integrate_by_coarser(
         "evaluations": float(found.n_evaluations),
         "correction's error (sd)": found.error,
     }
-    reason = (
-        f"{space.dimension} hyperparameters, coefficients among them; a coarser quadrature at all nodes, corrected at "
-        "a few, the error measured at others"
-    )
     engine = replace(cheap.engine, reason=reason, evidence=evidence, effective_draws=effective_size)
     log_integral = cheap.log_marginal_likelihood + found.log_factor
-    return _condition_on_few(cheap.space, marginal, cheap.coordinates, found.weights, log_integral, engine)
+    return replace(cheap, weights=found.weights, log_marginal_likelihood=log_integral, engine=engine)
 
 
 def _from_surrogate(space: HyperSpace, marginal: LatentMarginal, found: SurrogateIntegral) -> HyperPosterior:

@@ -25,7 +25,12 @@ from partialpool.inference.by_importance import integrate_exactly, take_grid_fir
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
 from partialpool.inference.latent.contract import LatentMarginal
-from partialpool.inference.latent.dear import guess_variances, integrate_by_coarser, integrate_by_way_of_surrogate
+from partialpool.inference.latent.dear import (
+    correct_posterior,
+    guess_variances,
+    integrate_by_coarser,
+    integrate_by_way_of_surrogate,
+)
 from partialpool.models.hyper_gradient import pull_back
 from partialpool.models.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import FloatArray
@@ -67,10 +72,25 @@ def integrate_latent(marginal: LatentMarginal, method: str, accuracy: float) -> 
             finer = marginal.refine(_spread_nodes(posterior))
             if finer.work <= marginal.work:
                 break
+            corrected = _correct(posterior, marginal, finer, accuracy)
+            if corrected is not None:
+                posterior = corrected
+                break
             marginal = finer
     evidence = {**posterior.engine.evidence, **finer.evidence}
     engine = replace(posterior.engine, evidence=evidence, elimination=finer.route)
     return finer, replace(posterior, engine=engine)
+
+
+def _correct(
+    posterior: HyperPosterior, coarse: LatentMarginal, finer: LatentMarginal, accuracy: float
+) -> HyperPosterior | None:
+    """Return the posterior under a finer quadrature from that under a coarser one: both differ by little and smoothly,
+    so that a few evaluations of the finer are enough. None where they are not, or where nodes carry no weights."""
+    if posterior.grid is not None or posterior.fine is not None or not posterior.space.dimension:
+        return None
+    reason = f"{posterior.engine.reason}; its quadrature refined by a correction, the error measured at other nodes"
+    return correct_posterior(posterior, coarse, finer, accuracy, reason)
 
 
 def _near_mode(space: HyperSpace, marginal: LatentMarginal) -> HyperPoints:

@@ -28,6 +28,8 @@ from partialpool.numerics.progress import track
 _SECONDS = 4e-8
 _BLOCK = 2**17
 _HALVES = (20, 30, 40, 60, 80, 120, 160, 240)
+# What a group's peak may lie below the population's, in log, before its window is widened.
+_MARGIN = 8.0
 # What placing a window costs, in points.
 _PLACING = 41 + 4 * 9
 
@@ -41,6 +43,12 @@ class _Placed(NamedTuple):
     dispersion: tuple[FloatArray, ...]
     shapes: tuple[FloatArray, ...]
     window: Window
+
+    def at_nodes(self, nodes: IntArray) -> _Placed:
+        """Return the block at some of the nodes, its windows left out."""
+        dispersion = tuple(value[nodes] for value in self.dispersion)
+        shapes = tuple(value[nodes] for value in self.shapes)
+        return self._replace(base=self.base[:, nodes], dispersion=dispersion, shapes=shapes)
 
 
 @dataclass(frozen=True)
@@ -215,12 +223,12 @@ class PopulationWindow(LatentMarginal):
         dispersion = () if points.extras is None else tuple(points.extras[:n_dispersions])
         shapes = self.shapes(points)
         placed = _Placed(rows, base, dispersion, shapes, Window(base, base, base))
-        low, high = self.model.population.window(shapes, LOG_DROP)
+        low, high = self.model.population.window(shapes, LOG_DROP + _MARGIN)
         centre, width = self.model.population.location_scale(shapes)
         reach = np.maximum(high - centre, centre - low)
 
-        def integrand(t: FloatArray) -> FloatArray:
-            return self._log_integrand(placed, t)
+        def integrand(t: FloatArray, nodes: IntArray) -> FloatArray:
+            return self._log_integrand(placed if len(nodes) == points.n_nodes else placed.at_nodes(nodes), t)
 
         full = np.zeros((rows.n_classes, points.n_nodes))
         window = place_windows(integrand, full + centre, full + width, full + reach, self.half)

@@ -18,8 +18,8 @@ import numpy as np
 
 from partialpool.numerics.arrays import FloatArray, IntArray
 
-#: Log integrand (class, node, point) at values of t of that shape.
-LogIntegrand = Callable[[FloatArray], FloatArray]
+#: Log integrand (class, node, point) at some nodes (node,), at values of t of that shape.
+LogIntegrand = Callable[[FloatArray, IntArray], FloatArray]
 
 # Log of the integrand below its peak at which it counts as dead.
 LOG_DROP = 36.0
@@ -61,18 +61,9 @@ def place_windows(
     ``centre``, ``width`` (of the core) and ``reach`` (from the centre), each (class, node) or broadcasting with it,
     describe the population's window.
     """
-    scan_half = _SCAN_POINTS // 2
-    steps = np.arange(-scan_half, scan_half + 1, dtype=np.float64)
     last = _SCAN_POINTS - 1
-    for _ in range(_MOST_WIDENINGS):
-        t = _lay(centre, width / 6.0, reach, scan_half).values(steps)
-        logs = _finite(integrand(t))
-        t = np.broadcast_to(t, logs.shape)
-        peak = np.argmax(logs, axis=-1)
-        at_end = (peak == 0) | (peak == last) | (np.maximum(logs[..., 0], logs[..., -1]) > logs.max(axis=-1) - LOG_DROP)
-        if not at_end.any():
-            break
-        reach = np.where(at_end, 3.0 * reach, reach)
+    t, logs = _scan(integrand, centre, width, reach)
+    peak = np.argmax(logs, axis=-1)
     low, high = _take(t, np.maximum(peak - 1, 0)), _take(t, np.minimum(peak + 1, last))
     location, sd, top = _zoom(integrand, low, high)
     alive = logs > top[..., None] - LOG_DROP
@@ -85,6 +76,31 @@ def place_windows(
     reached = np.where(only_peak, np.minimum(_PEAK_REACH * sd, wide), wide)
     reached = np.maximum(reached, 4.0 * _CORE * sd)
     return _lay(location, _CORE * sd, reached, half)
+
+
+def _scan(
+    integrand: LogIntegrand, centre: FloatArray, width: FloatArray, reach: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return values of t (class, node, point) that hold each integrand's mass, and its log there.
+
+    Nodes whose windows are wide enough are left alone while others, often a few under heavy tails, are widened.
+    """
+    half = _SCAN_POINTS // 2
+    steps = np.arange(-half, half + 1, dtype=np.float64)
+    all_t, all_logs = (np.empty((*centre.shape, _SCAN_POINTS)) for _ in range(2))
+    nodes = np.arange(centre.shape[1], dtype=np.intp)
+    for _ in range(_MOST_WIDENINGS):
+        t = _lay(centre[:, nodes], width[:, nodes] / 6.0, reach, half).values(steps)
+        logs = _finite(integrand(t, nodes))
+        all_t[:, nodes], all_logs[:, nodes] = t, logs
+        peak = np.argmax(logs, axis=-1)
+        at_end = (peak == 0) | (peak == _SCAN_POINTS - 1)
+        at_end |= np.maximum(logs[..., 0], logs[..., -1]) > logs.max(axis=-1) - LOG_DROP
+        wider = at_end.any(axis=0)
+        if not wider.any():
+            break
+        reach, nodes = np.where(at_end, 3.0 * reach, reach)[:, wider], nodes[wider]
+    return all_t, all_logs
 
 
 def _lay(centre: FloatArray, spacing: FloatArray, reach: FloatArray, half: int) -> Window:
@@ -103,18 +119,24 @@ def _lay(centre: FloatArray, spacing: FloatArray, reach: FloatArray, half: int) 
 def _zoom(integrand: LogIntegrand, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the peak between ``low`` and ``high``, the curvature's sd there, and the log integrand."""
     fractions = np.linspace(0.0, 1.0, _ZOOM_POINTS)
+    seen = np.empty((5, *low.shape))
+    nodes = np.arange(low.shape[1], dtype=np.intp)
     for _ in range(_MOST_ZOOMS):
         t = low[..., None] + (high - low)[..., None] * fractions
-        logs = _finite(integrand(t))
+        logs = _finite(integrand(t, nodes))
         best = np.clip(np.argmax(logs, axis=-1), 1, _ZOOM_POINTS - 2)
         left, middle, right = _take(logs, best - 1), _take(logs, best), _take(logs, best + 1)
         location = _take(t, best)
         spacing = (high - low) / (_ZOOM_POINTS - 1)
+        seen[:, :, nodes] = left, middle, right, location, spacing
         resolved = (np.minimum(left, right) > middle - _RESOLVED) | (spacing <= 1e-13 * np.abs(location))
-        if resolved.all():
+        closer = ~resolved.all(axis=0)
+        if not closer.any():
             break
-        low = np.where(resolved, low, location - spacing)
-        high = np.where(resolved, high, location + spacing)
+        low = np.where(resolved, low, location - spacing)[:, closer]
+        high = np.where(resolved, high, location + spacing)[:, closer]
+        nodes = nodes[closer]
+    left, middle, right, location, spacing = seen
     curvature = (2.0 * middle - left - right) / spacing**2
     slope = (right - left) / (2.0 * spacing)
     # at an edge, or where it is flat, the slope and the interval say how wide it is

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import log_ndtr, ndtr
 
-from partialpool.models.families.normal_tails import mills_ratio
+from partialpool.models.families.normal_tails import hazard, mills_ratio
 from partialpool.numerics.arrays import FloatArray
 
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2.0 * np.pi)
@@ -55,6 +55,18 @@ def log_normal_interval(a: FloatArray, b: FloatArray, width: FloatArray) -> Floa
         if where.any():
             result[where] = compute(a[where], b[where], width[where])
     return result
+
+
+def normal_tail(z: FloatArray, side: FloatArray) -> IntervalMoments:
+    """Return log Phi(z) and its moments: of the interval below z where ``side`` is 1, above -z where it is -1."""
+    near = np.clip(z, -_FAR, _FAR)
+    rate, slope = hazard(-near)
+    return IntervalMoments(log_normal_tail(z), side * rate, near * rate, slope)
+
+
+def log_normal_tail(z: FloatArray) -> FloatArray:
+    """Return log Phi(z) alone."""
+    return np.asarray(log_ndtr(z))
 
 
 def _orient(

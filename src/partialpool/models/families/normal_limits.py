@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool.models.families.base import ResponseColumns
-from partialpool.models.families.normal_interval import log_normal_interval, normal_interval
-from partialpool.numerics.arrays import FloatArray
+from partialpool.models.families.normal_interval import (
+    log_normal_interval,
+    log_normal_tail,
+    normal_interval,
+    normal_tail,
+)
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 _LOG_ROOT_TWO_PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -29,13 +34,13 @@ def normal_log_density(mean: FloatArray, sd: FloatArray, response: ResponseColum
     value *= value
     value *= -0.5
     value = value - np.log(sd)
-    if response.censoring is not None:
-        where = np.broadcast_to(response.censoring != 0, value.shape)
-        value[where] = log_normal_interval(*_standardise(_censored_ends(response), mean, sd, where)[:3])
+    censored, n_axes = _censored_rows(response), response.values.ndim
+    if len(censored):
+        ends = _take(censored, n_axes, *_censored_ends(response), mean, sd)
+        value[_place(censored, n_axes)] = _log_probabilities(*ends, n_axes)
     truncation = _truncation(response)
     if truncation is not None:
-        everywhere = np.ones(value.shape, dtype=bool)
-        value -= log_normal_interval(*_standardise(truncation, mean, sd, everywhere)[:3]).reshape(value.shape)
+        value -= _log_probabilities(*truncation, mean, sd, n_axes)
     return value
 
 
@@ -47,16 +52,16 @@ def normal_derivatives(mean: FloatArray, sd: FloatArray, response: ResponseColum
     z = (response.values - mean) / sd
     square = z * z
     parts = [-0.5 * square - np.log(sd), z / sd, np.broadcast_to(-(sd**-2.0), z.shape), (square - 1.0) / sd]
-    if response.censoring is not None:
-        where = np.broadcast_to(response.censoring != 0, z.shape)
+    censored, n_axes = _censored_rows(response), response.values.ndim
+    if len(censored):
         parts[2] = parts[2].copy()
-        censored = _interval_derivatives(*_standardise(_censored_ends(response), mean, sd, where))
-        for part, one in zip(parts, censored, strict=True):
-            part[where] = one
+        ends = _take(censored, n_axes, *_censored_ends(response), mean, sd)
+        for part, one in zip(parts, _interval_derivatives(*ends, n_axes), strict=True):
+            part[_place(censored, n_axes)] = one
     truncation = _truncation(response)
     if truncation is not None:
-        gone = _interval_derivatives(*_standardise(truncation, mean, sd, np.ones(z.shape, dtype=bool)))
-        parts = [part - one.reshape(z.shape) for part, one in zip(parts, gone, strict=True)]
+        gone = _interval_derivatives(*truncation, mean, sd, n_axes)
+        parts = [part - one for part, one in zip(parts, gone, strict=True)]
     return NormalDerivatives(*parts)
 
 
@@ -66,17 +71,63 @@ def normal_constant(response: ResponseColumns) -> FloatArray:
     return np.asarray(-_LOG_ROOT_TWO_PI * observed)
 
 
-def _standardise(
-    ends: tuple[FloatArray, FloatArray], mean: FloatArray, sd: FloatArray, where: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return both ends and the width of intervals (element,) in sds from the mean, and the sds."""
-    lower, upper, mean, sd = (np.broadcast_to(array, where.shape)[where] for array in (*ends, mean, sd))
-    return (lower - mean) / sd, (upper - mean) / sd, (upper - lower) / sd, sd
+def _censored_rows(response: ResponseColumns) -> IntArray:
+    """Return which rows are censored: whole rows, since a mask of elements takes longer than their density."""
+    return np.flatnonzero(np.zeros(0) if response.censoring is None else response.censoring).astype(np.intp)
 
 
-def _interval_derivatives(a: FloatArray, b: FloatArray, width: FloatArray, sd: FloatArray) -> tuple[FloatArray, ...]:
-    moments = normal_interval(a, b, width)
-    return moments.log_p, -moments.slope / sd, -moments.curvature / sd**2, -moments.scale_slope / sd
+def _place(rows: IntArray, n_axes: int) -> tuple[Any, ...]:
+    """Return the index of some rows in arrays whose last ``n_axes`` axes are (row, ...)."""
+    return (..., rows, *(slice(None),) * (n_axes - 1))
+
+
+def _take(rows: IntArray, n_axes: int, *arrays: FloatArray) -> list[FloatArray]:
+    """Return some rows of arrays that broadcast with (row, ...)."""
+    has_rows = [np.ndim(array) >= n_axes and np.shape(array)[-n_axes] > 1 for array in arrays]
+    return [array[_place(rows, n_axes)] if own else array for array, own in zip(arrays, has_rows, strict=True)]
+
+
+def _log_probabilities(
+    lower: FloatArray, upper: FloatArray, mean: FloatArray, sd: FloatArray, n_axes: int
+) -> FloatArray:
+    """Return the log probability of every row's interval."""
+    result = np.empty(np.broadcast_shapes(*map(np.shape, (lower, upper, mean, sd))))
+    for rows, ends in _split_rows(lower, upper, mean, sd, n_axes):
+        result[_place(rows, n_axes)] = log_normal_tail(ends[0]) if len(ends) < 3 else log_normal_interval(*ends)
+    return result
+
+
+def _interval_derivatives(
+    lower: FloatArray, upper: FloatArray, mean: FloatArray, sd: FloatArray, n_axes: int
+) -> tuple[FloatArray, ...]:
+    """Return the same with its derivatives."""
+    result = np.empty((4, *np.broadcast_shapes(*map(np.shape, (lower, upper, mean, sd)))))
+    for rows, ends in _split_rows(lower, upper, mean, sd, n_axes):
+        moments = normal_tail(*ends) if len(ends) < 3 else normal_interval(*ends)
+        result[_place(rows, n_axes)] = np.stack(moments)
+    log_p, slope, scale_slope, curvature = result
+    return log_p, -slope / sd, -curvature / sd**2, -scale_slope / sd
+
+
+def _split_rows(
+    lower: FloatArray, upper: FloatArray, mean: FloatArray, sd: FloatArray, n_axes: int
+) -> Iterator[tuple[IntArray, tuple[FloatArray, ...]]]:
+    """Yield the rows of intervals without a lower end, without an upper one, and of others, with the ends in sds from
+    the mean: the one end, mirrored so that what is inside lies below it, with the side of the middle that it is on; or
+    both and the width."""
+    n_rows = np.broadcast_shapes(*map(np.shape, (lower, upper, mean, sd)))[-n_axes]
+    no_lower, no_upper = (np.broadcast_to(np.ravel(np.isinf(end)), (n_rows,)) for end in (lower, upper))
+    for one, wanted in enumerate((no_lower, no_upper & ~no_lower, ~no_lower & ~no_upper)):
+        rows = np.flatnonzero(wanted).astype(np.intp)
+        if not len(rows):
+            continue
+        low, high, middle, scale = _take(rows, n_axes, lower, upper, mean, sd)
+        if one == 0:
+            yield rows, ((high - middle) / scale, np.asarray(1.0))
+        elif one == 1:
+            yield rows, ((middle - low) / scale, np.asarray(-1.0))
+        else:
+            yield rows, ((low - middle) / scale, (high - middle) / scale, (high - low) / scale)
 
 
 def _censored_ends(response: ResponseColumns) -> tuple[FloatArray, FloatArray]:
