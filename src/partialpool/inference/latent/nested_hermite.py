@@ -25,8 +25,8 @@ from partialpool.numerics.progress import track
 _BLOCK = 2**15
 # Array elements (row, draw, point) that effects are drawn with at once: calls are many and arrays short.
 _DRAWN = 2**17
-# Seconds that one point of one row takes.
-_SECONDS = 1e-8
+#: Seconds that one point of one row takes.
+ROW_SECONDS = 2e-8
 _ORDERS = (5, 7, 9, 13, 19, 27)
 # Newton steps that a level's mode takes, about.
 _STEPS = 5
@@ -56,7 +56,7 @@ class NestedHermite(LatentMarginal):
     @property
     def seconds(self) -> float:
         """Counted, not timed."""
-        return _SECONDS * self.model.family.cost * self.work
+        return ROW_SECONDS * self.model.family.cost * self.work
 
     @property
     def route(self) -> str:
@@ -124,7 +124,7 @@ class NestedHermite(LatentMarginal):
     def table_seconds(self, factor: int) -> float:
         """Points along, above and below a factor's level."""
         per_row = (self.order + _STEPS) ** (self.tree.n_levels - 1) * round(2.0 * _REACH / _SPACING)
-        return float(_SECONDS * self.model.family.cost * len(self.population) * per_row)
+        return float(ROW_SECONDS * self.model.family.cost * len(self.population) * per_row)
 
     def class_of(self, factor: int) -> IntArray:
         """Return each group's unit of the tree."""
@@ -150,7 +150,7 @@ class NestedHermite(LatentMarginal):
         with np.errstate(all="ignore"):
             for run in self._runs(top[order], points.n_nodes):
                 wanted = order[run]
-                recursion, first = self._recursion(points, int(top[wanted[0]]), int(top[wanted[-1]]) + 1, level)
+                recursion, first = self._conditional(points, int(top[wanted[0]]), int(top[wanted[-1]]) + 1, level)
                 parts.append(_table_units(recursion, level, classes[wanted] - first))
         inverse = np.empty(len(order), dtype=np.intp)
         inverse[order] = np.arange(len(order))
@@ -200,7 +200,7 @@ class NestedHermite(LatentMarginal):
         for start in range(0, points.n_nodes, size):
             nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
             with np.errstate(all="ignore"):
-                recursion, _ = self._recursion(points.select(nodes), unit, unit + 1, 0)
+                recursion, _ = self._conditional(points.select(nodes), unit, unit + 1, 0)
                 shift = recursion.no_shift
                 for level in range(tree.n_levels):
                     drawn[level][:, nodes] = recursion.sds[level] * draw_level(recursion, level, shift, rng)
@@ -233,6 +233,10 @@ class NestedHermite(LatentMarginal):
             self._rule,
         )
         return recursion, first
+
+    def _conditional(self, points: HyperPoints, first: int, stop: int, level: int) -> tuple[Recursion, int]:
+        """Return the recursion that tables and draws are made with."""
+        return self._recursion(points, first, stop, level)
 
     def _blocks(self, points: HyperPoints) -> Iterator[tuple[slice, slice, Recursion]]:
         """Yield the rows of runs of coarsest units, runs of nodes, and their recursions."""

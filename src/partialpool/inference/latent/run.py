@@ -29,6 +29,7 @@ from partialpool.inference.latent.grouped_rows import group_rows
 from partialpool.inference.latent.integrate import integrate_latent
 from partialpool.inference.latent.likelihood_grid import build_window
 from partialpool.inference.latent.maximum_likelihood import estimate_latent
+from partialpool.inference.latent.nested_grid import NestedGrid
 from partialpool.inference.latent.nested_hermite import NestedHermite
 from partialpool.inference.latent.tree import grow_tree
 from partialpool.inputs.design import Design
@@ -118,7 +119,7 @@ def _build_nested(model: LatentModel) -> NestedHermite:
     tree, order = grow_tree(model.groups)
     counts = np.ones(len(order)) if measured.counts is None else measured.counts
     columns = design.population.values[:, list(model.coefficient_prior.sampled)]
-    return NestedHermite(
+    return NestedGrid(
         model,
         tree,
         model.response.select(order),
