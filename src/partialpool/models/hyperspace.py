@@ -97,6 +97,14 @@ class HyperPoints:
         )
 
 
+def find_distinct_points(points: HyperPoints) -> tuple[HyperPoints, IntArray]:
+    """Return the points that differ, and which of them each point is (node,): draws of nodes come up again."""
+    parts = [points.effect_root.reshape(-1, points.n_nodes), points.residual_sd[None], points.coefficients]
+    parts += [part for part in (points.coefficient_sds, points.extras) if part is not None]
+    _, first, place = np.unique(np.concatenate(parts), axis=1, return_index=True, return_inverse=True)
+    return points.select(first.astype(np.intp)), place.reshape(-1).astype(np.intp)
+
+
 @dataclass(frozen=True)
 class HyperSpace:
     """Every hyperparameter of a model in coordinate order: effect sds, correlations, residual sd, sampled

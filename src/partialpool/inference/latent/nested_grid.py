@@ -12,24 +12,30 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from partialpool.inference.latent.nested_hermite import ROW_SECONDS, NestedHermite
-from partialpool.inference.latent.recursion import Recursion
+from partialpool.inference.latent.contract import ConditionalTables
+from partialpool.inference.latent.nested_hermite import ROW_SECONDS, NestedHermite, normalise, spread_over_rules, table_parts
+from partialpool.inference.latent.recursion import Centred, Recursion
 from partialpool.inference.latent.refinement import TOLERANCE
 from partialpool.inference.latent.tabled_recursion import TabledRecursion
 from partialpool.inference.latent.tree import Tree
 from partialpool.inference.latent.value_grid import ValueGrid, floor_below_peak, integrate_at, lay_grid, smooth
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.progress import track
 
 # Points of the grid in the sd of the narrowest unit that are tried, and most points.
 _PER_SD, _MOST_POINTS = (1.0, 1.5, 2.0, 3.0), 400
 # Points of the scan that finds the units' peaks, how far it goes, and how far the grid does, in spreads of the data.
 _SCAN_POINTS, _SCAN_REACH, _REACH = 1201, 15.0, 60.0
+# The grid of a deviation's density mixed over the levels above: points on each side, how far it goes, and how fine it
+# must be, in Laplace sds; what is worth less than this is not looked at.
+_TABLE_HALF, _TABLE_REACH, _TABLE_SPACING, _CARRIES_NOTHING = 40, 7.0, 0.5, 1e-7
 # Array elements (node, row or unit, point) of a block.
 _BLOCK = 2**18
 # Seconds that a row takes at one point, a unit there, and an entry of the population's kernel.
-_SECONDS, _UNIT_SECONDS, _KERNEL_SECONDS = 1e-8, 3e-8, 6e-9
+_SECONDS, _UNIT_SECONDS, _KERNEL_SECONDS = 5e-9, 1.5e-8, 3e-9
+# Seconds that a point of a table takes for each point of the rule above.
+_TABLE_SECONDS = 4e-8
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,14 @@ class NestedGrid(NestedHermite):
         rows = _SECONDS * self.model.family.cost * len(self.population) * n_points
         return rows + _UNIT_SECONDS * n_units * n_points + _KERNEL_SECONDS * (n_levels - 1) * n_points**2
 
+    def table_seconds(self, factor: int) -> float:
+        """An evaluation, and the points of every unit's deviation for each of those of the units above."""
+        if self.grid is None:
+            return super().table_seconds(factor)
+        level = self.tree.factors.index(factor)
+        n_points = self.tree.n_units(level) * (2 * _TABLE_HALF + 1) * (self.order if level else 1)
+        return 2.0 * self.seconds + _TABLE_SECONDS * n_points
+
     @property
     def route(self) -> str:
         """The grid, in words."""
@@ -69,11 +83,9 @@ class NestedGrid(NestedHermite):
         if self.grid is None:
             return super().log_likelihood(points)
         total = np.full(points.n_nodes, np.nan)
-        numbers = self.grid.n_points * max(len(self.population), self.grid.n_points)
-        size = max(1, _BLOCK // numbers)
+        size = max(1, _BLOCK // (self.grid.n_points * max(len(self.population), self.grid.n_points)))
         with np.errstate(all="ignore"):
-            for start in track(range(0, points.n_nodes, size), "evaluating the likelihood"):
-                nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
+            for nodes in track(_runs(points.n_nodes, size), "evaluating the likelihood"):
                 total[nodes] = self.log_constant + self._climb_tree(points.select(nodes), self.grid)
         return np.where(np.isnan(total), -np.inf, total)
 
@@ -100,11 +112,8 @@ class NestedGrid(NestedHermite):
 
     def _climb_tree(self, points: HyperPoints, grid: ValueGrid) -> FloatArray:
         """Return the log integrals (node,) over all effects."""
-        sds = self._sds(points)
-        logs, middle = self._tables(points, grid.points, self.tree, slice(None))
-        for level in range(self.tree.n_levels - 1, 0, -1):
-            logs = self.tree.sum(level - 1, smooth(grid, logs, sds[level]))
-        return integrate_at(grid, logs, sds[0], middle).sum(axis=1)
+        tables, middle = self._tables_up(points, self.tree, slice(None), grid)
+        return integrate_at(grid, np.swapaxes(tables[0], 0, 1), self._sds(points)[0], middle).sum(axis=1)
 
     def _conditional(self, points: HyperPoints, first: int, stop: int, level: int) -> tuple[Recursion, int]:
         """Return a recursion that reads what is below a level from tables on the grid."""
@@ -112,13 +121,38 @@ class NestedGrid(NestedHermite):
         if self.grid is None:
             return recursion, first_unit
         tree, rows = self.tree.part(first, stop)
-        logs, middle = self._tables(points, self.grid.points, tree, rows)
-        tables = [logs]
-        for below in range(tree.n_levels - 1, 0, -1):
-            tables.append(tree.sum(below - 1, smooth(self.grid, tables[-1], recursion.sds[below])))
-        by_level = tuple(np.ascontiguousarray(np.swapaxes(table, 0, 1)) for table in tables[::-1])
+        size = max(1, _BLOCK // (self.grid.n_points * max(tree.n_rows, self.grid.n_points)))
+        runs = [self._tables_up(points.select(nodes), tree, rows, self.grid) for nodes in _runs(points.n_nodes, size)]
+        by_level = tuple(np.concatenate(tables, axis=1) for tables in zip(*[tables for tables, _ in runs], strict=True))
+        middle = np.concatenate([middle for _, middle in runs])
         plain = {field.name: getattr(recursion, field.name) for field in fields(Recursion)}
         return TabledRecursion(**plain, grid=self.grid, tables=by_level, middle=middle), first_unit
+
+    def _table(self, recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
+        """Return the tables of some units: over the levels above them summed at once, where one grid serves all."""
+        if self.grid is None:
+            return super()._table(recursion, level, units)
+        size = max(1, _BLOCK // (recursion.tree.n_units(level) * (2 * _TABLE_HALF + 1) * self.order))
+        parts = [recursion.at_columns(nodes) for nodes in _runs(recursion.base.shape[1], size)]
+        spread = [spread_over_rules(part, level) for part in parts]
+        found = [
+            (part, level, units, part.centre(level, shift), weights)
+            for part, (shift, weights) in zip(parts, spread, strict=True)
+        ]
+        joined = [join_tables(*each) for each in found] if level else []
+        whole = [each for each in joined if each is not None]
+        return _join_nodes(whole if len(whole) == len(parts) else [table_parts(*each) for each in found])
+
+    def _tables_up(
+        self, points: HyperPoints, tree: Tree, rows: slice, grid: ValueGrid
+    ) -> tuple[list[FloatArray], FloatArray]:
+        """Return what is below the units of each level, (unit, node, point), from the coarsest down, of some coarsest
+        units; and linear predictors without effects (node,)."""
+        logs, middle = self._tables(points, grid.points, tree, rows)
+        sds, tables = self._sds(points), [logs]
+        for below in range(tree.n_levels - 1, 0, -1):
+            tables.append(tree.sum(below - 1, smooth(grid, tables[-1], sds[below])))
+        return [np.swapaxes(table, 0, 1) for table in tables[::-1]], middle
 
     def _sds(self, points: HyperPoints) -> list[FloatArray]:
         """Return the sds (node,) of the levels."""
@@ -160,3 +194,43 @@ class NestedGrid(NestedHermite):
         sd = float(np.max(2.0 * top - left - right)) ** -0.5 * (t[1] - t[0])
         grid = lay_grid(t[peaks], sd, per_sd, _REACH * scales.response_sd)
         return grid if grid.n_points <= _MOST_POINTS else None
+
+
+def _runs(n_nodes: int, size: int) -> list[IntArray]:
+    """Return runs of nodes of at most some size."""
+    return [np.arange(start, min(start + size, n_nodes), dtype=np.intp) for start in range(0, n_nodes, size)]
+
+
+def _join_nodes(parts: list[ConditionalTables]) -> ConditionalTables:
+    """Put tables of the same items at successive nodes together."""
+    shares = [part.node_weights for part in parts if part.node_weights is not None]
+    return parts[0]._replace(
+        centre=np.concatenate([part.centre for part in parts], axis=1),
+        scale=np.concatenate([part.scale for part in parts], axis=1),
+        density=np.concatenate([part.density for part in parts], axis=1),
+        node_weights=np.concatenate(shares, axis=1) if shares else None,
+    )
+
+
+def join_tables(
+    recursion: Recursion, level: int, units: IntArray, centred: Centred, weights: FloatArray
+) -> ConditionalTables | None:
+    """Return tables (unit, node, point) of some units of a level, mixed over what they are ``centred`` at, which are
+    worth ``weights``; None where one grid of deviations would be too coarse for the narrowest."""
+    mode, scale = centred.mode, centred.scale
+    above = tuple(range(mode.ndim - 2))
+    carried = weights > _CARRIES_NOTHING
+    low = np.min(np.where(carried, mode - _TABLE_REACH * scale, np.inf), axis=above)
+    high = np.max(np.where(carried, mode + _TABLE_REACH * scale, -np.inf), axis=above)
+    spacing = (high - low) / (2.0 * _TABLE_HALF)
+    if np.any(spacing > _TABLE_SPACING * np.min(np.where(carried, scale, np.inf), axis=above)):
+        return None
+    z = np.arange(-_TABLE_HALF, _TABLE_HALF + 1, dtype=np.float64)
+    middle = 0.5 * (low + high)
+    v = middle + spacing * z.reshape(-1, *(1,) * mode.ndim)
+    logs = recursion.log_density(level, centred, v)
+    density = np.sum(normalise(logs) * weights, axis=tuple(1 + axis for axis in above))
+    sds = recursion.sds[level]
+    return ConditionalTables(
+        z, (sds * middle)[units], (sds * spacing)[units], np.ascontiguousarray(np.moveaxis(density, 0, -1)[units])
+    )

@@ -19,7 +19,7 @@ from partialpool.inference.latent.refinement import refine_until_still
 from partialpool.inference.latent.table_draws import draw_on_grid
 from partialpool.inference.latent.windows import LOG_DROP, Window, place_windows
 from partialpool.models.hyper_gradient import HyperGradient
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.hyperspace import HyperPoints, find_distinct_points
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.populations.base import Population
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -193,17 +193,28 @@ class PopulationWindow(LatentMarginal):
         result = np.empty((1, points.n_nodes, len(classes)))
         if not len(classes):
             return (result,)
-        size = max(1, 16 * _BLOCK // (len(self._w) * max(1, len(classes)) * int(self.rows.lengths.max())))
-        for start in range(0, points.n_nodes, size):
-            nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
-            with np.errstate(all="ignore"):
-                placed = self._place(self.rows.take_classes(classes), points.select(nodes))
-                w = draw_on_grid(self._w, self._log_terms(placed)[1], rng)
-                bend = placed.window.stretch
-                safe = np.where(bend > 0.0, bend, 1.0)
-                bent = np.where(bend > 0.0, np.sinh(safe * w) / safe, w)
-            result[0, nodes] = (placed.window.centre + placed.window.scale * bent).T
+        distinct, place = find_distinct_points(points)
+        order = np.argsort(place, kind="stable")
+        size = max(1, 8 * _BLOCK // (len(self._w) * max(1, len(classes)) * int(self.rows.lengths.max())))
+        for start in range(0, distinct.n_nodes, size):
+            nodes = np.arange(start, min(start + size, distinct.n_nodes), dtype=np.intp)
+            ends = np.searchsorted(place[order], [start, start + len(nodes)])
+            draws = order[ends[0] : ends[1]]
+            result[0, draws] = self._draw_at(distinct.select(nodes), classes, place[draws] - start, rng).T
         return (result,)
+
+    def _draw_at(
+        self, points: HyperPoints, classes: IntArray, nodes: IntArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw groups' parameters (group, draw), the ``nodes`` (draw,) of which among ``points`` may come up again: what
+        a node knows of its groups is found once."""
+        distinct, of_class = np.unique(classes, return_inverse=True)
+        with np.errstate(all="ignore"):
+            placed = self._place(self.rows.take_classes(distinct), points)
+            w = draw_on_grid(self._w, self._log_terms(placed)[1][of_class][:, nodes], rng)
+        centre, scale, bend = (part[of_class][:, nodes] for part in placed.window)
+        safe = np.where(bend > 0.0, bend, 1.0)
+        return np.asarray(centre + scale * np.where(bend > 0.0, np.sinh(safe * w) / safe, w))
 
     def shapes(self, points: HyperPoints) -> tuple[FloatArray, ...]:
         """Return the population's parameters, each (node,)."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from partialpool.inference.latent.recursion import Centred, Recursion, Shifted
-from partialpool.inference.latent.value_grid import ValueGrid, differentiate
+from partialpool.inference.latent.value_grid import ValueGrid, differentiate, read_between
 from partialpool.numerics.arrays import FloatArray, IntArray
 
 
@@ -29,8 +27,8 @@ class TabledRecursion(Recursion):
 
     def log_density(self, level: int, centred: Centred, v: FloatArray) -> FloatArray:
         """Return the log integrand of a level's units at v (..., unit, column)."""
-        found, _ = self._children(level, centred.shift + self.sds[level] * v, None)
-        return np.asarray(found.value - 0.5 * v * v)
+        t = self.middle + centred.shift + self.sds[level] * v
+        return read_between(self.grid, self.tables[level], t) - 0.5 * v * v
 
     def _children(self, level: int, shift: FloatArray, near: Centred | None) -> tuple[Shifted, Centred | None]:
         """Return the log density of what is below a level's units, and its derivatives, at shifts (..., unit,

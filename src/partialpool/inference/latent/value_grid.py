@@ -91,6 +91,15 @@ def interpolate(logs: FloatArray, places: FloatArray) -> FloatArray:
     return np.asarray(logs @ matrix)
 
 
+def read_between(grid: ValueGrid, logs: FloatArray, t: FloatArray) -> FloatArray:
+    """Return log densities at one value ``t`` (..., unit, node) of each of the ``logs`` (unit, node, point)."""
+    first, fraction = _split(grid.place(t), logs.shape[-1])
+    index, flat, total = _starts(logs) + first, np.ascontiguousarray(logs).reshape(-1), np.zeros(t.shape)
+    for k, weight in enumerate(_weights(fraction)):
+        total += weight * flat[index + k]
+    return total
+
+
 def differentiate(grid: ValueGrid, logs: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return log densities and their first two derivatives at one value ``t`` (..., unit, node) of each of the
     ``logs`` (unit, node, point)."""
@@ -122,14 +131,18 @@ def _starts(logs: FloatArray) -> IntArray:
 
 def _weights(f: FloatArray) -> list[FloatArray]:
     """Return what the six values around count for at a fraction between the third and the fourth."""
-    below, above = [f - point for point in _POINTS], []
-    for k in range(6):
-        product = np.ones_like(f)
-        for j in range(6):
-            if j != k:
-                product = product * (below[j] / (_POINTS[k] - _POINTS[j]))
-        above.append(product)
-    return above
+    a, b, d, e, g = f + 2.0, f + 1.0, f - 1.0, f - 2.0, f - 3.0
+    ab, de = a * b, d * e
+    low, high = ab * f, de * g
+    middle = f * high
+    return [
+        b * middle / -120.0,
+        a * middle / 24.0,
+        ab * high / -12.0,
+        low * (e * g) / 12.0,
+        low * (d * g) / -24.0,
+        low * de / 120.0,
+    ]
 
 
 def smooth(grid: ValueGrid, logs: FloatArray, sds: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,6 +41,15 @@ class LatentPosterior(Posterior):
     def latent(self) -> LatentMarginal:
         """The marginal likelihood."""
         return self.marginal
+
+    @cached_property
+    def effect_means(self) -> tuple[FloatArray, ...]:
+        """The posterior means of every factor's deviations, each (effect, group)."""
+        from partialpool.results.latent.effects import summarise_latent_effects
+
+        return tuple(
+            summarise_latent_effects(self, k, ("u",), np.empty(0)).mean for k in range(len(self.model.groups))
+        )
 
     @property
     def rises(self) -> bool:

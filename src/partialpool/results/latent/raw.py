@@ -14,7 +14,6 @@ from partialpool.inference.latent.population_window import PopulationWindow
 from partialpool.inference.latent.support_marginal import FittedMarginal
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.results.effects import summarise_effects
 from partialpool.results.raw_estimates import RawEstimates
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _other_effects(posterior: LatentPosterior, factor: int) -> FloatArray:
     total = np.zeros(len(posterior.model.response.values))
     for k, group in enumerate(posterior.model.groups):
         if k != factor:
-            total += summarise_effects(posterior, k, ("u",), np.empty(0)).mean[0][group.codes]
+            total += posterior.effect_means[k][0][group.codes]
     return total
 
 
