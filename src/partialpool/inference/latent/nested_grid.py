@@ -13,7 +13,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from partialpool.inference.latent.contract import ConditionalTables
-from partialpool.inference.latent.nested_hermite import ROW_SECONDS, NestedHermite, normalise, spread_over_rules, table_parts
+from partialpool.inference.latent.nested_hermite import (
+    ROW_SECONDS,
+    NestedHermite,
+    normalise,
+    spread_over_rules,
+    table_parts,
+)
 from partialpool.inference.latent.recursion import Centred, Recursion
 from partialpool.inference.latent.refinement import TOLERANCE
 from partialpool.inference.latent.tabled_recursion import TabledRecursion
@@ -113,7 +119,8 @@ class NestedGrid(NestedHermite):
     def _climb_tree(self, points: HyperPoints, grid: ValueGrid) -> FloatArray:
         """Return the log integrals (node,) over all effects."""
         tables, middle = self._tables_up(points, self.tree, slice(None), grid)
-        return integrate_at(grid, np.swapaxes(tables[0], 0, 1), self._sds(points)[0], middle).sum(axis=1)
+        logs = np.swapaxes(tables[0], 0, 1)
+        return np.asarray(integrate_at(grid, logs, self._sds(points)[0], middle).sum(axis=1))
 
     def _conditional(self, points: HyperPoints, first: int, stop: int, level: int) -> tuple[Recursion, int]:
         """Return a recursion that reads what is below a level from tables on the grid."""
@@ -158,9 +165,7 @@ class NestedGrid(NestedHermite):
         """Return the sds (node,) of the levels."""
         return [points.effect_root[k, k] for k in self.tree.factors]
 
-    def _tables(
-        self, points: HyperPoints, t: FloatArray, tree: Tree, rows: slice
-    ) -> tuple[FloatArray, FloatArray]:
+    def _tables(self, points: HyperPoints, t: FloatArray, tree: Tree, rows: slice) -> tuple[FloatArray, FloatArray]:
         """Return the log densities (node, unit, point) of some rows within their finest units, where linear predictors
         average ``t`` (point,) over all rows, and that average (node,) without effects."""
         base = self.population @ points.coefficients

@@ -203,11 +203,9 @@ class PopulationWindow(LatentMarginal):
             result[0, draws] = self._draw_at(distinct.select(nodes), classes, place[draws] - start, rng).T
         return (result,)
 
-    def _draw_at(
-        self, points: HyperPoints, classes: IntArray, nodes: IntArray, rng: np.random.Generator
-    ) -> FloatArray:
-        """Draw groups' parameters (group, draw), the ``nodes`` (draw,) of which among ``points`` may come up again: what
-        a node knows of its groups is found once."""
+    def _draw_at(self, points: HyperPoints, classes: IntArray, nodes: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Draw groups' parameters (group, draw) at ``nodes`` (draw,) among ``points`` that may come up again: what a
+        node knows of its groups is found once."""
         distinct, of_class = np.unique(classes, return_inverse=True)
         with np.errstate(all="ignore"):
             placed = self._place(self.rows.take_classes(distinct), points)

@@ -126,7 +126,7 @@ def _split(places: FloatArray, n_points: int) -> tuple[IntArray, FloatArray]:
 
 def _starts(logs: FloatArray) -> IntArray:
     """Return where the points of each density begin in all of them, one after another."""
-    return np.arange(logs[..., 0].size, dtype=np.intp).reshape(logs.shape[:-1]) * logs.shape[-1]
+    return np.asarray(np.arange(logs[..., 0].size, dtype=np.intp).reshape(logs.shape[:-1]) * logs.shape[-1])
 
 
 def _weights(f: FloatArray) -> list[FloatArray]:

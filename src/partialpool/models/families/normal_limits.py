@@ -37,10 +37,10 @@ def normal_log_density(mean: FloatArray, sd: FloatArray, response: ResponseColum
     censored, n_axes = _censored_rows(response), response.values.ndim
     if len(censored):
         ends = _take(censored, n_axes, *_censored_ends(response), mean, sd)
-        value[_place(censored, n_axes)] = _log_probabilities(*ends, n_axes)
+        value[_place(censored, n_axes)] = _log_probabilities(n_axes, *ends)
     truncation = _truncation(response)
     if truncation is not None:
-        value -= _log_probabilities(*truncation, mean, sd, n_axes)
+        value -= _log_probabilities(n_axes, *truncation, mean, sd)
     return value
 
 
@@ -56,11 +56,11 @@ def normal_derivatives(mean: FloatArray, sd: FloatArray, response: ResponseColum
     if len(censored):
         parts[2] = parts[2].copy()
         ends = _take(censored, n_axes, *_censored_ends(response), mean, sd)
-        for part, one in zip(parts, _interval_derivatives(*ends, n_axes), strict=True):
+        for part, one in zip(parts, _interval_derivatives(n_axes, *ends), strict=True):
             part[_place(censored, n_axes)] = one
     truncation = _truncation(response)
     if truncation is not None:
-        gone = _interval_derivatives(*truncation, mean, sd, n_axes)
+        gone = _interval_derivatives(n_axes, *truncation, mean, sd)
         parts = [part - one for part, one in zip(parts, gone, strict=True)]
     return NormalDerivatives(*parts)
 
@@ -88,7 +88,7 @@ def _take(rows: IntArray, n_axes: int, *arrays: FloatArray) -> list[FloatArray]:
 
 
 def _log_probabilities(
-    lower: FloatArray, upper: FloatArray, mean: FloatArray, sd: FloatArray, n_axes: int
+    n_axes: int, lower: FloatArray, upper: FloatArray, mean: FloatArray, sd: FloatArray
 ) -> FloatArray:
     """Return the log probability of every row's interval."""
     result = np.empty(np.broadcast_shapes(*map(np.shape, (lower, upper, mean, sd))))
@@ -98,7 +98,7 @@ def _log_probabilities(
 
 
 def _interval_derivatives(
-    lower: FloatArray, upper: FloatArray, mean: FloatArray, sd: FloatArray, n_axes: int
+    n_axes: int, lower: FloatArray, upper: FloatArray, mean: FloatArray, sd: FloatArray
 ) -> tuple[FloatArray, ...]:
     """Return the same with its derivatives."""
     result = np.empty((4, *np.broadcast_shapes(*map(np.shape, (lower, upper, mean, sd)))))

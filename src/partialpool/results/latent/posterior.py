@@ -47,9 +47,7 @@ class LatentPosterior(Posterior):
         """The posterior means of every factor's deviations, each (effect, group)."""
         from partialpool.results.latent.effects import summarise_latent_effects
 
-        return tuple(
-            summarise_latent_effects(self, k, ("u",), np.empty(0)).mean for k in range(len(self.model.groups))
-        )
+        return tuple(summarise_latent_effects(self, k, ("u",), np.empty(0)).mean for k in range(len(self.model.groups)))
 
     @property
     def rises(self) -> bool:

@@ -18,12 +18,18 @@ from partialpool.models.families import (
     StudentTFamily,
 )
 from partialpool.models.families.links import PROBABILITY_LINKS
-from partialpool.models.families.normal_interval import log_normal_interval, normal_interval
+from partialpool.models.families.normal_interval import (
+    log_normal_interval,
+    log_normal_tail,
+    normal_interval,
+    normal_tail,
+)
 
 from .cases import CASES, columns
 from .decimal_normal import interval, upper_tail
 
 LIMIT = (np.array(1e12),)
+_PI = "3.14159265358979323846264338327950288419716939937510582"
 
 
 def decimal_log(link, eta):
@@ -51,6 +57,26 @@ def test_logs_of_probabilities(link, eta):
             )
     both = PROBABILITY_LINKS[link].logs(np.array(eta))
     np.testing.assert_allclose(both, [curve.value for curve in PROBABILITY_LINKS[link].curves(np.array(eta))])
+
+
+@pytest.mark.parametrize("z", [-4e3, -24.0, -12.0, -3.0, -0.9, 0.0, 1e-9, 0.8, 4.0, 24.0])
+def test_intervals_without_an_end(z):
+    with localcontext() as context:
+        context.prec = 300
+        log_p = upper_tail(-Decimal(z)).ln() if z > -100 else None
+        density = (-(Decimal(z) ** 2) / 2).exp() / (2 * Decimal(_PI)).sqrt()
+        rate = density / log_p.exp() if log_p is not None else None
+    below, above = normal_tail(np.array(z), np.array(1.0)), normal_tail(np.array(z), np.array(-1.0))
+    assert below.log_p == above.log_p == log_normal_tail(np.array(z))
+    assert below.slope == -above.slope
+    if log_p is None:  # the hazard's series: z + 1/z - 2/z^3
+        np.testing.assert_allclose(below.slope, -z - 1 / z + 2 / z**3, rtol=1e-12)
+        np.testing.assert_allclose(below.curvature, 1 - 1 / z**2, rtol=1e-12)
+        return
+    np.testing.assert_allclose(below.log_p, float(log_p), rtol=1e-12)
+    np.testing.assert_allclose(below.slope, float(rate), rtol=1e-12)
+    np.testing.assert_allclose(below.scale_slope, z * float(rate), rtol=1e-12)
+    np.testing.assert_allclose(below.curvature, float(rate * (rate + Decimal(z))), rtol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""Small data: the same answers as brute force from few evaluations, counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import partialpool as pp
+from partialpool.inference.latent.nested_grid import NestedGrid
+from partialpool.inference.latent.run import build_latent_marginal
+from partialpool.inputs.design import build_design
+from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.observations import read_observations
+from partialpool.models.families import ExponentialFamily, Poisson
+from partialpool.models.families.parse import read_family
+from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.latent_model import build_latent_model
+from partialpool.models.populations.parse import read_population
+
+from .latent_nested import log_likelihood
+
+_A, _B, _C = np.repeat(np.arange(4), 12), np.repeat(np.arange(12), 4), np.repeat(np.arange(24), 2)
+
+
+def _count(monkeypatch: pytest.MonkeyPatch, family: type, names: tuple[str, ...]) -> list[int]:
+    """Count the elements whose log density a family is asked for."""
+    seen: list[int] = []
+    for name in names:
+        plain = getattr(family, name)
+
+        def counted(self: Any, eta: Any, *others: Any, plain: Any = plain) -> Any:
+            seen.append(np.size(eta))
+            return plain(self, eta, *others)
+
+        monkeypatch.setattr(family, name, counted)
+    return seen
+
+
+def _nested_counts() -> NestedGrid:
+    rng = np.random.default_rng(0)
+    effects = 0.5 * rng.standard_normal(4)[_A] + 0.4 * rng.standard_normal(12)[_B] + 0.3 * rng.standard_normal(24)[_C]
+    data = {"y": rng.poisson(np.exp(1.0 + effects)), "a": _A, "b": _B, "c": _C}
+    parsed = parse_formula("y ~ 1 + (1 | a/b/c)")
+    design = build_design(parsed, read_observations(data, parsed, family="poisson"))
+    model = build_latent_model(design, read_family("poisson"), read_population("normal"), {}, "partial")
+    marginal = build_latent_marginal(model)
+    found = marginal.refine(_points(np.array([[0.4], [0.4], [0.3]]), np.ones(1)))
+    assert isinstance(found, NestedGrid)
+    assert found.grid is not None
+    return found
+
+
+def _points(sds: np.ndarray, intercepts: np.ndarray) -> HyperPoints:
+    """Return points with the sds of a, b and c, (3, node)."""
+    root = np.zeros((3, 3, sds.shape[1]))
+    root[range(3), range(3)] = sds
+    return HyperPoints(root, np.ones(sds.shape[1]), intercepts[None], None, None)
+
+
+def test_three_levels_on_a_grid_agree_with_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    marginal = _nested_counts()
+    sds = np.array([[0.4, 1.5, 0.05, 0.3, 0.1], [0.4, 0.05, 1.2, 0.1, 0.3], [0.3, 0.6, 0.05, 0.9, 0.04]])
+    points = _points(sds, np.array([1.0, 0.4, 1.2, 1.6, 1.1]))
+    grid = np.linspace(-12.0, 10.0, 2201)
+    rows = stats.poisson.logpmf(marginal.response.values[:, None], np.exp(grid))
+    with np.errstate(divide="ignore"):  # far from the data nothing is left
+        exact = [log_likelihood(rows, [_C, _B, _A], grid, sds[::-1, k], points.coefficients[0, k]) for k in range(5)]
+    np.testing.assert_allclose(marginal.log_likelihood(points), exact, rtol=0, atol=1e-3)
+    seen = _count(monkeypatch, Poisson, ("log_density", "derivatives"))
+    marginal.log_likelihood(points)
+    assert sum(seen) <= 5 * 48 * 150  # nested rules visit a row at thousands of points
+
+
+def test_tables_and_draws_of_three_levels_agree() -> None:
+    marginal = _nested_counts()
+    points = _points(np.array([[0.4], [0.5], [0.3]]), np.ones(1)).select(np.zeros(3000, dtype=np.intp))
+    rng = np.random.default_rng(1)
+    drawn = marginal.draw_effects(points, [np.arange(4), np.arange(12), np.arange(24)], rng)
+    for factor, group in enumerate(marginal.model.groups):
+        classes = marginal.class_of(factor)
+        tables = marginal.tables(points.select(np.zeros(1, dtype=np.intp)), factor, 0, classes)
+        density = tables.density[:, 0]
+        mean = np.sum(density * tables.values[:, 0], axis=-1)
+        sd = np.sqrt(np.sum(density * (tables.values[:, 0] - mean[:, None]) ** 2, axis=-1))
+        assert np.all(np.abs(drawn[factor][0].mean(axis=0) - mean) < 4.5 * sd / np.sqrt(3000)), group.name
+        np.testing.assert_allclose(drawn[factor][0].std(axis=0), sd, rtol=0.07, err_msg=group.name)
+
+
+def test_draws_of_one_node_share_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(7), 4)
+    data = {"y": rng.exponential(np.exp(1.0 + 0.5 * (rng.exponential(size=7) - 1.0)[g])), "g": g}
+    fit = pp.fit("y ~ 1 + (1 | g)", data, family="exponential", population="skew_normal")
+    seen = _count(monkeypatch, ExponentialFamily, ("log_density",))
+    few = fit.draws(4000, seed=1)
+    first, n_nodes = sum(seen), fit.hyper.points.n_nodes
+    many = fit.draws(16 * n_nodes, seed=2)
+    assert sum(seen) - first < 7 * n_nodes * 400  # of at most as many rows, however many draws
+    table = fit.summary(effects=True)
+    for name in ("theta[g=0]", "theta[g=6]"):
+        assert abs(many[name].mean() - table.loc[name, "mean"]) < 0.02 * table.loc[name, "sd"]
+        assert abs(few[name].mean() - table.loc[name, "mean"]) < 0.08 * table.loc[name, "sd"]
+        assert len(np.unique(many[name])) > 15 * n_nodes
