@@ -16,6 +16,7 @@ from partialpool.fit import describe, fit, load
 if TYPE_CHECKING:
     from partialpool import datasets, errors
     from partialpool.inference.engine import Engine
+    from partialpool.inputs.selection import ProbitSelection
     from partialpool.models import families, populations
     from partialpool.models.priors import (
         LKJ,
@@ -48,6 +49,7 @@ _HOMES = {
     **dict.fromkeys(_PRIORS, "partialpool.models.priors"),
     "Posterior": "partialpool.results.posterior",
     "Engine": "partialpool.inference.engine",
+    "ProbitSelection": "partialpool.inputs.selection",
 }
 _MODULES = {
     "datasets": "partialpool.datasets",
@@ -73,6 +75,7 @@ __all__ = [
     "Normal",
     "PCPrior",
     "Posterior",
+    "ProbitSelection",
     "StudentT",
     "Uniform",
     "VariancePower",

@@ -51,6 +51,10 @@ class PriorWarning(PartialpoolWarning):
     """A prior is legal but known to mislead; the message gives the reason."""
 
 
+class ModelWarning(PartialpoolWarning):
+    """A model is legal and may not be the one that was meant; the message says what it answers."""
+
+
 class AccuracyWarning(PartialpoolWarning):
     """A result was obtained below the accuracy asked for; the message says by how much."""
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from partialpool.inputs.describe import FormulaDescription
     from partialpool.inputs.design import Design
     from partialpool.inputs.observations import Observations
+    from partialpool.inputs.selection import ProbitSelection
     from partialpool.models.families.base import Family
     from partialpool.models.populations.base import Population
     from partialpool.models.priors import Prior
@@ -41,6 +42,8 @@ def fit(
     exposure: Any = None,
     censored: Any = None,
     truncation: tuple[Any, Any] | None = None,
+    selection: tuple[Any, Any] | ProbitSelection | None = None,
+    selection_rows: Literal["any", "all", "first"] | None = None,
     population: Population | str | Mapping[str, Population | str] | None = None,
     seed: int = 0,
 ) -> Posterior | SeparatePosterior:
@@ -79,8 +82,13 @@ def fit(
         exposure: of Poisson and negative binomial counts, whose mean is exposure times rate: the same.
         censored: codes 'none', 'left', 'right', 'interval' (a column or array; True for right), or a pair of codes and
             the upper ends of intervals.
-        truncation: ``(lower, upper)``, each None, a number, a column or an array: values outside would not be among
-            the data.
+        truncation: ``(lower, upper)``, each None, a number, a column or an array: rows with values outside would not
+            be among the data, while their groups would.
+        selection: ``(lower, upper)`` in the same form, or a ``ProbitSelection(limit, width)`` that is not sharp: groups
+            whose values lie outside would not be among the data. The likelihood is divided by each group's probability
+            of being selected, given the population.
+        selection_rows: which rows of a group of several decide of its selection: ``"any"``, ``"all"`` or the
+            ``"first"``.
         population: of the groups' parameters: ``"normal"``, ``"student_t"``, ``"skew_normal"``, ``"lognormal"``,
             ``"exponential"``, ``"gamma"``, ``"beta"``, ``"mixture(2)"`` or ``"nonparametric"``, by factor
             (``{"store": "beta"}``) or alone where there is one factor.
@@ -115,6 +123,8 @@ def fit(
         exposure=exposure,
         censored=censored,
         truncation=truncation,
+        selection=selection,
+        selection_rows=selection_rows,
         family=name_family(family),
     )
     design = build_design(parsed, observations)
@@ -160,7 +170,7 @@ def _fit_latent(
     from partialpool.models.latent_arguments import check_latent_arguments, choose_likelihood
     from partialpool.results.latent.posterior import LatentPosterior
 
-    check_latent_arguments(design, method=method, estimator=estimator, sigma=sigma)
+    check_latent_arguments(design, method=method, estimator=estimator, sigma=sigma, pooling=pooling)
     where = describe_rows(observations.rows, observations.factors)
     grouped = bool(design.groups) and pooling != "complete"
     chosen, people = choose_likelihood(design, family, link, population, where, grouped=grouped)
@@ -174,7 +184,7 @@ def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
     """Show how a formula is understood on some data: columns, factors, levels, counts and parameter names.
 
     ``roles`` are those of ``fit``: ``standard_error``, ``size``, ``sd``, ``weights``, ``counts``, ``offset``,
-    ``trials``, ``exposure``, ``censored``, ``truncation``, ``family``, ``missing``.
+    ``trials``, ``exposure``, ``censored``, ``truncation``, ``selection``, ``selection_rows``, ``family``, ``missing``.
     """
     from partialpool.inputs.describe import describe_formula
     from partialpool.inputs.design import build_design

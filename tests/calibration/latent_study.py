@@ -25,7 +25,8 @@ class LatentStudy:
 
     ``labels`` are the factors' columns (row,), the coarsest first; ``x`` varies over the first where ``varies``.
     ``columns`` are the likelihood's own (trials, exposure, standard_error). ``options`` go to ``fit``. A ``population``
-    of None is normal; ``lower`` truncates the rows.
+    of None is normal; ``lower`` truncates the rows, or where objects are ``selected`` it is what their one row had to
+    pass.
     """
 
     name: str
@@ -37,6 +38,7 @@ class LatentStudy:
     varies: bool = False
     columns: Mapping[str, FloatArray] = field(default_factory=dict)
     lower: float | None = None
+    selected: bool = False
     accuracy: float | None = None
     method: str = "auto"
 
@@ -54,7 +56,7 @@ class LatentStudy:
         if self.population:
             told["population"] = self.population
         if self.lower is not None:
-            told["truncation"] = (self.lower, None)
+            told["selection" if self.selected else "truncation"] = (self.lower, None)
         return told
 
     @property
@@ -87,7 +89,8 @@ class LatentStudy:
         }
         for factor, labels in self.labels.items():
             levels = list(dict.fromkeys(labels.tolist()))
-            for level, drawn in zip(levels, self._draw_levels(factor, len(levels), truth, rng), strict=True):
+            draw_levels = self._draw_selected if self.selected else self._draw_levels
+            for level, drawn in zip(levels, draw_levels(factor, len(levels), truth, rng), strict=True):
                 for effect, value in zip(self.effects, np.atleast_1d(drawn), strict=True):
                     if not self.replaced:
                         truth[self.name_effect("u", factor, level, effect)] = float(value)
@@ -114,6 +117,17 @@ class LatentStudy:
             nu = truth.get(f"nu({factor})", 4.0)
             return sd * rng.standard_t(nu, n)
         return sd * rng.standard_normal(n)
+
+    def _draw_selected(self, factor: str, n: int, truth: dict[str, float], rng: np.random.Generator) -> FloatArray:
+        """Return the deviations (level,) of objects of which a measurement passes, each drawn until one does."""
+        chosen = np.full(n, np.nan)
+        while (left := np.flatnonzero(np.isnan(chosen))).size:
+            drawn = self._draw_levels(factor, n, truth, rng)[left]
+            eta = truth["Intercept"] + drawn
+            mean = np.exp(eta) if self.population == "lognormal" else eta
+            passed = mean + self.columns["standard_error"][left] * rng.standard_normal(left.size) > self.lower
+            chosen[left[passed]] = drawn[passed]
+        return chosen
 
     def _draw_correlated(self, factor: str, n: int, truth: dict[str, float], rng: np.random.Generator) -> FloatArray:
         name = f"cor({factor}, Intercept, x)"

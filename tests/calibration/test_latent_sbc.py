@@ -85,6 +85,26 @@ LATENT_STUDIES = [
         accuracy=0.06,
     ),
     LatentStudy(
+        "selected objects",
+        "gaussian",
+        {"Intercept": pp.Normal(1, 1), "sd(g)": pp.HalfNormal(1)},
+        {"g": _TEN},
+        columns={"standard_error": _NOISE},
+        lower=0.5,
+        selected=True,
+    ),
+    LatentStudy(
+        "selected objects, lognormal population",
+        "gaussian",
+        {"Intercept": pp.Normal(0.5, 0.5), "sd(g)": pp.HalfNormal(0.7)},
+        {"g": _TEN},
+        population="lognormal",
+        columns={"standard_error": np.repeat([0.5, 0.9], 5)},
+        lower=1.0,
+        selected=True,
+        accuracy=0.06,
+    ),
+    LatentStudy(
         "negative binomial",
         "negative_binomial",
         {

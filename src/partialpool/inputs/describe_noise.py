@@ -10,8 +10,11 @@ from partialpool.inputs.censoring import INTERVAL, LEFT, RIGHT
 from partialpool.inputs.levels import print_number
 from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.raw_columns import FloatArray
+from partialpool.inputs.selection import RowSelection, Rule
 
 Roles = Mapping[str, str | None]
+
+_DECIDING: Mapping[Rule, str] = {"any": "any row decides", "all": "all rows decide", "first": "the first row decides"}
 
 
 def describe_noise(measurements: Measurements, roles: Roles) -> str:
@@ -28,7 +31,9 @@ def describe_noise(measurements: Measurements, roles: Roles) -> str:
     if measurements.lower_limit is not None and measurements.upper_limit is not None:
         lower = _print_limit(measurements.lower_limit, roles.get("truncation_lower"))
         upper = _print_limit(measurements.upper_limit, roles.get("truncation_upper"))
-        parts.append(f"truncated to ({lower}, {upper})")
+        parts.append(f"rows truncated to ({lower}, {upper})")
+    if measurements.selection is not None:
+        parts.append(_describe_selection(measurements.selection, roles))
     return ", ".join(parts)
 
 
@@ -82,6 +87,21 @@ def _describe_exposure(exposure: FloatArray | None, roles: Roles) -> str:
     if roles.get("exposure") or exposure.min() < exposure.max():
         return f" with exposure{_quote('exposure', roles)}"
     return f" with exposure {print_number(float(exposure[0]))}"
+
+
+def _describe_selection(selection: RowSelection, roles: Roles) -> str:
+    """Return "objects selected in (1.8, inf)", or by which curve, and by which of their rows."""
+    lower, upper = (
+        _print_limit(limits, roles.get(role))
+        for role, limits in (("selection_lower", selection.lower), ("selection_upper", selection.upper))
+    )
+    if selection.width is None:
+        said = f"objects selected in ({lower}, {upper})"
+    else:
+        side, limit = ("above", lower) if "selection_lower" in roles else ("below", upper)
+        width = _print_limit(selection.width, roles.get("selection_width"))
+        said = f"objects selected {side} {limit} by a probit curve of width {width}"
+    return said if selection.rule is None else f"{said} ({_DECIDING[selection.rule]})"
 
 
 def _quote(role: str, roles: Roles) -> str:

@@ -22,6 +22,7 @@ from partialpool.inputs.observations import Observations, describe_rows
 from partialpool.inputs.raw_columns import FloatArray, IntArray
 from partialpool.inputs.recipes import CombinedRecipe, Recipe, build_recipe, check_finite, check_range
 from partialpool.inputs.row_covariances import check_covariances_differ
+from partialpool.inputs.selection import check_selection
 from partialpool.inputs.terms import expand_terms
 
 __all__ = ["Design", "GroupDesign", "PopulationDesign", "Recipe", "build_design", "level_labels"]
@@ -132,6 +133,7 @@ def build_design(formula: Formula, observations: Observations) -> Design:
         for factor, terms in _terms_by_factor(formula.group_terms).items()
     )
     population = PopulationDesign(recipe.names, values, recipe)
+    _check_selection(formula, groups, observations)
     for group in groups:
         check_levels(group, observations.measurements)
     check_factors_differ(groups)
@@ -190,6 +192,16 @@ def _build_group(
         start += len(places)
     together = values[0] if len(values) == 1 else np.hstack(values)
     return GroupDesign(":".join(factor), factor, keys, codes, recipe.names, together, tuple(blocks), recipe)
+
+
+def _check_selection(formula: Formula, groups: Sequence[GroupDesign], observations: Observations) -> None:
+    measured, selection = observations.measurements, observations.measurements.selection
+    if selection is None:
+        return
+    where = describe_rows(observations.rows, observations.factors)
+    factors = {group.name: (group.codes, group.names) for group in groups}
+    title, dropped = f"response '{formula.response.strip('`')}'", observations.rows_dropped
+    check_selection(selection, title, measured.response, measured.counts, factors, where, dropped)
 
 
 def _check_names_differ(names: Sequence[str], factor: str) -> None:

@@ -17,13 +17,15 @@ SizeRole = Literal["trials", "exposure"]
 class FamilyData:
     """What a family reads: the ``response`` it describes; ``sizes``, the argument that gives a row's trials or
     exposure; ``dispersion``, the unknown parameter that scatters rows of equal predictors beyond the mean;
-    ``known_noise`` where standard errors may be given; ``limits`` where rows may be censored or truncated."""
+    ``known_noise`` where standard errors may be given; ``limits`` where rows may be censored or truncated,
+    ``selection`` where objects may be selected by their values."""
 
     response: ResponseKind
     sizes: SizeRole | None = None
     dispersion: Literal["sigma", "shape", "concentration"] | None = None
     known_noise: bool = False
     limits: bool = False
+    selection: bool = False
 
     @property
     def is_count(self) -> bool:
@@ -32,9 +34,9 @@ class FamilyData:
 
 
 FAMILIES: Mapping[str, FamilyData] = {
-    "gaussian": FamilyData("real", dispersion="sigma", known_noise=True, limits=True),
+    "gaussian": FamilyData("real", dispersion="sigma", known_noise=True, limits=True, selection=True),
     "student_t": FamilyData("real", dispersion="sigma", known_noise=True),
-    "lognormal": FamilyData("positive", dispersion="sigma", limits=True),
+    "lognormal": FamilyData("positive", dispersion="sigma", limits=True, selection=True),
     "gamma": FamilyData("positive", dispersion="shape"),
     "exponential": FamilyData("nonnegative", limits=True),
     "bernoulli": FamilyData("outcome"),
@@ -73,6 +75,7 @@ def check_family_roles(family: str, given: Mapping[str, Any]) -> None:
     if family != "gaussian":
         _check_noise_roles(family, kind, given)
     _check_limits(family, kind, given)
+    _check_selection(family, kind, given)
 
 
 def explain_size_refused(role: str, family: str) -> str:
@@ -130,3 +133,27 @@ def _check_limits(family: str, kind: FamilyData, given: Mapping[str, Any]) -> No
                 f"{role} and weights are both given: precision weights are for rows that are observed in full; drop "
                 "one of them, or give counts= for repeated rows"
             )
+
+
+def _check_selection(family: str, kind: FamilyData, given: Mapping[str, Any]) -> None:
+    if not any(name in given for name in ("selection_lower", "selection_upper")):
+        return
+    if not kind.selection:
+        users = " and ".join(name for name, other in FAMILIES.items() if other.selection)
+        raise DataError(
+            f"selection is given with family='{family}': it belongs to {users}; drop it, or give one of these families"
+        )
+    reasons = {
+        "censored": "a value that is not known does not say whether its object passed: drop one of them",
+        "truncation_lower": "rows truncated given their group, or groups selected by their rows: give the one that "
+        "happened",
+        "truncation_upper": "rows truncated given their group, or groups selected by their rows: give the one that "
+        "happened",
+        "size": "a mean of raw rows does not say which of them decided: give the raw rows, or standard_error=",
+        "sd": "a mean of raw rows does not say which of them decided: give the raw rows, or standard_error=",
+        "weights": "precision weights are for rows that are there whatever their values: drop one of them, or give "
+        "standard_error=",
+    }
+    for role, reason in reasons.items():
+        if role in given:
+            raise DataError(f"selection and {role.split('_')[0]} are both given: {reason}")

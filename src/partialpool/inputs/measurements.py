@@ -16,6 +16,7 @@ from partialpool.inputs.outcomes import Classes
 from partialpool.inputs.raw_columns import FloatArray, IntArray
 from partialpool.inputs.response_checks import check_response, check_spread
 from partialpool.inputs.role import DescribeRow, Role, refuse
+from partialpool.inputs.selection import RowSelection, Rule, build_selection
 
 ROLES = ("standard_error", "size", "sd", "weights", "counts", "offset")
 
@@ -32,7 +33,8 @@ class Measurements:
     ``family`` names the likelihood family. ``sizes`` are trials or exposures. ``censoring`` is -1 where the value is
     at most ``response``, 1 where it is at least that, 2 where it lies between ``response`` and ``upper``, 0 where it
     is observed. Beyond ``lower_limit`` and ``upper_limit``, both or neither given and infinite for none, a row would
-    not be in the data. ``classes`` are the labels that meant 0 and 1 of an outcome.
+    not be in the data. ``classes`` are the labels that meant 0 and 1 of an outcome. ``selection`` is what a group's
+    rows had to pass for the group to be in the data.
     """
 
     kind: Literal["rows", "estimates", "summaries"]
@@ -49,6 +51,7 @@ class Measurements:
     lower_limit: FloatArray | None = None  # (row,)
     upper_limit: FloatArray | None = None  # (row,) > lower_limit
     classes: Classes | None = None
+    selection: RowSelection | None = None
 
     @property
     def dispersion(self) -> str | None:
@@ -90,10 +93,12 @@ def build_measurements(
     where: DescribeRow,
     family: str = "gaussian",
     classes: Classes | None = None,
+    selection_rows: Rule | None = None,
 ) -> Measurements:
     """Check the response and the roles, all (row,), and combine them; raises ``DataError``.
 
-    ``where`` describes a row for messages: "row 3 (school 'C')". ``classes`` are the labels of a 0/1 response.
+    ``where`` describes a row for messages: "row 3 (school 'C')". ``classes`` are the labels of a 0/1 response,
+    ``selection_rows`` says which of a selected object's rows decides.
     """
     check_roles_agree(roles)
     reads = find_family(family)
@@ -133,6 +138,7 @@ def build_measurements(
         limits.lower_limit,
         limits.upper_limit,
         classes,
+        build_selection(response_title, response, roles, where, selection_rows, at_least == 0.0),
     )
 
 

@@ -23,6 +23,7 @@ from partialpool.inputs.numeric import read_numbers
 from partialpool.inputs.raw_columns import FloatArray, IntArray, RawColumn
 from partialpool.inputs.responses import compute_response, read_responses
 from partialpool.inputs.role import DescribeRow, Role, name_role, read_role_column
+from partialpool.inputs.selection import Rule, split_selection
 from partialpool.inputs.sizes import find_untried
 
 __all__ = ["Categorical", "FloatArray", "IntArray", "Measurements", "Observations", "read_observations"]
@@ -65,6 +66,8 @@ def read_observations(
     exposure: Any = None,
     censored: Any = None,
     truncation: Any = None,
+    selection: Any = None,
+    selection_rows: Rule | None = None,
     family: str = "gaussian",
     missing: Literal["drop", "raise"] = "drop",
 ) -> Observations:
@@ -78,7 +81,8 @@ def read_observations(
     ``family`` says what the response is, and which further roles there are: ``trials`` of successes and ``exposure``
     of counts, also as one number; ``censored``, codes 'none', 'left', 'right' or 'interval' (0, -1, 1, 2; true where
     right-censored), with intervals a tuple (codes, upper ends); ``truncation``, a tuple (lower, upper) of None,
-    numbers, columns or arrays.
+    numbers, columns or arrays; ``selection``, the same or a ``ProbitSelection``, and ``selection_rows``, which of an
+    object's rows decides.
 
     Rows with a missing value are left out with one ``MissingRowsWarning``, or refused with ``missing="raise"``; a
     weight or count of 0, or no trials, leave the row out. Raises ``DataError`` naming column, row and remedy.
@@ -95,14 +99,14 @@ def read_observations(
     given = {role: value for role, value in zip(ROLES, arguments, strict=True) if value is not None}
     sizes = {"trials": trials, "exposure": exposure}
     given |= {role: value for role, value in sizes.items() if value is not None}
-    given |= split_limits(censored, truncation)
+    given |= split_limits(censored, truncation) | split_selection(selection, selection_rows)
     check_family_roles(family, given)
     check_roles_agree(given)
     used = list_columns_used(formula)
     raw, n_rows = read_columns(data, _list_wanted(used, given))
     if n_rows == 0:
         raise DataError("the data are empty: there are no rows")
-    sources = _Sources(formula, used, raw, _read_roles(given, raw, n_rows), family)
+    sources = _Sources(formula, used, raw, _read_roles(given, raw, n_rows), family, selection_rows)
     return _keep_complete_rows(sources, n_rows, missing, given)
 
 
@@ -115,6 +119,7 @@ class _Sources:
     raw: Mapping[str, RawColumn]
     roles: Mapping[str, Role]
     family: str
+    selection_rows: Rule | None = None
 
     def read(self) -> tuple[dict[str, Column], dict[str, Categorical]]:
         """Return ordinary columns and grouping columns."""
@@ -163,7 +168,7 @@ def _read_roles(given: Mapping[str, Any], raw: Mapping[str, RawColumn], n_rows: 
 def _read_values(role: str, column: RawColumn, title: str) -> FloatArray:
     if role == "censored":
         return read_codes(column, title)
-    return read_numbers(column, title, may_be_infinite=role.startswith("truncation"))
+    return read_numbers(column, title, may_be_infinite=role.startswith(("truncation", "selection")))
 
 
 def _keep_complete_rows(
@@ -191,6 +196,7 @@ def _keep_complete_rows(
         where,
         sources.family,
         classes,
+        sources.selection_rows,
     )
     columns: dict[str, Column] = {}
     for name, column in ordinary.items():

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from partialpool.errors import DataError
 from partialpool.inputs.observations import Categorical, Column, Measurements, Observations
 from partialpool.inputs.places import join_words
+from partialpool.inputs.selection import RowSelection
 
 _MEASURED = ("response", "precision", "counts", "within_squares", "offset")
 _OF_FAMILIES = ("sizes", "censoring", "upper", "lower_limit", "upper_limit")
-# 2 where the measurements hold what releases that read version 1 do not know of
-_VERSIONS = (1, 2)
+_OF_SELECTIONS = ("lower", "upper", "width")
+# The least version that knows all that the measurements hold: those of other families, then a selection of objects
+_VERSIONS = (1, 2, 3)
 
 
 def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -30,6 +32,10 @@ def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArra
         values = getattr(measurements, name)
         if values is not None:
             arrays[name] = np.ascontiguousarray(values)
+    selection = measurements.selection
+    for name in _OF_SELECTIONS if selection is not None else ():
+        if (values := getattr(selection, name)) is not None:
+            arrays[f"selection_{name}"] = np.ascontiguousarray(values)
     if observations.rows is not None:
         arrays["rows"] = observations.rows
     for place, column in enumerate(observations.columns.values()):
@@ -38,7 +44,7 @@ def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArra
         _store(arrays, f"factor_{place}", factor)
     newer = measurements.family != "gaussian" or any(name in arrays for name in _OF_FAMILIES)
     metadata: dict[str, Any] = {
-        "version": 2 if newer else 1,
+        "version": 3 if selection is not None else 2 if newer else 1,
         "kind": measurements.kind,
         "known_scale": measurements.known_scale,
         "columns": list(observations.columns),
@@ -49,6 +55,8 @@ def observations_to_arrays(observations: Observations) -> tuple[dict[str, NDArra
     }
     if zones := _list_zones({**observations.columns, **observations.factors}):
         metadata["zones"] = zones
+    if selection is not None:
+        metadata["selection_rows"] = selection.rule
     if newer:
         classes = measurements.classes
         metadata |= {"family": measurements.family, "classes": None if classes is None else list(classes)}
@@ -88,6 +96,7 @@ def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Ob
         measured["lower_limit"],
         measured["upper_limit"],
         None if classes is None else (classes[0], classes[1]),
+        _load_selection(arrays, metadata),
     )
     zones = metadata.get("zones", {})  # absent where moments were text like any other
     columns = {
@@ -112,6 +121,14 @@ def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Ob
 
 def _list_zones(columns: Mapping[str, Column]) -> dict[str, str]:
     return {name: column.zone for name, column in columns.items() if isinstance(column, Categorical) and column.zone}
+
+
+def _load_selection(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> RowSelection | None:
+    if "selection_rows" not in metadata:
+        return None
+    width = _as_floats(arrays["selection_width"]) if "selection_width" in arrays else None
+    lower, upper = _as_floats(arrays["selection_lower"]), _as_floats(arrays["selection_upper"])
+    return RowSelection(lower, upper, width, metadata["selection_rows"])
 
 
 def _store(arrays: dict[str, NDArray[Any]], key: str, column: Column) -> None:

@@ -16,11 +16,22 @@ from partialpool.inputs.raw_columns import FloatArray, RawColumn
 
 DescribeRow = Callable[[int], str]
 #: Roles that may be one number for all rows.
-_MAY_BE_ONE_NUMBER = ("trials", "exposure", "truncation_lower", "truncation_upper")
+_MAY_BE_ONE_NUMBER = (
+    "trials",
+    "exposure",
+    "truncation_lower",
+    "truncation_upper",
+    "selection_lower",
+    "selection_upper",
+    "selection_width",
+)
 _TITLES = {
     "censored_upper": "upper end of censored",
     "truncation_lower": "lower limit of truncation",
     "truncation_upper": "upper limit of truncation",
+    "selection_lower": "lower limit of selection",
+    "selection_upper": "upper limit of selection",
+    "selection_width": "width of selection",
 }
 
 

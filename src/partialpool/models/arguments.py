@@ -75,11 +75,11 @@ def name_family(family: Any) -> str:
 
 
 def is_latent(measurements: Measurements, link: str | None, population: Any) -> bool:
-    """Say whether effects do not leave in the Gaussian closed form: another family, a link, limits, or a population
-    that is not normal."""
+    """Say whether effects do not leave in the Gaussian closed form: another family, a link, limits, a selection, or a
+    population that is not normal."""
     if measurements.family != "gaussian" or link not in (None, "identity"):
         return True
-    if measurements.censoring is not None or measurements.lower_limit is not None:
+    if measurements.censoring is not None or measurements.lower_limit is not None or measurements.selection is not None:
         return True
     given = population.values() if isinstance(population, Mapping) else [population]
     names = [value if isinstance(value, str) else getattr(value, "name", value) for value in given if value is not None]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
-from partialpool.errors import DataError, FormulaError, NotYetError
+from partialpool.errors import DataError, FormulaError, ModelWarning, NotYetError
 from partialpool.inputs.design import Design
 from partialpool.inputs.places import suggest_nearest
 from partialpool.inputs.role import DescribeRow
@@ -13,13 +14,17 @@ from partialpool.models.families import read_family
 from partialpool.models.families.base import Family
 from partialpool.models.latent_model import collect_response
 from partialpool.models.populations.base import Population
+from partialpool.models.populations.estimated import EstimatedPopulation
 from partialpool.models.populations.lognormal import LognormalPopulation
 from partialpool.models.populations.normal import NormalPopulation
 from partialpool.models.populations.parse import AnyPopulation, read_population
 
 
-def check_latent_arguments(design: Design, *, method: str, estimator: str | None, sigma: str) -> None:
-    """Raise where an argument is for Gaussian models with normal populations alone."""
+def check_latent_arguments(
+    design: Design, *, method: str, estimator: str | None, sigma: str, pooling: str = "partial"
+) -> None:
+    """Raise where an argument is for Gaussian models with normal populations alone, or a selection has no population;
+    warn where truncation may have been meant for one."""
     if method == "grid":
         raise DataError("method='grid' is the textbook algorithm of gaussian models: use 'auto'")
     if sigma == "by group":
@@ -32,6 +37,31 @@ def check_latent_arguments(design: Design, *, method: str, estimator: str | None
             "rows of (n, mean, sd), and precision weights, are computed for gaussian models with normal populations: "
             "give raw rows, or standard_error="
         )
+    if measured.selection is not None and pooling == "none":
+        raise DataError(
+            "selection= with pooling='none': no population is there for groups to be selected from; give truncation=, "
+            "which takes each group's own value as given"
+        )
+    if measured.lower_limit is not None and pooling == "partial" and _has_single_rows(design):
+        warn_of_truncated_objects(design.groups[0].name)
+
+
+def _has_single_rows(design: Design) -> bool:
+    """Whether there is one factor, and each of its levels is one row."""
+    counts = design.measurements.counts
+    alone = len(design.groups) == 1 and design.groups[0].n_levels == len(design.measurements.response)
+    return alone and (counts is None or bool(counts.max() <= 1))
+
+
+def warn_of_truncated_objects(factor: str) -> None:
+    """Say what truncation answers where every group has one row."""
+    warnings.warn(
+        f"truncation= takes every group of {factor} to be in the data whatever its row is, and each has one row: it "
+        "answers for groups that are there, whose rows outside the limits are not; where a group is in the data only "
+        "because its row passed, the answer changes: give selection= with the same limits",
+        ModelWarning,
+        stacklevel=5,
+    )
 
 
 def choose_likelihood(
@@ -51,6 +81,11 @@ def choose_likelihood(
     reaches.
     """
     people = _read_population(design, population)
+    if design.measurements.selection is not None and isinstance(people, EstimatedPopulation):
+        raise NotYetError(
+            f"selection= under a {people.name} population is not computed: choose a population with parameters, such "
+            "as 'student_t' or 'skew_normal'"
+        )
     chosen = read_family(family, link)
     if isinstance(people, Population):
         chosen = _join(chosen, link, people, grouped)

@@ -35,6 +35,15 @@ def check_latent_posterior_is_proper(
     Raises ``IdentificationError`` for separation under flat priors, ``PriorError`` for other improper posteriors.
     """
     flat = [name for name in design.population.names if name in priors and not priors[name].proper]
+    selection = design.measurements.selection
+    if selection is not None:
+        for name, prior in priors.items():
+            if not prior.proper:
+                raise PriorError(
+                    f"prior for {name}: {prior} is improper, and objects that were selected need not bound what it "
+                    "leaves open: far from its limits a population and its tail are alike; give a proper prior, such "
+                    "as the default"
+                )
     bounded = _bounded_rows(family, response)
     if flat and response.lower_limit is not None:
         raise PriorError(
@@ -125,7 +134,11 @@ def count_latent_moments(
     """
     improper = not all(prior.proper for prior in priors.values())
     heavy = [name for name in design.population.names if name in priors and _is_heavy(priors[name])]
-    limited = response.lower_limit is not None
+    selection = design.measurements.selection
+    limited = response.lower_limit is not None or selection is not None
+    # selected on both sides, or as far out as a heavy prior lets the location go, groups bound no sd
+    ends = () if selection is None else (selection.lower, selection.upper)
+    loose = selection is not None and (bool(heavy) or all(np.isfinite(end).any() for end in ends))
     unbounded = heavy if limited else find_separating(design, family, response, heavy)
     moments = []
     for name in space.names:
@@ -134,7 +147,7 @@ def count_latent_moments(
         if isinstance(prior, ScalarPrior) and not np.isinf(prior.tail_exponent):
             exponent = prior.tail_exponent
             for group in design.groups:
-                if name in group.sd_names:
+                if name in group.sd_names and not loose:
                     exponent += len(_bounded_groups(design, group.name, family, response)) - improper
             if (name in design.population.names and name not in unbounded) or (name == "sigma" and not limited):
                 exponent = np.inf  # bounded by the rows themselves

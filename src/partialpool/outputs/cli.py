@@ -257,9 +257,13 @@ def _read(data: Path, formula: str, roles: Mapping[str, Any]) -> Any:
     from partialpool.inputs.formula import parse_formula
     from partialpool.outputs.data_files import read_data_file
 
-    named = {name: value for name, value in roles.items() if name not in ("family", "censored", "truncation")}
-    for name in ("censored", "truncation"):
-        parts = roles[name] if isinstance(roles[name], tuple) else (roles[name],)
+    several = ("censored", "truncation", "selection")
+    named = {name: value for name, value in roles.items() if name not in ("family", "selection_rows", *several)}
+    for name in several:
+        value = roles[name]
+        if isinstance(value, partialpool.ProbitSelection):
+            value = (value.limit, value.width)
+        parts = value if isinstance(value, tuple) else (value,)
         named |= {f"{name} {place}": part for place, part in enumerate(parts)}
     columns = {role: value for role, value in named.items() if isinstance(value, str) and value}
     return read_data_file(data, parse_formula(formula), columns)

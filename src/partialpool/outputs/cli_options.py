@@ -40,6 +40,22 @@ def data_options(command: _Command) -> _Command:
             "--truncation-upper", metavar="COLUMN|N", help="Rows with higher values would not be in the data."
         ),
         click.option(
+            "--selection-lower", metavar="COLUMN|N", help="Groups with lower values would not be in the data."
+        ),
+        click.option(
+            "--selection-upper", metavar="COLUMN|N", help="Groups with higher values would not be in the data."
+        ),
+        click.option(
+            "--selection-width",
+            metavar="COLUMN|N",
+            help="The one limit of selection is a probit curve of this width.  [default: sharp]",
+        ),
+        click.option(
+            "--selection-rows",
+            type=click.Choice(["any", "all", "first"]),
+            help="Which rows of a group of several decide of its selection.",
+        ),
+        click.option(
             "--population",
             "populations",
             multiple=True,
@@ -75,12 +91,28 @@ def read_roles(options: Mapping[str, str | None]) -> dict[str, Any]:
     from partialpool.outputs.prior_texts import read_number_or_column
 
     roles: dict[str, Any] = dict(options)
-    for name in ("trials", "exposure", "truncation_lower", "truncation_upper"):
+    ends = ("truncation_lower", "truncation_upper", "selection_lower", "selection_upper", "selection_width")
+    for name in ("trials", "exposure", *ends):
         roles[name] = read_number_or_column(options[name])
     lower, upper = roles.pop("truncation_lower"), roles.pop("truncation_upper")
     roles["truncation"] = None if lower is None and upper is None else (lower, upper)
-    if (ends := roles.pop("censored_upper")) is not None:
+    limits = [roles.pop(f"selection_{name}") for name in ("lower", "upper", "width")]
+    roles["selection"] = _read_selection(*limits)
+    if (uppers := roles.pop("censored_upper")) is not None:
         if roles["censored"] is None:
             raise click.UsageError("--censored-upper gives ends of intervals: add --censored with their codes")
-        roles["censored"] = (roles["censored"], ends)
+        roles["censored"] = (roles["censored"], uppers)
     return roles
+
+
+def _read_selection(lower: Any, upper: Any, width: Any) -> Any:
+    """Return what ``fit`` takes as its selection from limits and width."""
+    if width is None:
+        return None if lower is None and upper is None else (lower, upper)
+    if (lower is None) == (upper is None):
+        raise click.UsageError(
+            "--selection-width is that of one limit: give --selection-lower or --selection-upper, and not both"
+        )
+    from partialpool.inputs.selection import ProbitSelection
+
+    return ProbitSelection(lower, width) if upper is None else ProbitSelection(upper, width, "below")

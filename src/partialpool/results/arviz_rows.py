@@ -118,7 +118,8 @@ def _row_noise(measured: Measurements) -> dict[str, FloatArray]:
 
 
 def _row_limits(measured: Measurements) -> dict[str, FloatArray]:
-    """Return trials or exposure, codes of censoring with upper ends of intervals, and limits of truncation."""
+    """Return trials or exposure, codes of censoring with upper ends of intervals, and limits of truncation
+    and selection."""
     values: dict[str, FloatArray | IntArray | None] = {
         find_family(measured.family).sizes or "sizes": measured.sizes,
         "censored": measured.censoring,
@@ -126,4 +127,6 @@ def _row_limits(measured: Measurements) -> dict[str, FloatArray]:
         "truncation_lower": measured.lower_limit,
         "truncation_upper": measured.upper_limit,
     }
+    if (selection := measured.selection) is not None:
+        values |= {f"selection_{name}": getattr(selection, name) for name in ("lower", "upper", "width")}
     return {name: np.asarray(column) for name, column in values.items() if column is not None}

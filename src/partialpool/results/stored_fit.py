@@ -18,13 +18,14 @@ from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.inference.latent.estimated_population import build_estimated
 from partialpool.inference.latent.run import build_latent_marginal
+from partialpool.inference.latent.selected import SelectedMarginal
 from partialpool.inference.statistics import build_statistics
 from partialpool.inputs.design import build_design
 from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.observations import Observations
 from partialpool.inputs.rebuild import observations_from_arrays, observations_to_arrays
 from partialpool.models.families import read_family
-from partialpool.models.latent_model import LatentModel, build_latent_model
+from partialpool.models.latent_model import build_latent_model
 from partialpool.models.model import Model, build_model
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.fitted import FittedPopulation
@@ -78,17 +79,24 @@ def _store_latent(posterior: LatentPosterior) -> tuple[Arrays, dict[str, Any]]:
     arrays, metadata = _store_posterior(posterior)
     if isinstance(posterior.model.population, FittedPopulation):
         return _store_estimated(posterior, posterior.model.population, arrays, metadata)
-    marginal = posterior.latent
-    tuning = {name: getattr(marginal, name) for name in _TUNING if hasattr(marginal, name)}
     return arrays, metadata | {
         "kind": "latent",
         "family": str(posterior.model.family),
         "population": write_population(posterior.model),
-        "marginal": {
-            "engine": type(marginal).__name__,
-            "tuning": {name: encode_number(x) if isinstance(x, float) else int(x) for name, x in tuning.items()},
-        },
+        "marginal": _record_marginal(posterior.latent),
     }
+
+
+def _record_marginal(marginal: LatentMarginal) -> dict[str, Any]:
+    """Return which engine a marginal likelihood is and how fine, and of selected objects that of their data."""
+    tuning = {name: getattr(marginal, name) for name in _TUNING if hasattr(marginal, name)}
+    record = {
+        "engine": type(marginal).__name__,
+        "tuning": {name: encode_number(x) if isinstance(x, float) else int(x) for name, x in tuning.items()},
+    }
+    return (
+        record | {"observed": _record_marginal(marginal.observed)} if isinstance(marginal, SelectedMarginal) else record
+    )
 
 
 def _store_estimated(
@@ -146,7 +154,7 @@ def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPoster
     model = build_latent_model(
         design, family, population, metadata["priors"], metadata["pooling"], estimated=metadata["plug_in"]
     )
-    marginal = _restore_marginal(model, metadata["marginal"])
+    marginal = _restore_marginal(build_latent_marginal(model), metadata["marginal"])
     hyper = restore_hyper(model.space, arrays, metadata["hyper"])
     return LatentPosterior(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
 
@@ -161,12 +169,13 @@ def _restore_estimated(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPos
     return LatentPosterior(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
 
 
-def _restore_marginal(model: LatentModel, record: Mapping[str, Any]) -> LatentMarginal:
-    """Build a latent model's marginal likelihood again, as fine as it was."""
-    marginal: Any = build_latent_marginal(model)
+def _restore_marginal(marginal: Any, record: Mapping[str, Any]) -> LatentMarginal:
+    """Make a latent model's marginal likelihood as fine as it was."""
     if type(marginal).__name__ != record["engine"]:
         raise ValueError(f"its groups left by {record['engine']}, now by {type(marginal).__name__}")
     tuning = {name: float(x) if name == "change" else int(x) for name, x in record["tuning"].items()}
+    if isinstance(marginal, SelectedMarginal):
+        marginal = replace(marginal, observed=_restore_marginal(marginal.observed, record["observed"]))
     restored: LatentMarginal = replace(marginal, **tuning) if tuning else marginal
     return restored
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import partialpool as pp
 from partialpool.errors import IdentificationError
 from partialpool.inputs.describe import describe_formula
 from partialpool.inputs.describe_noise import describe_classes
@@ -195,10 +196,20 @@ DESCRIBED: list[tuple[str, dict[str, Any], str]] = [
         {"family": "exponential", "censored": ("code", "end")},
         "exponential values, left-censored in 1 row, right-censored in 2 rows, interval-censored in 1 row",
     ),
-    ("v", {"truncation": (0, None)}, "raw rows with unknown sigma, truncated to (0, inf)"),
-    ("v", {"truncation": (None, 4.5)}, "raw rows with unknown sigma, truncated to (-inf, 4.5)"),
-    ("v", {"truncation": ("lo", "end")}, "raw rows with unknown sigma, truncated to ('lo', 5)"),
-    ("v", {"truncation": (DATA["lo"], 9)}, "raw rows with unknown sigma, truncated to (a limit of each row, 9)"),
+    ("v", {"truncation": (0, None)}, "raw rows with unknown sigma, rows truncated to (0, inf)"),
+    ("v", {"truncation": (None, 4.5)}, "raw rows with unknown sigma, rows truncated to (-inf, 4.5)"),
+    ("v", {"truncation": ("lo", "end")}, "raw rows with unknown sigma, rows truncated to ('lo', 5)"),
+    (
+        "v",
+        {"selection": ("lo", None), "selection_rows": "any"},
+        "raw rows with unknown sigma, objects selected in ('lo', inf) (any row decides)",
+    ),
+    (
+        "v",
+        {"selection": pp.ProbitSelection(3, 0.5, "below"), "selection_rows": "first"},
+        "raw rows with unknown sigma, objects selected below 3 by a probit curve of width 0.5 (the first row decides)",
+    ),
+    ("v", {"truncation": (DATA["lo"], 9)}, "raw rows with unknown sigma, rows truncated to (a limit of each row, 9)"),
 ]
 
 

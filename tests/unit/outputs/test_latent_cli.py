@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 import partialpool as pp
+from partialpool import ProbitSelection
 from partialpool.outputs.cli import main
 from partialpool.outputs.cli_options import read_roles
 from partialpool.outputs.prior_texts import read_number_or_column, read_population_texts
@@ -109,6 +111,14 @@ def test_slopes_are_reported_on_the_linear_scale(shop: pd.DataFrame) -> None:
         (["hours ~ 1 + (1 | store)", "--family", "lognormal", "--censored", "status"], "right-censored in"),
         (["x ~ 1 + (1 | store)", "--truncation-lower", "-4"], "truncated to (-4, inf)"),
         (["x ~ 1 + (1 | store)", "--truncation-upper", "end", "--truncation-lower", "-5"], "truncated to (-5, 2.5)"),
+        (
+            ["x ~ 1 + (1 | store)", "--selection-lower", "-4", "--selection-rows", "all"],
+            "objects selected in (-4, inf) (all rows decide)",
+        ),
+        (
+            ["x ~ 1 + (1 | store)", "--selection-upper", "end", "--selection-width", "0.5", "--selection-rows", "any"],
+            "objects selected below 2.5 by a probit curve of width 0.5 (any row decides)",
+        ),
         (["x ~ 1 + (1 | store)", "--family", "student_t(nu=4)"], "student-t (nu = 4) with identity link"),
         (["x ~ 1 + (1 | store)", "--population", "student_t(nu=5)"], "student-t (nu = 5) population"),
     ],
@@ -162,12 +172,19 @@ def test_files_are_written(shop: pd.DataFrame) -> None:
 
 
 def test_roles_become_arguments() -> None:
-    options = dict.fromkeys(("trials", "exposure", "censored", "censored_upper"), None)
+    selection = ("selection_lower", "selection_upper", "selection_width")
+    options = dict.fromkeys(("trials", "exposure", "censored", "censored_upper", *selection), None)
     limits = {"truncation_lower": "0", "truncation_upper": None}
     assert read_roles({**options, **limits})["truncation"] == (0.0, None)
     ends = {**options, "censored": "code", "censored_upper": "end", "truncation_lower": None, "truncation_upper": None}
     roles = read_roles({**ends, "trials": "12"})
     assert (roles["censored"], roles["truncation"], roles["trials"]) == (("code", "end"), None, 12.0)
+    assert roles["selection"] is None
+    assert read_roles({**ends, "selection_upper": "end"})["selection"] == (None, "end")
+    curve = read_roles({**ends, "selection_upper": "20", "selection_width": "w"})["selection"]
+    assert curve == ProbitSelection(20.0, "w", "below")
+    with pytest.raises(click.UsageError, match="--selection-width is that of one limit"):
+        read_roles({**ends, "selection_width": "1"})
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "gamma": ("y ~ 1 + (1 | site)", {"family": "gamma"} | ONE_NODE),
     "censored": ("time ~ 1 + (1 | site)", {"family": "lognormal", "censored": "status"}),
     "truncated": ("y ~ 1 + (1 | site)", {"family": "gaussian", "truncation": (0.0, None)} | ONE_NODE),
+    "selected": ("y ~ 1 + (1 | site)", {"selection": (0.0, None), "selection_rows": "all"} | ONE_NODE),
+    "selected by a curve": (
+        "z ~ x + (1 | site)",
+        {"selection": pp.ProbitSelection(5.0, 2.0, "below"), "selection_rows": "any", "population": "student_t(nu=4)"}
+        | ONE_NODE,
+    ),
     "mixture": ("successes ~ 1 + (1 | site)", BINOMIAL | {"population": "mixture(2)"}),
     "nonparametric": ("accidents ~ 1 + (1 | site)", POISSON | {"population": "nonparametric"}),
     "mixture of measurements": ("z ~ 1 + (1 | site)", {"population": "mixture(3)", "standard_error": "se"}),

@@ -31,6 +31,7 @@ from partialpool.inference.latent.likelihood_grid import build_window
 from partialpool.inference.latent.maximum_likelihood import estimate_latent
 from partialpool.inference.latent.nested_grid import NestedGrid
 from partialpool.inference.latent.nested_hermite import NestedHermite
+from partialpool.inference.latent.selected import select_objects
 from partialpool.inference.latent.tree import grow_tree
 from partialpool.inputs.design import Design
 from partialpool.models.families.base import Family
@@ -85,7 +86,14 @@ def _warn_of_unused(priors: Mapping[str, Prior | str] | None, what: str) -> None
 
 
 def build_latent_marginal(model: LatentModel) -> LatentMarginal:
-    """Return the marginal likelihood by the engine that the table names."""
+    """Return the marginal likelihood by the engine that the table names, divided by the probability of being in the
+    data where objects were selected."""
+    observed = _build_observed(model)
+    selection = model.design.measurements.selection
+    return observed if selection is None else select_objects(model, observed, selection)
+
+
+def _build_observed(model: LatentModel) -> LatentMarginal:
     design = model.design
     measured = design.measurements
     n_rows = len(measured.response)

@@ -96,7 +96,7 @@ def _pool_completely(posterior: LatentPosterior, factor: int, kind: str) -> tupl
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PriorWarning)  # said when the fit itself was made
         outcome = run_latent_engine(
-            replace(model.design, groups=others),
+            replace(model.design, groups=others) if others else model.design,
             model.family,
             NormalPopulation(),
             kept,

@@ -9,6 +9,7 @@ import numpy as np
 from partialpool.models.families.base import Family, ResponseColumns
 from partialpool.models.latent_model import LatentModel
 from partialpool.numerics.arrays import FloatArray
+from partialpool.results.latent.selected_rows import select_replicates, share_chances
 from partialpool.results.row_predictions import RowPredictions, row_blocks
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ _ROUNDS = 200
 def predict_own_latent_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np.random.Generator) -> RowPredictions:
     """Return replicates and log densities of the fit's own rows.
 
-    A replicate is the response before censoring, within the row's truncation limits (NaN where it hardly ever is). The
-    log density is of everything that a row stands for.
+    A replicate is the response before censoring, within the row's truncation limits and such that its object is
+    selected (NaN where it hardly ever is). The log density is of everything that a row stands for, given that it is in
+    the data, or its object is: of an object of which any row decides each bears an equal share.
     """
     model = posterior.model
     assert isinstance(model, LatentModel)
@@ -38,6 +40,10 @@ def predict_own_latent_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np
             own = model.family.log_density(eta, response, dispersion) + model.family.log_constant(response)
         log_density[:, rows] = own if counts is None else own * counts[rows]
         replicated[:, rows] = _replicate(model.family, eta, response, dispersion, rng)
+    if (selection := model.design.measurements.selection) is not None:
+        eta = _predictors(model, drawn, slice(None))
+        log_density -= share_chances(model, selection, eta, dispersion)
+        select_replicates(model, selection, eta, dispersion, replicated, rng)
     return RowPredictions(replicated, log_density)
 
 

@@ -11,6 +11,7 @@ from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
 from partialpool.inference.latent.grouped_rows import GroupedRows, group_rows
 from partialpool.inference.latent.located import derivatives_at, locate_modes
 from partialpool.inference.latent.population_window import PopulationWindow
+from partialpool.inference.latent.selected import SelectedMarginal
 from partialpool.inference.latent.support_marginal import FittedMarginal
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -94,6 +95,8 @@ def _collect_rows(posterior: LatentPosterior, factor: int, points: HyperPoints) 
     """Return the rows by groups of the factor: those of the fit, or with several factors all rows with the rest of the
     model as their offset."""
     marginal = posterior.latent
+    if isinstance(marginal, SelectedMarginal):
+        marginal = marginal.observed
     if isinstance(marginal, AdaptiveHermite | PopulationWindow | FittedMarginal):
         return marginal.rows
     model, measured = posterior.model, posterior.model.design.measurements
