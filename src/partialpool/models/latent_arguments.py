@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
-from partialpool.errors import DataError, FormulaError, ModelWarning, NotYetError
+from partialpool.errors import DataError, FormulaError, ModelWarning, NotYetError, warn_user
 from partialpool.inputs.design import Design
 from partialpool.inputs.places import suggest_nearest
 from partialpool.inputs.role import DescribeRow
@@ -55,12 +54,11 @@ def _has_single_rows(design: Design) -> bool:
 
 def warn_of_truncated_objects(factor: str) -> None:
     """Say what truncation answers where every group has one row."""
-    warnings.warn(
+    warn_user(
         f"truncation= takes every group of {factor} to be in the data whatever its row is, and each has one row: it "
         "answers for groups that are there, whose rows outside the limits are not; where a group is in the data only "
         "because its row passed, the answer changes: give selection= with the same limits",
         ModelWarning,
-        stacklevel=5,
     )
 
 

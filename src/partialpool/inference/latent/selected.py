@@ -113,6 +113,15 @@ class SelectedMarginal(LatentMarginal):
                 total[nodes] -= self.deciding.class_weights[part] @ self._log_probability(objects, chosen)
         return np.where(np.isfinite(total), total, -np.inf)
 
+    def group_log_likelihood(self, points: HyperPoints, factor: int, above: FloatArray | None = None) -> FloatArray:
+        """Return the log likelihood of each group, given that it was selected."""
+        selected = np.empty((self.deciding.n_classes, points.n_nodes))
+        with np.errstate(all="ignore"):
+            for part, nodes, chosen, objects in self._blocks(points):
+                selected[part, nodes] = self._log_probability(objects, chosen)
+        values = self.observed.group_log_likelihood(points, factor, above) - selected[self.deciding.class_of]
+        return np.where(np.isfinite(values), values, -np.inf)
+
     def value_and_gradient(self, points: HyperPoints) -> tuple[FloatArray, HyperGradient]:
         """Return the log likelihood and its gradient."""
         total, gradient = self.observed.value_and_gradient(points)
@@ -242,7 +251,7 @@ def select_objects(model: LatentModel, observed: LatentMarginal, selection: RowS
         family,
         read_limits(model, selection).select(rows),
         None if selection.rule == "first" or measured.counts is None else measured.counts[rows],
-        design.population.values[np.ix_(rows, list(model.coefficient_prior.sampled))],
+        design.population.values[rows][:, list(model.coefficient_prior.sampled)],
         np.empty((len(rows), 0)),
         None if measured.offset is None else measured.offset[rows],
         group.codes[rows],

@@ -32,6 +32,8 @@ from partialpool.numerics.arrays import FloatArray
 # that the chance rises in, and of the population's slope there.
 HALF = 10
 _OF_RISE, _OF_FALL = np.array([1.0, 2.0, 4.0, 8.0]), np.array([0.5, 1.5, 4.0, 9.0, 18.0, 36.0])
+# Chances below which those of several rows add up.
+_RARE = 1e-7
 # A population sd that has underflowed is this.
 _LEAST_SD = 1e-150
 
@@ -72,10 +74,10 @@ class Cut(NamedTuple):
 def chance_of_objects(objects: Objects, t: FloatArray | None = None) -> FloatArray:
     """Return log P(selected) of each object given its deviation t (class, node, point), or (class, node) given none."""
     eta, response, dispersion = _predict(objects, t)
+    passed = log_chance(objects.family, eta, response, dispersion)
     if objects.rule == "any":
         missed = log_miss(objects.family, eta, response, dispersion)
-        return _log_less_one(objects.rows.sum(_times_counts(objects.rows, missed)))
-    passed = log_chance(objects.family, eta, response, dispersion)
+        return _log_any(objects.rows, passed, objects.rows.sum(_times_counts(objects.rows, missed)))
     return objects.rows.sum(_times_counts(objects.rows, passed))
 
 
@@ -94,7 +96,7 @@ def derive_chance(objects: Objects, t: FloatArray | None = None, spread: FloatAr
     if objects.rule == "any":
         missed = log_miss(objects.family, eta, response, dispersion)
         total = rows.sum(_times_counts(rows, missed))
-        value = _log_less_one(total)
+        value = _log_any(rows, found.value, total)
         weight = _times_counts(rows, np.exp(rows.spread(total - value) + found.value - missed))
     else:
         value = rows.sum(_times_counts(rows, found.value))
@@ -165,6 +167,11 @@ def _times_counts(rows: GroupedRows, values: FloatArray) -> FloatArray:
     return values * rows.counts.reshape(-1, *[1] * (values.ndim - 1))
 
 
-def _log_less_one(log_values: FloatArray) -> FloatArray:
-    """Return log(1 - exp(x)) for x <= 0."""
-    return np.asarray(np.where(log_values > -0.7, np.log(-np.expm1(log_values)), np.log1p(-np.exp(log_values))))
+def _log_any(rows: GroupedRows, passed: FloatArray, total: FloatArray) -> FloatArray:
+    """Return log P(any row passes) (class, ...) from the rows' log chances and the log chance that all miss: where the
+    chances are so small that they are lost beside one, from their sum."""
+    peak = passed if rows.has_single_rows else np.maximum.reduceat(passed, rows.starts, axis=0)
+    shares = _times_counts(rows, np.exp(passed - rows.spread(peak)))
+    small = peak + np.log(rows.sum(shares))
+    one_less = np.where(total > -0.7, np.log(-np.expm1(total)), np.log1p(-np.exp(total)))
+    return np.asarray(np.where(total > -_RARE, small, one_less))

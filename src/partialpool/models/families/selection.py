@@ -81,8 +81,12 @@ def log_chance(
 
 def log_miss(family: Family, eta: FloatArray, rows: ResponseColumns, dispersion: tuple[FloatArray, ...]) -> FloatArray:
     """Return log P(the value does not pass) of each element of eta."""
-    a, b, _, _ = _standardise(_read_normal(family, eta, dispersion), rows, 0.0)
-    return np.asarray(np.maximum(np.logaddexp(log_ndtr(a), log_ndtr(-b)), _SURE))
+    normal = _read_normal(family, eta, dispersion)
+    sd = _find_sd(normal, rows, 0.0)
+    below = log_ndtr((_lower(rows) - normal.mean) / sd) if _has_any(rows.lower_limit) else None
+    above = log_ndtr((normal.mean - _upper(rows)) / sd) if _has_any(rows.upper_limit) else None
+    parts = [part for part in (below, above) if part is not None]
+    return np.asarray(np.maximum(parts[0] if len(parts) == 1 else np.logaddexp(*parts), _SURE))
 
 
 def chance_derivatives(
