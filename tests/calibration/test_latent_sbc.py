@@ -92,6 +92,7 @@ LATENT_STUDIES = [
         columns={"standard_error": _NOISE},
         lower=0.5,
         selected=True,
+        accuracy=0.06,
     ),
     LatentStudy(
         "selected objects, lognormal population",
