@@ -239,7 +239,10 @@ def test_stored_and_read_back(response: str, roles: dict[str, Any], said: str) -
     assert describe_formula(build_design(formula, after)).noise == said
     # what earlier releases can read they are let read
     plain = before.measurements.family == "gaussian" and not roles
-    assert metadata["version"] == (1 if plain else 2)
+    assert metadata["version"] == (3 if "selection" in roles else 1 if plain else 2)
+    for name in ("lower", "upper", "width") if before.measurements.selection is not None else ():
+        one, other = (getattr(data.measurements.selection, name) for data in (before, after))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_table_of_families() -> None:
