@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Beta,
         Cauchy,
         Exponential,
+        Fixed,
         Flat,
         Gamma,
         HalfCauchy,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PRIORS = (
-    "LKJ", "AlphaBetaPower", "Beta", "Cauchy", "Exponential", "Flat", "Gamma", "HalfCauchy", "HalfNormal",
+    "LKJ", "AlphaBetaPower", "Beta", "Cauchy", "Exponential", "Fixed", "Flat", "Gamma", "HalfCauchy", "HalfNormal",
     "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "PCPrior", "StudentT", "Uniform", "VariancePower",
 )  # fmt: skip
 _HOMES = {
@@ -65,6 +66,7 @@ __all__ = [
     "Cauchy",
     "Engine",
     "Exponential",
+    "Fixed",
     "Flat",
     "Gamma",
     "HalfCauchy",

@@ -103,7 +103,9 @@ def fit(
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
     from partialpool.inputs.observations import read_observations
+    from partialpool.inputs.unknowns import check_identified
     from partialpool.models.arguments import check_arguments, is_latent, name_family
+    from partialpool.models.slots import find_given_parameters
     from partialpool.results.posterior import Posterior
     from partialpool.results.separate import fit_separately
 
@@ -128,6 +130,7 @@ def fit(
         family=name_family(family),
     )
     design = build_design(parsed, observations)
+    check_identified(design, find_given_parameters(design, priors), observations.columns)
     if is_latent(design.measurements, link, population):
         return _fit_latent(
             observations,
@@ -190,9 +193,12 @@ def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
     from partialpool.inputs.observations import read_observations
+    from partialpool.inputs.unknowns import check_identified
 
     parsed = parse_formula(formula)
-    return describe_formula(build_design(parsed, read_observations(data, parsed, **roles)))
+    design = build_design(parsed, read_observations(data, parsed, **roles))
+    check_identified(design)
+    return describe_formula(design)
 
 
 def load(path: Any) -> Posterior | SeparatePosterior:

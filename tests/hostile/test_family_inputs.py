@@ -13,6 +13,7 @@ from partialpool.errors import DataError, IdentificationError
 from partialpool.inputs.design import build_design
 from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.observations import read_observations
+from partialpool.inputs.unknowns import check_identified
 
 NAN, INFINITE = float("nan"), float("inf")
 DATA: dict[str, Any] = {
@@ -36,7 +37,7 @@ def _refuse(
 ) -> str:
     parsed = parse_formula(formula)
     with pytest.raises(kind) as caught:
-        build_design(parsed, read_observations({**DATA, **(data or {})}, parsed, **roles))
+        check_identified(build_design(parsed, read_observations({**DATA, **(data or {})}, parsed, **roles)))
     for part in (said,) if isinstance(said, str) else said:
         assert part in str(caught.value)
     return str(caught.value)

@@ -107,7 +107,7 @@ def prepare_interpolation(
 
 def _guess_variances(space: HyperSpace, marginal: GaussianMarginal) -> FloatArray:
     """Return rough posterior variances of the coordinates, for the first steps of the climb."""
-    variances = np.ones(space.dimension)
+    variances = np.ones(len(space.scalars))
     statistics = marginal.statistics
     of_effect = np.repeat(statistics.n_groups, [part.stop - part.start for part in statistics.effect_slices])
     variances[: len(of_effect)] = 1.0 / (1.0 + _PRECISION_A_GROUP * of_effect[: len(space.effect_sds)])
@@ -118,7 +118,7 @@ def _guess_variances(space: HyperSpace, marginal: GaussianMarginal) -> FloatArra
         column += len(block.names)
     if space.residual_sd is not None:
         variances[column] = 1.0 / (1.0 + statistics.n_rows)
-    return variances
+    return variances[space.free]
 
 
 def _to_posterior(space: HyperSpace, marginal: GaussianMarginal, found: SurrogateIntegral) -> HyperPosterior:

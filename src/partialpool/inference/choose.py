@@ -33,7 +33,7 @@ from partialpool.inputs.observations import Measurements
 from partialpool.inputs.places import join_words
 from partialpool.models.exact_fit import find_unbounded_fit
 from partialpool.models.model import Model, build_model
-from partialpool.models.priors import Flat, Prior
+from partialpool.models.priors import Flat, Prior, drop_given
 from partialpool.models.slots import Pooling, get_scalar_prior
 from partialpool.numerics.lattice import MAX_DIMENSION
 
@@ -62,10 +62,11 @@ def run_engine(
     """
     plug_in = method == "empirical_bayes"
     model = build_model(design, priors, pooling, estimated=plug_in, means=means)
-    if plug_in and priors:
+    ignored = drop_given(priors)
+    if plug_in and ignored:
         warn_user(
             f"priors: method='empirical_bayes' estimates the population and uses no priors: those given "
-            f"({', '.join(priors)}) are ignored, and the answer does not depend on them",
+            f"({', '.join(ignored)}) are ignored, and the answer does not depend on them",
             PriorWarning,
         )
     if not plug_in:
@@ -157,7 +158,8 @@ def check_residual(model: Model, statistics: Statistics, *, estimated: bool) -> 
 
     Raises ``DataError`` where the response is so small that this cannot be told.
     """
-    if model.space.residual_sd is None:
+    sigma = model.space.residual_sd
+    if sigma is None or sigma.given is not None:
         return
     cross = statistics.cross
     left, total = cross.residual[-1, -1], _total_squares(model.design.measurements)

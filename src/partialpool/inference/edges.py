@@ -18,7 +18,10 @@ def describe_edges(space: HyperSpace, point: HyperPoints) -> str:
     """
     roots = point.effect_root[..., 0]
     sds = np.sqrt(np.sum(roots * roots, axis=1))
-    zero = [bool(sd <= _ZERO * hyper.guess) for sd, hyper in zip(sds, space.effect_sds, strict=False)]
+    zero = [
+        bool(sd <= _ZERO * hyper.guess) and hyper.given is None
+        for sd, hyper in zip(sds, space.effect_sds, strict=False)
+    ]
     said = [f"{hyper.name} is estimated at 0" for hyper, at in zip(space.effect_sds, zero, strict=True) if at]
     for block in space.blocks:
         places = [place for place in block.positions if not zero[place]]

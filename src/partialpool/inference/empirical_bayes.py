@@ -76,8 +76,9 @@ def _by_moments(model: Model, cross: CrossProducts, estimator: str) -> tuple[Flo
         )
     precision = cross.class_root[0, 0, cross.class_of] ** 2
     means = cross.projection[0, -1] / np.sqrt(precision)
-    residual_variance = 1.0
-    if model.space.residual_sd is not None:
+    given = _given_sigma(model.space)
+    residual_variance = 1.0 if given is None else given**2
+    if given is None:
         residual_variance = float(cross.residual[-1, -1] / (cross.n_rows - cross.n_groups))
     variances = residual_variance / precision
     if estimator == "moments":
@@ -96,7 +97,7 @@ def _by_likelihood(model: Model, marginal: GaussianMarginal, *, restricted: bool
 
     if not model.groups:
         raise DataError("empirical Bayes estimates a population: the formula has no group term")
-    known = model.space.residual_sd is None
+    given = _given_sigma(model.space)
     places = [
         (part.start + i, part.start + j)
         for group, part in zip(model.groups, model.effect_slices, strict=True)
@@ -106,7 +107,7 @@ def _by_likelihood(model: Model, marginal: GaussianMarginal, *, restricted: bool
         if j <= i
     ]
     spread = np.array([hyper.guess for hyper in model.space.effect_sds])
-    unit = spread / (1.0 if known else model.scales.response_sd)
+    unit = spread / (model.scales.response_sd if given is None else given)
 
     def root_of(theta: FloatArray) -> FloatArray:
         root = np.zeros((model.n_effects, model.n_effects))
@@ -115,7 +116,7 @@ def _by_likelihood(model: Model, marginal: GaussianMarginal, *, restricted: bool
         return root
 
     def deviance(theta: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient, _ = _deviance(marginal, root_of(theta), known, restricted)
+        value, gradient, _ = _deviance(marginal, root_of(theta), given, restricted)
         return value, np.array([gradient[i, j] * unit[i] for i, j in places])
 
     diagonal = np.array([i == j for i, j in places])
@@ -130,10 +131,10 @@ def _by_likelihood(model: Model, marginal: GaussianMarginal, *, restricted: bool
         raise ComputationError("the likelihood has no finite value at any start: check the response's scale")
 
     def value(theta: FloatArray) -> float:
-        return _deviance(marginal, root_of(theta), known, restricted, with_gradient=False)[0]
+        return _deviance(marginal, root_of(theta), given, restricted, with_gradient=False)[0]
 
     root = root_of(_put_at_zero(value, best.x, diagonal))
-    sigma = _deviance(marginal, root, known, restricted, with_gradient=False)[2]
+    sigma = _deviance(marginal, root, given, restricted, with_gradient=False)[2]
     return root * sigma, sigma
 
 
@@ -148,10 +149,10 @@ def _put_at_zero(deviance: Callable[[FloatArray], float], theta: FloatArray, dia
 
 
 def _deviance(
-    marginal: GaussianMarginal, root: FloatArray, known: bool, restricted: bool, with_gradient: bool = True
+    marginal: GaussianMarginal, root: FloatArray, given: float | None, restricted: bool, with_gradient: bool = True
 ) -> tuple[float, FloatArray, float]:
     """Return minus twice the profiled log likelihood, up to a constant, its gradient by the root (effect, effect), and
-    the profiled sigma."""
+    sigma, the ``given`` one or, where that is None, profiled out."""
     cross, point = marginal.cross, _single_point(root, 1.0)
     n = cross.n_coefficients
     degrees = cross.n_rows - (n if restricted else 0)
@@ -161,8 +162,8 @@ def _deviance(
         residual = float(factor.pivots[-1, 0])
         log_precision = float(np.log(factor.pivots[:-1, 0]).sum()) if restricted else 0.0
         value = float(reduction.log_determinants[0]) + log_precision
-        value += residual if known else degrees * float(np.log(residual))
-        sigma = 1.0 if known else float(np.sqrt(residual / degrees))
+        value += degrees * float(np.log(residual)) if given is None else residual / given**2
+        sigma = float(np.sqrt(residual / degrees)) if given is None else given
         if not with_gradient:
             return value, np.empty(0), sigma
         precision = reduction.augmented[:n, :n, 0]
@@ -178,6 +179,11 @@ def _deviance(
             excess = moment[..., 0] - n_groups * np.eye(len(moment))
             gradient[part, part] = -2.0 * np.linalg.solve(root[part, part].T, excess)
     return value, gradient, sigma
+
+
+def _given_sigma(space: HyperSpace) -> float | None:
+    """Return the residual sd where that is known, 1 beside known standard errors."""
+    return space.fixed_residual_sd if space.residual_sd is None else space.residual_sd.given
 
 
 def _log_integral_over_peak(marginal: GaussianMarginal, point: HyperPoints) -> float:
@@ -202,4 +208,4 @@ def _coordinates(space: HyperSpace, root: FloatArray, residual_sd: float) -> Flo
             log_sds[places], fisher_z = block.unconstrain(root[np.ix_(places, places)])
             correlations += list(fisher_z)
         residual = [np.log(residual_sd)] if space.residual_sd is not None else []
-    return np.array([[*log_sds, *correlations, *residual]])
+    return np.array([*log_sds, *correlations, *residual])[None, space.free]

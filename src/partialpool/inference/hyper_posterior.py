@@ -133,17 +133,23 @@ def refined_points(posterior: HyperPosterior) -> tuple[HyperPoints, FloatArray]:
 
 def hyper_quantiles(posterior: HyperPosterior, parameter: int, probabilities: FloatArray) -> FloatArray:
     """Return posterior quantiles (probability,) of one reported hyperparameter."""
-    grid, scalars = posterior.grid, posterior.space.scalars
+    grid, space = posterior.grid, posterior.space
+    given = space.given.get(space.names[parameter])
+    if given is not None:
+        return np.full(len(probabilities), given)
+    scalars = space.scalars
     scalar = scalars[parameter] if parameter < len(scalars) else None
     if grid is not None and scalar is not None:
-        return np.asarray(scalar.constrain(grid_quantiles(grid, parameter, probabilities))[0])
-    pair = posterior.space.pair
+        own = space.axis_of(parameter)
+        if own is not None:
+            return np.asarray(scalar.constrain(grid_quantiles(grid, own, probabilities))[0])
+    pair = space.pair
     if grid is not None and pair is not None:
-        first = len(posterior.space.names) - len(pair.names)
+        first = len(space.names) - len(pair.names)
         axis = pair.axis_of(parameter - first) if parameter >= first else None
-        if axis is not None:
-            place = len(grid.axes) - 2 + axis
-            return pair.report_along(axis, grid_quantiles(grid, place, probabilities))
+        own = None if axis is None else space.axis_of(len(scalars) - 2 + axis)
+        if axis is not None and own is not None:
+            return pair.report_along(axis, grid_quantiles(grid, own, probabilities))
     if grid is not None:
         values, weights = posterior.refined
         return weighted_quantiles(values[:, parameter], weights, probabilities)

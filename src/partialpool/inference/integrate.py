@@ -68,7 +68,7 @@ def integrate_hyperparameters(
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         if method == "grid":
             return _from_textbook(space, integrate_on_natural_grid(space, log_posterior(space, marginal)))
-        on_grid = space.dimension <= 2 and not space.coefficients
+        on_grid = space.dimension <= 2 and not space.samples_coefficients
         n_evaluations = _GRID_EVALUATIONS if on_grid else _LATTICE_EVALUATIONS * accuracy**-2.0
         few = min(marginal.statistics.n_groups, default=0) < _FEW_LEVELS
         dear = method == "auto" and n_evaluations * marginal.seconds > (_PATIENCE_WITH_FEW if few else _PATIENCE)
@@ -139,11 +139,11 @@ def _by_grid(space: HyperSpace, marginal: GaussianMarginal, moments: tuple[int, 
 
 def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
     """How fast the highest finite moment grows along each coordinate: only log scales reach far."""
-    growth = np.zeros(space.dimension)
+    growth = np.zeros(len(space.scalars))
     for k, hyper in enumerate(space.scalars):
         if hyper is not None and hyper.role != "coefficient" and np.isinf(hyper.support[1]):
             growth[k] = moments[k]
-    return growth
+    return growth[space.free]
 
 
 def _closed_form(space: HyperSpace, marginal: GaussianMarginal) -> HyperPosterior:

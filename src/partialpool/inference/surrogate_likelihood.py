@@ -79,7 +79,7 @@ def certify_surrogate(space: HyperSpace, found: SurrogateIntegral, integrated: s
 
 def find_log_scales(space: HyperSpace) -> NDArray[np.bool_]:
     """Say which coordinates are logs of population sds, along which the likelihood is flat towards zero."""
-    flags = np.zeros(space.dimension, dtype=bool)
+    flags = np.zeros(len(space.scalars), dtype=bool)
     for k, hyper in enumerate(space.effect_sds):
         flags[k] = np.isinf(hyper.support[1])
-    return flags
+    return flags[space.free]

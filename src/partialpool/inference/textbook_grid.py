@@ -36,8 +36,8 @@ def integrate_on_natural_grid(space: HyperSpace, log_density: BatchLogDensity) -
     Raises ``DataError`` unless the sd is the only hyperparameter, ``ComputationError`` where the tail is too long
     for equal spacing.
     """
-    hyper = space.effect_sds[0] if space.dimension == 1 and space.effect_sds else None
-    if hyper is None:
+    hyper = space.scalars[space.free[0]] if space.dimension == 1 else None
+    if hyper is None or hyper.role != "effect_sd":
         raise DataError(
             f"method='grid' is for one unknown population sd (known standard errors, one varying coefficient); this "
             f"model has {space.dimension} hyperparameters: use method='auto'"
@@ -46,7 +46,7 @@ def integrate_on_natural_grid(space: HyperSpace, log_density: BatchLogDensity) -
     def natural_log_density(values: FloatArray) -> FloatArray:
         coordinates = np.array([hyper.unconstrain(value) for value in values])
         _, log_slope = hyper.constrain(coordinates)
-        return log_density(coordinates[:, None]) - log_slope
+        return np.asarray(log_density(coordinates[:, None]) - log_slope)
 
     lower, most = hyper.support
     upper = min(most, lower + 4.0 * hyper.guess)

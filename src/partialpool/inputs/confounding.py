@@ -24,20 +24,28 @@ _NOTHING_LEFT = 1e-10
 _SOME_ROWS = 4_000
 
 
-def check_levels(group: GroupDesign, measurements: Measurements) -> None:
-    """Raise ``IdentificationError`` for a factor with one level; and, where each row is a level of its own, for effects
-    that can give every row the variance that an unknown sigma gives it, or that a single trial has."""
+def check_several_levels(group: GroupDesign) -> None:
+    """Raise ``IdentificationError`` for a factor with one level, from which no sd can be estimated without a prior."""
     if group.n_levels == 1:
         raise IdentificationError(
             f"grouping column '{group.name}' has one group ('{group.labels[0]}'): {join_words(group.sd_names)} cannot "
-            "be learned from one group; drop the group term or give more groups"
+            "be estimated from one group; give more groups, or fit with priors (method='auto')"
         )
-    alone = measurements.counts is None and (measurements.has_residual_sd or measurements.has_single_trials)
-    if group.n_levels < len(group.codes) or not alone:
+
+
+def check_levels(group: GroupDesign, measurements: Measurements, scattered: bool) -> None:
+    """Raise ``IdentificationError``, where each row is a level of its own, for effects that can give every row the
+    variance that an unknown sigma gives it, or that a single trial has: rows are then ``scattered`` by either."""
+    if group.n_levels < len(group.codes) or not scattered:
         return
     effects = _imitate_noise(group, measurements.precision)
     if effects:
         _refuse_imitation(group, [group.sd_names[k] for k in effects], measurements)
+
+
+def list_unknown(group: GroupDesign) -> list[str]:
+    """Return the names of the effects in a factor's blocks."""
+    return [group.names[k] for block in group.blocks for k in block]
 
 
 def _refuse_imitation(group: GroupDesign, sds: Sequence[str], measurements: Measurements) -> None:
@@ -63,7 +71,7 @@ def check_factors_differ(groups: Sequence[GroupDesign]) -> None:
         if first.n_levels == second.n_levels and lies_within(first.codes, second.codes, first.n_levels):
             _check_columns_differ(first, second)
     for group, other in permutations(groups, 2):
-        if "Intercept" not in other.names or other.n_levels <= group.n_levels:
+        if "Intercept" not in list_unknown(other) or other.n_levels <= group.n_levels:
             continue
         for effects, codes, n_levels in _find_finer_divisions(group):
             if other.n_levels == n_levels and lies_within(codes, other.codes, n_levels):
@@ -89,11 +97,13 @@ def check_not_in_population(group: GroupDesign, population: PopulationDesign) ->
 
 def _imitate_noise(group: GroupDesign, precision: FloatArray | None) -> Sequence[int]:
     """Return the effects of which products add up to 1 / precision in every row; none where they cannot."""
-    if "Intercept" in group.names and (precision is None or precision.min() == precision.max()):
+    if "Intercept" in list_unknown(group) and (precision is None or precision.min() == precision.max()):
         return [group.names.index("Intercept")]
     pairs = [pair for block in group.blocks for pair in combinations_with_replacement(block, 2)]
     rows = np.random.default_rng(0).integers(0, len(group.codes), _SOME_ROWS)
     taking_part: set[int] = set()
+    if not pairs:
+        return []
     for chosen in (rows, slice(None)):
         values = group.values[chosen]
         target = np.ones(len(values)) if precision is None else 1.0 / precision[chosen]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -17,12 +17,15 @@ Roles = Mapping[str, str | None]
 _DECIDING: Mapping[Rule, str] = {"any": "any row decides", "all": "all rows decide", "first": "the first row decides"}
 
 
-def describe_noise(measurements: Measurements, roles: Roles) -> str:
+def describe_noise(measurements: Measurements, roles: Roles, given: Collection[str] = ()) -> str:
     """Return what the response is: "raw rows with unknown sigma", "successes of trials 'visits'", and what is censored.
 
-    ``roles`` are the columns of the arguments beside the formula, as in ``Observations``.
+    ``roles`` are the columns of the arguments beside the formula, as in ``Observations``; ``given`` names parameters
+    whose values are.
     """
     parts = [_describe_family(measurements, roles)]
+    for name in given:
+        parts[0] = parts[0].replace(f"unknown {name}", f"given {name}")
     parts += [f"{role}{_quote(role, roles)}" for role in ("weights", "counts", "offset") if role in roles]
     if measurements.censoring is not None:
         for code, name in ((LEFT, "left"), (RIGHT, "right"), (INTERVAL, "interval")):

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import FormulaError, IdentificationError
-from partialpool.inputs.confounding import check_factors_differ, check_levels, check_not_in_population
+from partialpool.errors import FormulaError
+from partialpool.inputs.enough_rows import check_enough_rows
 from partialpool.inputs.formula import Formula, GroupTerm
 from partialpool.inputs.identification import check_not_collinear
-from partialpool.inputs.label_kinds import explain_many_labels
 from partialpool.inputs.labels import Categorical
 from partialpool.inputs.levels import combine_factors, level_labels
 from partialpool.inputs.measurements import Measurements
 from partialpool.inputs.observations import Observations, describe_rows
 from partialpool.inputs.raw_columns import FloatArray, IntArray
 from partialpool.inputs.recipes import CombinedRecipe, Recipe, build_recipe, check_finite, check_range
-from partialpool.inputs.row_covariances import check_covariances_differ
 from partialpool.inputs.selection import check_selection
 from partialpool.inputs.terms import expand_terms
+
+# Columns from which there must be enough rows, whatever is given, before they are compared with each other.
+_MANY_COLUMNS = 200
 
 __all__ = ["Design", "GroupDesign", "PopulationDesign", "Recipe", "build_design", "level_labels"]
 
@@ -102,12 +103,10 @@ class Design:
 
 
 def build_design(formula: Formula, observations: Observations) -> Design:
-    """Turn observations into coefficient columns and group codes, and check that they are identified.
+    """Turn observations into coefficient columns and group codes; ``unknowns`` checks what they can tell apart.
 
-    Raises ``IdentificationError`` naming the columns for collinear population columns, a factor with one group, one
-    without a repeated group beside an unknown sigma or single trials, two that divide the rows alike, and one whose
-    levels the population part tells apart already; ``FormulaError`` for a coefficient that varies twice over one
-    factor; ``DataError`` where a function of a column is infinite or undefined.
+    Raises ``IdentificationError`` naming the columns for collinear columns of one part; ``FormulaError`` for a
+    coefficient that varies twice over one factor; ``DataError`` where a function of a column is infinite or undefined.
 
     >>> from partialpool.inputs.formula import parse_formula
     >>> from partialpool.inputs.observations import read_observations
@@ -123,10 +122,10 @@ def build_design(formula: Formula, observations: Observations) -> Design:
     values = recipe.code(observations.columns, n_rows)
     check_finite(recipe.names, values, where)
     check_range(recipe.names, values, where)
-    if any(
-        isinstance(column, Categorical) and len(column.levels) == n_rows for column in observations.columns.values()
-    ):
-        _check_enough_rows(len(recipe.names), observations)  # before thousands of columns are compared with each other
+    if len(recipe.names) > _MANY_COLUMNS:
+        # before thousands of columns are compared with each other
+        measured = observations.measurements
+        check_enough_rows(len(recipe.names), measured.dispersion, measured, observations.columns)
     check_not_collinear(recipe.names, values, "the population part")
     groups = tuple(
         _build_group(factor, terms, observations, n_rows)
@@ -134,14 +133,6 @@ def build_design(formula: Formula, observations: Observations) -> Design:
     )
     population = PopulationDesign(recipe.names, values, recipe)
     _check_selection(formula, groups, observations)
-    for group in groups:
-        check_levels(group, observations.measurements)
-    check_factors_differ(groups)
-    _check_enough_rows(len(recipe.names), observations)
-    _check_concentration(observations.measurements)
-    for group in groups:
-        check_not_in_population(group, population)
-    check_covariances_differ(groups, population, observations.measurements)
     levels = {
         name: column.levels if isinstance(column, Categorical) else None
         for name, column in observations.columns.items()
@@ -208,23 +199,3 @@ def _check_names_differ(names: Sequence[str], factor: str) -> None:
     for place, name in enumerate(names):
         if name in names[:place]:
             raise FormulaError(f"the coefficient '{name}' varies over {factor} twice: keep it in one group term")
-
-
-def _check_enough_rows(n_columns: int, observations: Observations) -> None:
-    measurements = observations.measurements
-    n_rows = len(measurements.response)
-    counts = measurements.counts
-    n_raw = n_rows if counts is None else int(counts.sum())
-    if measurements.dispersion is not None and n_raw <= n_columns:
-        raise IdentificationError(
-            f"{n_raw} rows cannot tell {n_columns} coefficients and {measurements.dispersion} apart: give more rows or "
-            f"drop columns{explain_many_labels(observations.columns)}"
-        )
-
-
-def _check_concentration(measurements: Measurements) -> None:
-    if measurements.dispersion == "concentration" and measurements.has_single_trials:
-        raise IdentificationError(
-            "every row has one trial: concentration is how alike the trials of a row are, and cannot be learned; give "
-            "family='bernoulli', or rows of several trials"
-        )

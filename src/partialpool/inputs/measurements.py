@@ -14,7 +14,7 @@ from partialpool.inputs.censoring import build_limits
 from partialpool.inputs.family_data import find_family
 from partialpool.inputs.outcomes import Classes
 from partialpool.inputs.raw_columns import FloatArray, IntArray
-from partialpool.inputs.response_checks import check_response, check_spread
+from partialpool.inputs.response_checks import check_response
 from partialpool.inputs.role import DescribeRow, Role, refuse
 from partialpool.inputs.selection import RowSelection, Rule, build_selection
 
@@ -118,8 +118,6 @@ def build_measurements(
     at_least = -np.inf if reads.response == "real" else 0.0
     limits = build_limits(response_title, response, roles, where, at_least)
     offset = roles["offset"].values if "offset" in roles else None
-    if reads.dispersion == "sigma" and not known:
-        check_spread(response_title, response, limits.upper, offset, within, reads)
     kind: Literal["rows", "estimates", "summaries"] = (
         "estimates" if known else "summaries" if "size" in roles else "rows"
     )

@@ -17,6 +17,12 @@ from partialpool.inputs.raw_columns import FloatArray, RawColumn
 DescribeRow = Callable[[int], str]
 #: Roles that may be one number for all rows.
 _MAY_BE_ONE_NUMBER = (
+    "standard_error",
+    "size",
+    "sd",
+    "weights",
+    "counts",
+    "offset",
     "trials",
     "exposure",
     "truncation_lower",

@@ -24,11 +24,11 @@ _NOTHING_LEFT = 1e-8
 
 
 def check_covariances_differ(
-    groups: Sequence[GroupDesign], population: PopulationDesign, measurements: Measurements
+    groups: Sequence[GroupDesign], population: PopulationDesign, measurements: Measurements, scattered: bool
 ) -> None:
-    """Raise ``IdentificationError`` where several factors' variances, and sigma's where it is unknown, add up to the
-    same covariance of the rows in more than one way. Single trials have the variance of their chance, which effects
-    that add to it alike in all rows only rescale, coefficients and all.
+    """Raise ``IdentificationError`` where several factors' variances, and sigma's where rows are ``scattered`` by it,
+    add up to the same covariance of the rows in more than one way. Single trials have the variance of their chance,
+    which effects that add to it alike in all rows only rescale, coefficients and all.
 
     The covariance, of what the population's columns leave, is a sum of one matrix for each variance and covariance;
     where these are linearly dependent no data tell their factors apart, as in a Graeco-Latin square whose contrasts
@@ -47,11 +47,11 @@ def check_covariances_differ(
             parts = _variance_parts(group.values[:, list(block)], same, rest)
             vectors += parts
             names += [[group.sd_names[place] for place in block]] * len(parts)
-    if measurements.counts is None and (measurements.has_residual_sd or measurements.has_single_trials):
+    if scattered:
         variances = np.ones(n_rows) if measurements.precision is None else 1.0 / measurements.precision
         vectors.append(_lower((rest.T * (variances / np.linalg.norm(variances))) @ rest))
         names.append(["sigma" if measurements.has_residual_sd else "the chance of single trials"])
-    dependent = _find_dependence(vectors)
+    dependent = _find_dependence(vectors) if vectors else []
     if dependent:
         involved = list(dict.fromkeys(name for k in dependent for name in names[k]))
         raise IdentificationError(
@@ -83,7 +83,8 @@ def _lower(matrix: FloatArray) -> FloatArray:
 
 def _complement(columns: FloatArray) -> FloatArray:
     """Return an orthonormal basis (row, direction) of what is orthogonal to independent columns (row, column)."""
-    return np.linalg.qr(columns, mode="complete")[0][:, columns.shape[1] :]
+    n_rows, n_columns = columns.shape
+    return np.linalg.qr(columns, mode="complete")[0][:, n_columns:] if n_columns else np.eye(n_rows)
 
 
 def _find_dependence(vectors: Sequence[FloatArray]) -> list[int]:

@@ -9,26 +9,30 @@ of a thin ridge where the intercept's own sd vanishes. Priors are evaluated wher
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
-from partialpool.models.priors import LKJ, ScalarPrior
+from partialpool.models.priors import LKJ, Fixed, ScalarPrior
 from partialpool.numerics.arrays import FloatArray
 
 
 @dataclass(frozen=True)
 class CovarianceBlock:
     """Correlated effects: their ``positions`` among all effects, the ``names`` of the correlations in the order
-    (0,1), (0,2), ..., (1,2), ..., the priors of their sds and of the correlation matrix.
+    (0,1), (0,2), ..., (1,2), ..., the priors of their sds and of the correlation matrix (``Fixed``: all its
+    correlations are that).
 
     ``centre`` (effect,) are the columns' means if the effect at ``intercept`` is an intercept, zero elsewhere;
-    ``in_centred_chart`` says which chart the coordinates are in.
+    ``in_centred_chart`` says which chart the coordinates are in: where the intercept's sd or the correlations are
+    given, always the one that they are stated in, of which they are coordinates.
     """
 
     positions: tuple[int, ...]
     names: tuple[str, ...]
     sd_priors: tuple[ScalarPrior, ...]
-    correlation_prior: LKJ
+    correlation_prior: LKJ | Fixed
     intercept: int | None
     centre: tuple[float, ...]
     in_centred_chart: bool = True
@@ -39,8 +43,39 @@ class CovarianceBlock:
         return self.in_centred_chart and self.intercept is not None and any(self.centre)
 
     def in_natural_chart(self) -> CovarianceBlock:
-        """Return the same block in natural coordinates."""
-        return replace(self, in_centred_chart=False)
+        """Return the same block in natural coordinates, where these are free to be chosen."""
+        return self if self._is_pinned else replace(self, in_centred_chart=False)
+
+    @property
+    def at(self) -> Literal["zero", "means"]:
+        """Where the prior is stated."""
+        return self.correlation_prior.at if isinstance(self.correlation_prior, LKJ) else "zero"
+
+    @property
+    def given_correlation(self) -> float | None:
+        """The value of all correlations where it is known."""
+        return self.correlation_prior.value if isinstance(self.correlation_prior, Fixed) else None
+
+    @property
+    def _is_pinned(self) -> bool:
+        """Whether something is given that is a coordinate in the stated chart alone."""
+        of_intercept = self.intercept is not None and isinstance(self.sd_priors[self.intercept], Fixed)
+        return of_intercept or self.given_correlation is not None
+
+    def __post_init__(self) -> None:
+        if self._is_pinned:
+            object.__setattr__(self, "in_centred_chart", self.at == "means")
+
+    @cached_property
+    def given(self) -> tuple[FloatArray, FloatArray]:
+        """Log sds (effect,) and Fisher z (pair,) whose values are given, NaN elsewhere."""
+        sds = np.array([np.log(prior.value) if isinstance(prior, Fixed) else np.nan for prior in self.sd_priors])
+        fisher_z = np.full(len(self.names), np.nan)
+        if self.given_correlation is not None:
+            alike = np.full((self.order, self.order), self.given_correlation)
+            np.fill_diagonal(alike, 1.0)
+            fisher_z = np.arctanh(partial_correlations(np.linalg.cholesky(alike)))
+        return sds, fisher_z
 
     @property
     def order(self) -> int:
@@ -63,22 +98,21 @@ class CovarianceBlock:
         charted = np.exp(log_sds)[:, None] * correlation_root(partial, order)
         root = self._shift_intercept(charted, -1.0) if self.in_centred_chart else charted
         # the prior is on the formula's scale, or at the columns' means, whatever the chart
-        stated = self._shift_intercept(root, 1.0) if self.correlation_prior.at == "means" else root
+        stated = self._shift_intercept(root, 1.0) if self.at == "means" else root
         sds = np.sqrt(np.sum(stated * stated, axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
             log_stated = np.log(sds)
             one_minus = np.log1p(-partial * partial)
-            log_determinant = 2.0 * (log_sds - log_stated).sum(axis=0) + one_minus.sum(axis=0)
-            log_prior = (self.correlation_prior.eta - 1.0) * log_determinant
-            log_prior += self.correlation_prior.log_density_partial(np.zeros((len(self.names), 1)))
-            for prior, sd in zip(self.sd_priors, sds, strict=True):
-                log_prior += prior.log_density(sd)
-            log_prior += order * (log_sds - log_stated).sum(axis=0) + log_sds.sum(axis=0)
-            pair = 0
-            for first in range(order - 1):
-                for _ in range(first + 1, order):
-                    log_prior += (1.0 + 0.5 * (order - 2 - first)) * one_minus[pair]
-                    pair += 1
+            log_prior = order * (log_sds - log_stated).sum(axis=0)
+            for prior, sd, log_sd in zip(self.sd_priors, sds, log_sds, strict=True):
+                if not isinstance(prior, Fixed):
+                    log_prior += prior.log_density(sd) + log_sd
+            if isinstance(self.correlation_prior, LKJ):
+                log_determinant = 2.0 * (log_sds - log_stated).sum(axis=0) + one_minus.sum(axis=0)
+                log_prior += (self.correlation_prior.eta - 1.0) * log_determinant
+                log_prior += self.correlation_prior.log_density_partial(np.zeros((len(self.names), 1)))
+                firsts = np.repeat(np.arange(order - 1), np.arange(order - 1, 0, -1))
+                log_prior += (1.0 + 0.5 * (order - 2 - firsts)) @ one_minus
         # an sd below 1e-162, whose square is 0, carries no mass
         return root, np.where(np.isfinite(log_prior), log_prior, -np.inf)
 
@@ -87,17 +121,25 @@ class CovarianceBlock:
 
         Raises ``PriorError`` where the prior of an sd is improper.
         """
-        partial = self.correlation_prior.draw_partial(self.order, n, rng)
+        if isinstance(self.correlation_prior, LKJ):
+            partial = self.correlation_prior.draw_partial(self.order, n, rng)
+        else:
+            partial = np.repeat(np.tanh(self.given[1])[:, None], n, axis=1)
         sds = np.stack([prior.quantile(rng.random(n)) for prior in self.sd_priors])
         stated = sds[:, None] * correlation_root(partial, self.order)
-        return self._shift_intercept(stated, -1.0) if self.correlation_prior.at == "means" else stated
+        return self._shift_intercept(stated, -1.0) if self.at == "means" else stated
 
     def log_priors(self, root: FloatArray) -> tuple[list[FloatArray], FloatArray]:
         """Return the log priors (node,) of each sd and of the correlation matrix, by these themselves, at roots of the
-        covariance matrix (effect, effect, node)."""
-        stated = self._shift_intercept(root, 1.0) if self.correlation_prior.at == "means" else root
+        covariance matrix (effect, effect, node); 0 of what is given."""
+        stated = self._shift_intercept(root, 1.0) if self.at == "means" else root
         sds = np.sqrt(np.sum(stated * stated, axis=1))
-        each = [prior.log_density(sd) for prior, sd in zip(self.sd_priors, sds, strict=True)]
+        each = [
+            np.zeros(len(sd)) if isinstance(prior, Fixed) else prior.log_density(sd)
+            for prior, sd in zip(self.sd_priors, sds, strict=True)
+        ]
+        if not isinstance(self.correlation_prior, LKJ):
+            return each, np.zeros(root.shape[-1])
         with np.errstate(divide="ignore", invalid="ignore"):
             determinant = np.linalg.det(np.moveaxis(stated / sds[:, None], -1, 0)) ** 2
             return each, self.correlation_prior.log_density_of_determinant(self.order, determinant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from partialpool.errors import PriorError
@@ -10,7 +10,7 @@ from partialpool.inputs.design import GroupDesign
 from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.defaults import effect_scale
 from partialpool.models.hyperspace import ScalarHyperparameter
-from partialpool.models.priors import LKJ, Prior
+from partialpool.models.priors import LKJ, Fixed, Prior
 from partialpool.models.scales import DataScales
 from partialpool.models.slots import correlation_name, describe_correlation_slot, effect_sd_name, get_scalar_prior
 
@@ -39,17 +39,34 @@ def _effect_guess(group: GroupDesign, k: int, scales: DataScales) -> float:
     return effect_scale(group.names[k], group.names, scales)
 
 
+def find_correlated(group: GroupDesign, block: Sequence[int], priors: Mapping[str, Prior]) -> tuple[int, ...]:
+    """Return the effects of a block that have correlations: not those whose sd is given as 0, which do not vary."""
+    return tuple(k for k in block if priors[effect_sd_name(group, k)] != Fixed(0.0))
+
+
+def _check_matrix(group: GroupDesign, order: int, prior: LKJ | Fixed) -> None:
+    """Refuse correlations that no matrix of this order can all have."""
+    least = -1.0 / (order - 1)
+    if isinstance(prior, Fixed) and prior.value <= least:
+        raise PriorError(
+            f"prior for the correlations of {group.name}: no {order} effects have all correlations {prior.value:g}: "
+            f"give a value above {least:.3g}"
+        )
+
+
 def build_covariance_blocks(
     group: GroupDesign, start: int, priors: Mapping[str, Prior], scales: DataScales
 ) -> tuple[CovarianceBlock, ...]:
     """Return the blocks of one factor, whose effects begin at ``start`` among all."""
     blocks = []
-    for block in group.blocks:
-        if len(block) == 1:
+    for whole in group.blocks:
+        block = find_correlated(group, whole, priors)
+        if len(block) < 2:
             continue
-        prior = priors[describe_correlation_slot(group, block).name]
-        if not isinstance(prior, LKJ):
-            raise PriorError(f"prior for the correlations of {group.name}: give LKJ(eta), not {prior}")
+        prior = priors[describe_correlation_slot(group, whole).name]
+        if not isinstance(prior, LKJ | Fixed):
+            raise PriorError(f"prior for the correlations of {group.name}: give LKJ(eta) or Fixed(value), not {prior}")
+        _check_matrix(group, len(block), prior)
         columns = [group.names[k] for k in block]
         intercept = columns.index("Intercept") if "Intercept" in columns else None
         beside = [intercept is not None and name != "Intercept" for name in columns]

@@ -42,9 +42,10 @@ def join_gradients(parts: Sequence[HyperGradient]) -> HyperGradient:
 
 def pull_back(space: HyperSpace, coordinates: FloatArray, points: HyperPoints, gradient: HyperGradient) -> FloatArray:
     """Return the gradient by the coordinates (node, dimension) of a space whose effects' sds are hyperparameters."""
+    coordinates = space.fill(coordinates)
     result = np.zeros(coordinates.shape)
     for k, hyper in enumerate(space.effect_sds):
-        if hyper is space.scalars[k]:
+        if hyper is space.scalars[k] and hyper.given is None:
             result[:, k] = gradient.root[k, k] * _log_slope(hyper, coordinates[:, k], points.effect_root[k, k])
     column = len(space.effect_sds)
     for block in space.blocks:
@@ -54,15 +55,16 @@ def pull_back(space: HyperSpace, coordinates: FloatArray, points: HyperPoints, g
         sds, correlations = _pull_back_block(block, coordinates[:, column:after].T, inner)
         result[:, places], result[:, column:after] = sds.T, correlations.T
         column = after
-    if space.residual_sd is not None:
+    if space.residual_sd is not None and space.residual_sd.given is None:
         slope = _log_slope(space.residual_sd, coordinates[:, column], points.residual_sd)
         result[:, column] = gradient.log_residual_sd * slope
-        column += 1
+    column += space.residual_sd is not None
     by_coefficients = gradient.coefficients[: len(space.coefficients)]
     if space.coefficient_chart is not None:
         by_coefficients = space.coefficient_chart.natural.T @ by_coefficients
     for hyper, slopes in zip(space.coefficients, by_coefficients, strict=True):
-        result[:, column] = slopes * np.exp(hyper.constrain(coordinates[:, column])[1])
+        if hyper.given is None:
+            result[:, column] = slopes * np.exp(hyper.constrain(coordinates[:, column])[1])
         column += 1
     if gradient.log_coefficient_sds is not None and points.coefficient_sds is not None:
         for k, hyper in enumerate(space.coefficient_sds):
@@ -71,11 +73,12 @@ def pull_back(space: HyperSpace, coordinates: FloatArray, points: HyperPoints, g
             column += 1
     if gradient.extras is not None and points.extras is not None:
         for k, hyper in enumerate(space.extras):
-            result[:, column] = gradient.extras[k] * np.exp(hyper.constrain(coordinates[:, column])[1])
+            if hyper.given is None:
+                result[:, column] = gradient.extras[k] * np.exp(hyper.constrain(coordinates[:, column])[1])
             column += 1
         if space.pair is not None:
             result[:, column:] = space.pair.pull_back(points.extras[-2:], gradient.extras[-2:]).T
-    return result
+    return result[:, space.free]
 
 
 def _log_slope(hyper: ScalarHyperparameter, coordinate: FloatArray, value: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool.models.coefficient_chart import CoefficientChart
 from partialpool.models.covariance_block import CovarianceBlock
-from partialpool.models.priors import ScalarPrior
+from partialpool.models.priors import Fixed, ScalarPrior
 from partialpool.models.shape_pair import ShapePair
 from partialpool.numerics.arrays import FloatArray, IntArray
 
@@ -23,7 +23,8 @@ class ScalarHyperparameter:
     integrated out in closed form, the prior sd of a Student-t coefficient that can, or a positive shape parameter of a
     likelihood or a population.
 
-    ``guess`` is a natural value near which, within an order of magnitude, the data put it.
+    One whose prior is ``Fixed`` is known: it has a value and no coordinate. ``guess`` is a natural value near which,
+    within an order of magnitude, the data put it.
     """
 
     name: str
@@ -31,6 +32,11 @@ class ScalarHyperparameter:
     prior: ScalarPrior
     guess: float
     spread: float  # for a coefficient, the sd of its estimate; for a scale unused
+
+    @property
+    def given(self) -> float | None:
+        """The value where that is known, None where the hyperparameter is unknown."""
+        return self.prior.value if isinstance(self.prior, Fixed) else None
 
     @property
     def support(self) -> tuple[float, float]:
@@ -63,6 +69,10 @@ class ScalarHyperparameter:
             return float(np.log(max(value - lower, 1e-8 * max(abs(lower), value, 1e-300))))
         fraction = min(max((value - lower) / (upper - lower), 1e-8), 1.0 - 1e-3)
         return float(np.log(fraction) - np.log1p(-fraction))
+
+    def start(self, fraction: float) -> float:
+        """Return the coordinate of a fraction of the guess, 0 where there is no coordinate."""
+        return self.unconstrain(fraction * self.guess) if self.given is None else 0.0
 
 
 @dataclass(frozen=True)
@@ -112,8 +122,9 @@ class HyperSpace:
     of the likelihood and the populations, the two of a ``pair`` last. Effects of a ``CovarianceBlock`` have coordinates
     of its own making, as have the two shapes of a pair.
 
-    Coordinates of ``coefficients`` are those of orthogonal columns where there is a ``coefficient_chart``, else their
-    own.
+    *Places* number all of these in that order. Those whose values are given have no coordinate: the coordinates of a
+    point are those of the ``free`` places. Coordinates of ``coefficients`` are those of orthogonal columns where there
+    is a ``coefficient_chart``, else their own.
 
     Where the population is known (no pooling), ``fixed_effect_root`` (effect, effect) replaces the effect sds and
     ``fixed_coefficients`` are the population's values; ``fixed_residual_sd`` is the residual sd where that is known.
@@ -142,7 +153,7 @@ class HyperSpace:
         """The charts worth trying, the one that the priors are stated in first."""
         if self.chart == "natural":
             return ("natural",)
-        at_means = all(block.correlation_prior.at == "means" for block in self.blocks if block.is_centred)
+        at_means = all(block.at == "means" for block in self.blocks if block.is_centred)
         return ("centred", "natural") if at_means else ("natural", "centred")
 
     def in_chart(self, chart: Chart) -> HyperSpace:
@@ -159,9 +170,61 @@ class HyperSpace:
     @property
     def dimension(self) -> int:
         """The number of coordinates."""
-        residual = self.residual_sd is not None
-        beside = len(self.coefficients) + len(self.coefficient_sds) + len(self.extras) + 2 * (self.pair is not None)
-        return len(self.effect_sds) + self.n_correlations + residual + beside
+        return len(self.free)
+
+    @cached_property
+    def _filling(self) -> FloatArray:
+        """What stands in each place (place,) whose value is given, NaN in those that have a coordinate."""
+        residual = (self.residual_sd,) if self.residual_sd else ()
+        beside = (*residual, *self.coefficients, *self.coefficient_sds, *self.extras)
+        filling = np.full(len(self.scalars), np.nan)
+        for k, hyper in enumerate((*self.effect_sds, *([None] * self.n_correlations), *beside)):
+            if hyper is not None and hyper.given is not None:
+                filling[k] = 0.0  # never read: the value itself is
+        column = len(self.effect_sds)
+        for block in self.blocks:
+            log_sds, fisher_z = block.given
+            filling[list(block.positions)] = log_sds
+            filling[column : column + len(fisher_z)] = fisher_z
+            column += len(fisher_z)
+        if self.pair:
+            filling[-2:] = self.pair.given
+        return filling
+
+    @cached_property
+    def free(self) -> IntArray:
+        """The places that have a coordinate, in the coordinates' order."""
+        return np.flatnonzero(np.isnan(self._filling))
+
+    def fill(self, coordinates: FloatArray) -> FloatArray:
+        """Return what stands in every place, (node, place), from coordinates (node, dimension)."""
+        if self.dimension == len(self._filling):
+            return coordinates
+        places = np.repeat(self._filling[None], len(coordinates), axis=0)
+        places[:, self.free] = coordinates
+        return places
+
+    def axis_of(self, place: int) -> int | None:
+        """Return which coordinate a place has, None where its value is given."""
+        found = np.flatnonzero(self.free == place)
+        return int(found[0]) if len(found) else None
+
+    @property
+    def samples_coefficients(self) -> bool:
+        """Whether some coefficient has a coordinate."""
+        return any(hyper.given is None for hyper in self.coefficients)
+
+    @cached_property
+    def given(self) -> dict[str, float]:
+        """The reported parameters that are known, with their values."""
+        scalars = (*self.effect_sds, *((self.residual_sd,) if self.residual_sd else ()), *self.coefficients)
+        found = {hyper.name: hyper.given for hyper in (*scalars, *self.extras) if hyper.given is not None}
+        for block in self.blocks:
+            if block.given_correlation is not None:
+                found |= dict.fromkeys(block.names, block.given_correlation)
+            if block.at == "means" and block.intercept is not None and any(block.centre):
+                found.pop(self.effect_sds[block.positions[block.intercept]].name, None)  # another one is given
+        return found | (self.pair.given_values if self.pair else {})
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -179,7 +242,7 @@ class HyperSpace:
 
     @property
     def scalars(self) -> tuple[ScalarHyperparameter | None, ...]:
-        """The scalar hyperparameter that each coordinate alone determines; None within covariance blocks and pairs, and
+        """The scalar hyperparameter that each place alone determines; None within covariance blocks and pairs, and
         for coefficients that several coordinates make up."""
         residual = (self.residual_sd,) if self.residual_sd else ()
         sds = [None if k in self._in_blocks else hyper for k, hyper in enumerate(self.effect_sds)]
@@ -200,9 +263,11 @@ class HyperSpace:
         """
         n_nodes = len(coordinates)
         log_prior = np.zeros(n_nodes)
-        columns = np.ascontiguousarray(coordinates.T)
+        columns = np.ascontiguousarray(self.fill(coordinates).T)
 
         def scalar(hyper: ScalarHyperparameter, column: int) -> FloatArray:
+            if hyper.given is not None:
+                return np.full(n_nodes, hyper.given)
             natural, log_slope = hyper.constrain(columns[column])
             np.add(log_prior, hyper.prior.log_density(natural) + log_slope, out=log_prior)
             return natural
@@ -246,6 +311,9 @@ class HyperSpace:
         n_nodes, n_sampled = columns.shape[1], len(self.coefficients)
         values, log_prior = np.empty((n_sampled, n_nodes)), np.zeros(n_nodes)
         for k, hyper in enumerate(self.coefficients):
+            if hyper.given is not None:
+                values[k] = hyper.given
+                continue
             values[k], log_slope = hyper.constrain(columns[k])
             log_prior += log_slope
         chart = self.coefficient_chart
@@ -255,7 +323,8 @@ class HyperSpace:
         coefficients = np.concatenate([values, known])
         stated = values if chart is None else chart.stated @ coefficients
         for hyper, value in zip(self.coefficients, stated, strict=True):
-            log_prior += hyper.prior.log_density(value)
+            if hyper.given is None:
+                log_prior += hyper.prior.log_density(value)
         return coefficients, log_prior
 
     def natural_values(self, points: HyperPoints) -> FloatArray:
@@ -275,7 +344,10 @@ class HyperSpace:
             columns.extend(points.extras[: len(self.extras)])
         if self.pair and points.extras is not None:
             columns.extend(self.pair.report(points.extras[-2:]))
-        return np.stack(columns, axis=1) if columns else np.empty((points.n_nodes, 0))
+        values = np.stack(columns, axis=1) if columns else np.empty((points.n_nodes, 0))
+        for name, value in self.given.items():  # as given, not as a root's rounding has it
+            values[:, self.names.index(name)] = value
+        return values
 
     def starts(self) -> FloatArray:
         """Return starting coordinates (start, dimension): effect sds at several fractions of their guesses."""
@@ -284,15 +356,15 @@ class HyperSpace:
             effect = [
                 float(np.log(_move_inside(hyper.support, fraction * hyper.guess)))
                 if k in self._in_blocks
-                else hyper.unconstrain(fraction * hyper.guess)
+                else hyper.start(fraction)
                 for k, hyper in enumerate(self.effect_sds)
             ]
-            residual = [self.residual_sd.unconstrain(0.8 * self.residual_sd.guess)] if self.residual_sd else []
+            residual = [self.residual_sd.start(0.8)] if self.residual_sd else []
             beside = (*self.coefficients, *self.coefficient_sds, *self.extras)
-            location = [hyper.unconstrain(hyper.guess) for hyper in beside]
+            location = [hyper.start(1.0) for hyper in beside]
             pair = self.pair.start(fraction) if self.pair else ()
             rows.append([*effect, *([0.0] * self.n_correlations), *residual, *location, *pair])
-        return np.array(rows)
+        return np.array(rows)[:, self.free]
 
 
 def _move_inside(support: tuple[float, float], value: float) -> float:

@@ -11,7 +11,7 @@ from partialpool.inputs.design import Design, GroupDesign
 from partialpool.models.coefficient_chart import state_at_means
 from partialpool.models.defaults import effect_scale
 from partialpool.models.identification import find_identifying_groups
-from partialpool.models.priors import Flat, Normal, Prior, is_at_means
+from partialpool.models.priors import Fixed, Flat, Normal, Prior, is_at_means
 from partialpool.models.scales import DataScales
 from partialpool.numerics.arrays import FloatArray
 
@@ -20,12 +20,12 @@ from partialpool.numerics.arrays import FloatArray
 _FLAT_WIDTH = 1e6
 
 
-def normal_or_flat(priors: Mapping[str, Prior], name: str) -> Normal | Flat:
+def normal_or_flat(priors: Mapping[str, Prior], name: str) -> Normal | Flat | Fixed:
     prior = priors[name]
-    if isinstance(prior, Normal | Flat):
+    if isinstance(prior, Normal | Flat | Fixed):
         return prior
     raise PriorError(
-        f"prior for {name}: without pooling each group's own {name} needs a Normal or Flat prior, not {prior}"
+        f"prior for {name}: without pooling each group's own {name} needs a Normal, Flat or Fixed prior, not {prior}"
     )
 
 
@@ -34,8 +34,10 @@ def fix_effect_root(group: GroupDesign, priors: Mapping[str, Prior], scales: Dat
     sds = []
     for name in group.names:
         prior = normal_or_flat(priors, name)
-        wide = _FLAT_WIDTH * effect_scale(name, group.names, scales)
-        sds.append(prior.sigma if isinstance(prior, Normal) else wide)
+        if isinstance(prior, Flat):
+            sds.append(_FLAT_WIDTH * effect_scale(name, group.names, scales))
+        else:
+            sds.append(prior.sigma if isinstance(prior, Normal) else 0.0)
     return np.asarray(np.linalg.solve(_state(group.names, priors, scales), np.diag(sds)))
 
 
@@ -54,16 +56,22 @@ def fix_coefficients(
     """
     for name in group.names:
         prior = normal_or_flat(priors, name)
-        if name not in design.population.names and isinstance(prior, Normal) and prior.mu != 0.0:
+        if name not in design.population.names and _centre(prior) != 0.0:
             term = "1" if name == "Intercept" else name
             raise PriorError(
-                f"prior for {name}: without pooling its mean of {prior.mu:g} is each group's, but {name} varies over "
-                f"{group.name} and is not in the population part: write {term} there too (the model stays the same), "
-                "or give it a prior with mean 0"
+                f"prior for {name}: without pooling its mean of {_centre(prior):g} is each group's, but {name} varies "
+                f"over {group.name} and is not in the population part: write {term} there too (the model stays the "
+                "same), or give it a prior with mean 0"
             )
-    stated = [prior.mu if isinstance(prior := normal_or_flat(priors, name), Normal) else 0.0 for name in group.names]
+    stated = [_centre(normal_or_flat(priors, name)) for name in group.names]
     means = dict(zip(group.names, np.linalg.solve(_state(group.names, priors, scales), stated).tolist(), strict=True))
     return tuple(means[name] for name in design.population.names if name in group.names)
+
+
+def _centre(prior: Normal | Flat | Fixed) -> float:
+    if isinstance(prior, Flat):
+        return 0.0
+    return prior.mu if isinstance(prior, Normal) else prior.value
 
 
 def check_each_group_identifies(group: GroupDesign, priors: Mapping[str, Prior]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partialpool.errors import FormulaError, NotYetError, PriorError, PriorWarning, warn_user
+from partialpool.inputs.confounding import check_several_levels
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.models.coefficient_chart import CoefficientChart, state_at_means
 from partialpool.models.coefficient_prior import CoefficientPrior
@@ -23,10 +24,17 @@ from partialpool.models.latent_scales import measure_latent_scales, place_latent
 from partialpool.models.latent_slots import build_extras, build_pair, list_latent_slots
 from partialpool.models.model import Model, check_one_factor, slice_effects
 from partialpool.models.populations.base import Population
-from partialpool.models.priors import Prior, is_at_means, prior_caution
+from partialpool.models.priors import Fixed, Prior, is_at_means, prior_caution
 from partialpool.models.scales import DataScales
 from partialpool.models.separation import check_maximum_exists
-from partialpool.models.slots import Pooling, get_scalar_prior, is_in_use, resolve_block_priors
+from partialpool.models.slots import (
+    Pooling,
+    get_scalar_prior,
+    is_in_use,
+    is_without_effect,
+    resolve_block_priors,
+    warn_of_one_group,
+)
 
 # The most correlated effects of one factor that quadrature integrates.
 MOST_EFFECTS = 3
@@ -85,7 +93,10 @@ def build_latent_model(
     _check_replaced(design, population)
     response = collect_response(design)
     scales = measure_latent_scales(design, family, response)
-    used = _resolve_priors(design, groups, family, population, response, scales, priors, pooling)
+    used = _resolve_priors(design, groups, family, population, response, scales, priors, pooling, warned=not estimated)
+    for group in groups if estimated else ():
+        if any(not isinstance(used.get(name), Fixed) for name in group.sd_names):
+            check_several_levels(group)
     known = groups[0] if pooling == "none" and groups else None
     names = design.population.names
     sampled = [k for k, name in enumerate(names) if population.centred and not (known and name in known.names)]
@@ -94,7 +105,7 @@ def build_latent_model(
     split = CoefficientPrior((), tuple(order), np.empty(0), np.empty(0))
     moments = (2,) * len(space.names)
     if estimated:
-        check_maximum_exists(design, family, response, replaced=not population.centred)
+        check_maximum_exists(design, family, response, replaced=not population.centred, given=space.given)
     else:
         moments = check_latent_posterior_is_proper(design, family, population, response, space, used, pooling)
     if known:
@@ -112,6 +123,8 @@ def _resolve_priors(
     scales: DataScales,
     priors: Mapping[str, Prior | str] | None,
     pooling: Pooling,
+    *,
+    warned: bool,
 ) -> dict[str, Prior]:
     """Return the priors of the parameters that the model has, with warnings where one asks for caution."""
     own = list_latent_slots(design, family, population, response, scales, priors)
@@ -120,11 +133,15 @@ def _resolve_priors(
     used = {
         slot.name: resolved[slot.name]
         for slot in slots
-        if slot.name in family.dispersions or is_in_use(slot, design, pooling)
+        if (slot.name in family.dispersions or is_in_use(slot, design, pooling))
+        and not is_without_effect(slot, groups, resolved)
     }
     if not population.centred:
         used = {name: prior for name, prior in used.items() if name in {slot.name for slot in own}}
         _refuse_unused(priors, used, population)
+    if pooling == "partial" and warned:
+        of_population = [slot.name for slot in own if slot.name not in family.dispersions]
+        warn_of_one_group(groups, [slot for slot in slots if slot.name in used], resolved, of_population)
     for name, prior in used.items():
         if caution := prior_caution(prior):
             warn_user(f"prior for {name}: {caution}", PriorWarning)

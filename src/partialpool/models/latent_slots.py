@@ -15,12 +15,14 @@ from partialpool.models.populations.base import Population
 from partialpool.models.priors import (
     AlphaBetaPower,
     Beta,
+    Fixed,
     Gamma,
     HalfStudentT,
     LogNormal,
     Normal,
     ParameterSlot,
     Prior,
+    parse_prior,
 )
 from partialpool.models.scales import DataScales
 from partialpool.models.shape_pair import ShapePair
@@ -84,6 +86,10 @@ def _pair_slots(
         return [ParameterSlot(JOINT, "pair", "shape", AlphaBetaPower())]
     if shapes and not with_mean:
         if len(shapes) == 1:
+            (name,) = shapes
+            value = _given_shape(name, given)
+            if value is not None:
+                return _beside_given(name, value, guess_pair(population, response, scales)[0], population)
             missing = ({"alpha", "beta"} - shapes).pop()
             raise PriorError(
                 f"priors: {shapes.pop()} has one and {missing} has not: give both, or mean= and concentration"
@@ -97,6 +103,21 @@ def _pair_slots(
     if with_mean:
         return [first, ParameterSlot("alpha", "shape", "shape", LogNormal(_LOG_ALPHA, _LOG_ALPHA_SD))]
     return [first, ParameterSlot("concentration", "shape", "shape", LogNormal(math.log(size), _LOG_ALPHA_SD))]
+
+
+def _given_shape(name: str, given: Mapping[str, Prior | str] | None) -> float | None:
+    """Return the value of a shape where that is given, None where it has another prior."""
+    (prior,) = (parse_prior(value) for key, value in (given or {}).items() if "".join(str(key).split()) == name)
+    return prior.value if isinstance(prior, Fixed) else None
+
+
+def _beside_given(name: str, value: float, mean: float, population: Population) -> list[ParameterSlot]:
+    """List the shapes of which one is given: the other's default is about what gives the population the data's mean."""
+    ratio = mean / (1.0 - mean) if population.name == "beta" else mean
+    guess = value / ratio if name == "alpha" else value * ratio
+    other = LogNormal(round(math.log(guess), 2), _LOG_SD) if guess > 0.0 else LogNormal(0.0, _LOG_SD)
+    defaults = {name: LogNormal(0.0, _LOG_SD), "beta" if name == "alpha" else "alpha": other}
+    return [ParameterSlot(each, "shape", "shape", defaults[each]) for each in ("alpha", "beta")]
 
 
 def guess_pair(population: Population, response: ResponseColumns, scales: DataScales) -> tuple[float, float]:

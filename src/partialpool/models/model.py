@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partialpool.errors import FormulaError, PriorError, PriorWarning, warn_user
+from partialpool.inputs.confounding import check_several_levels
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.places import join_words
 from partialpool.models.coefficient_chart import state_at_means
@@ -22,6 +23,7 @@ from partialpool.models.posterior_tails import check_posterior_is_proper, find_f
 from partialpool.models.priors import (
     LKJ,
     Cauchy,
+    Fixed,
     Flat,
     InverseGamma,
     Normal,
@@ -35,7 +37,9 @@ from partialpool.models.slots import (
     Pooling,
     get_scalar_prior,
     is_in_use,
+    is_without_effect,
     resolve_block_priors,
+    warn_of_one_group,
 )
 
 
@@ -112,9 +116,17 @@ def build_model(
             "(weights= keeps sigma unknown, with variance sigma^2 / weight)"
         )
     slots, resolved = resolve_block_priors(priors, design, groups, scales, pooling)
-    used = {slot.name: resolved[slot.name] for slot in slots if is_in_use(slot, design, pooling)}
+    used = {
+        slot.name: resolved[slot.name]
+        for slot in slots
+        if is_in_use(slot, design, pooling) and not is_without_effect(slot, groups, resolved)
+    }
     if estimated:
-        used = {name: LKJ(1.0) if isinstance(prior, LKJ) else Flat() for name, prior in used.items()}
+        for group in groups:
+            check_several_levels(group)
+        used = _leave_open(used)
+    elif pooling == "partial":
+        warn_of_one_group(groups, slots, resolved)
     for name, prior in used.items():
         if caution := prior_caution(prior):
             warn_user(f"prior for {name}: {caution}", PriorWarning)
@@ -145,6 +157,18 @@ def build_model(
     if not estimated:
         moments = tuple(map(sum, find_finite_moments(design, space.names, groups, used, pooling)))
     return Model(design, pooling, groups, used, space, coefficients.prior, scales, moments)
+
+
+def _leave_open(priors: Mapping[str, Prior]) -> dict[str, Prior]:
+    """Return flat priors for what is estimated. A sigma that is given stays so; refuses other values that are given."""
+    given = [name for name, prior in priors.items() if isinstance(prior, Fixed) and name != "sigma"]
+    if given:
+        raise PriorError(
+            f"prior for {given[0]}: {priors[given[0]]} is a given value, and method='empirical_bayes' takes that of "
+            "sigma alone and estimates all others: use method='auto', which takes every given value"
+        )
+    open_: dict[type[Prior], Prior] = {LKJ: LKJ(1.0), Fixed: priors.get("sigma", Flat())}
+    return {name: open_.get(type(prior), Flat()) for name, prior in priors.items()}
 
 
 def check_one_factor(design: Design, argument: str) -> None:
@@ -192,8 +216,8 @@ def _split_coefficients(
     sampled = [k for k in free if k not in integrated]
     mean, precision = np.zeros(len(integrated)), np.zeros(len(integrated))
     mixed, sds = [], []
-    simple = all(isinstance(priors[names[k]], Normal | Flat) for k in free)
-    placed = () if simple else _place_coefficients(design, scales)
+    simple = all(isinstance(priors[names[k]], Normal | Flat | Fixed) for k in free)
+    placed = ((0.0, 1.0),) * len(names) if simple else _place_coefficients(design, scales)
     for i, k in enumerate(integrated):
         prior = priors[names[k]]
         if isinstance(prior, Normal):

@@ -129,9 +129,9 @@ class _Tails:
         self, name: str, group: GroupDesign, k: int, heavy: Mapping[str, ScalarPrior], ranks: Mapping[str, int]
     ) -> JointTail | None:
         (places,) = (block for block in group.blocks if k in block)
-        if len(places) == 1:
+        prior = self._priors.get(describe_correlation_slot(group, places).name) if len(places) > 1 else None
+        if prior is None:
             return None
-        prior = self._priors[describe_correlation_slot(group, places).name]
         names = [effect_sd_name(group, place) for place in places]
         block = {other: heavy[other] for other in names if other in heavy}
         others = {other: heavy[other] for other in heavy if other not in block}

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from partialpool.models.effect_hyperparameters import find_correlated
 from partialpool.models.hyperspace import HyperPoints, HyperSpace, ScalarHyperparameter
 from partialpool.models.latent_slots import JOINT
 from partialpool.models.model import Model
-from partialpool.models.priors import ScalarPrior, is_at_means
+from partialpool.models.priors import Fixed, ScalarPrior, is_at_means
 from partialpool.models.slots import describe_correlation_slot
 from partialpool.numerics.arrays import FloatArray
 
@@ -72,7 +73,12 @@ def log_priors(model: Model, values: Mapping[str, FloatArray], points: HyperPoin
     (no pooling) has no entry. Improper priors have the density that they name, up to a constant.
     """
     densities: dict[str, FloatArray] = {}
-    correlated = [(group, block) for group in model.groups for block in group.blocks if len(block) > 1]
+    correlated = [
+        (group, block)
+        for group in model.groups
+        for block in group.blocks
+        if len(find_correlated(group, block, model.priors)) > 1
+    ]
     for block, (group, effects) in zip(model.space.blocks, correlated if model.space.blocks else (), strict=True):
         places = list(block.positions)
         each, correlations = block.log_priors(points.effect_root[np.ix_(places, places)])
@@ -86,6 +92,9 @@ def log_priors(model: Model, values: Mapping[str, FloatArray], points: HyperPoin
         values = {**values, "mean": mean, "concentration": concentration, JOINT: shapes.sum(axis=0)}
     for name, prior in model.priors.items():
         if name not in densities and isinstance(prior, ScalarPrior) and name in values:
+            if isinstance(prior, Fixed):  # computed values may differ from it by rounding
+                densities[name] = np.zeros(points.n_nodes)
+                continue
             value = _value_at_means(model, values) if is_at_means(prior) else values[name]
             densities[name] = prior.log_density(value)
     return {name: densities[name] for name in model.priors if name in densities}

@@ -10,7 +10,7 @@ likelihood without end, whatever the groups' effects are: complete or quasi-comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +41,14 @@ def check_flat_coefficients_bounded(
         )
 
 
-def check_maximum_exists(design: Design, family: Family, response: ResponseColumns, replaced: bool) -> None:
-    """Raise ``IdentificationError`` naming the columns where the likelihood rises without end in some coefficients;
-    where a population has ``replaced`` the intercept, in its mean."""
-    taking = find_separating(design, family, response, design.population.names)
+def check_maximum_exists(
+    design: Design, family: Family, response: ResponseColumns, replaced: bool, given: Collection[str] = ()
+) -> None:
+    """Raise ``IdentificationError`` naming the columns where the likelihood rises without end in some coefficients but
+    those whose values are ``given``; where a population has ``replaced`` the intercept, in its mean."""
+    if replaced and given:
+        return
+    taking = find_separating(design, family, response, [name for name in design.population.names if name not in given])
     if taking:
         names = ["the population's mean"] if replaced else taking
         raise IdentificationError(

@@ -7,17 +7,21 @@
 
 The concentration is the size (trials, exposure) that the population is worth: a group of size n has pooling weight
 n / (n + concentration).
+
+Where alpha or beta is given, the coordinates are log(alpha) and log(beta), beside a prior on the mean log(alpha / beta)
+and log(alpha), of which the given one drops out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from partialpool.models.priors import AlphaBetaPower, ScalarPrior
+from partialpool.models.priors import AlphaBetaPower, Fixed, ScalarPrior
 from partialpool.numerics.arrays import FloatArray
 
 
@@ -37,37 +41,80 @@ class ShapePair:
     joint: AlphaBetaPower | None
     guess: tuple[float, float]
 
+    @property
+    def by_logs(self) -> bool:
+        """Whether the coordinates are the logs of what the priors are on."""
+        return self.on in ("shapes", "mean and alpha") and any(isinstance(prior, Fixed) for prior in self.priors)
+
+    @property
+    def _named(self) -> tuple[str, str]:
+        """What the two priors are on."""
+        if self.on == "shapes":
+            return ("alpha", "beta")
+        return ("mean", "alpha" if self.on == "mean and alpha" else "concentration")
+
+    @cached_property
+    def given(self) -> FloatArray:
+        """What stands in the two places where it is given, NaN where there is a coordinate."""
+        places = np.full(2, np.nan)
+        for k, prior in enumerate(self.priors):
+            if isinstance(prior, Fixed):
+                logit = self._named[k] == "mean" and self.population == "beta"
+                places[k] = np.log(prior.value) - (np.log1p(-prior.value) if logit else 0.0)
+        return places
+
+    @cached_property
+    def given_values(self) -> dict[str, float]:
+        """The reported numbers that are known."""
+        each = zip(self._named, self.priors, strict=False)
+        found = {name: prior.value for name, prior in each if isinstance(prior, Fixed)}
+        if self.population == "gamma" and {"beta", "concentration"} & found.keys():
+            found |= dict.fromkeys(("beta", "concentration"), found.get("beta", found.get("concentration", 0.0)))
+        if not np.isnan(self.given).any():
+            reported = self.report(self._shapes(self.given[:, None])[0])
+            found |= {name: found.get(name, float(value[0])) for name, value in zip(self.names, reported, strict=True)}
+        return {name: value for name, value in found.items() if name in self.names}
+
     def constrain(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return alpha and beta (2, node) and the log prior per unit of coordinate, from coordinates (2, node)."""
-        location, size = coordinates
         with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-            if self.population == "beta":
-                log_alpha = size - np.logaddexp(0.0, -location)
-                log_beta = size - np.logaddexp(0.0, location)
-                log_slopes = (-np.logaddexp(0.0, -location) - np.logaddexp(0.0, location), size)
-            else:
-                log_alpha, log_beta = location + size, size
-                log_slopes = (location, size)
-            shapes = np.exp(np.stack([log_alpha, log_beta]))
-            # d(alpha, beta) / d(coordinates) is alpha beta for both populations
-            log_prior = self._log_prior(shapes, log_alpha + log_beta, log_slopes)
+            shapes, log_shapes, log_slopes = self._shapes(coordinates)
+            log_prior = self._log_prior(shapes, log_shapes, log_slopes)
         usable = np.all((shapes > 0.0) & np.isfinite(shapes), axis=0)
         return shapes, np.where(usable & ~np.isnan(log_prior), log_prior, -np.inf)
 
-    def _log_prior(
-        self, shapes: FloatArray, log_jacobian: FloatArray, log_slopes: tuple[FloatArray, FloatArray]
-    ) -> FloatArray:
+    def _shapes(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return alpha and beta (2, node), as they are given where they are, their logs, and the logs of the slopes of
+        mean and concentration along their coordinates."""
+        location, size = coordinates
+        if self.by_logs:
+            log_slopes = np.asarray(coordinates)
+            log_shapes = log_slopes if self.on == "shapes" else np.stack([size, size - location])
+        elif self.population == "beta":
+            log_shapes = np.stack([size - np.logaddexp(0.0, -location), size - np.logaddexp(0.0, location)])
+            log_slopes = np.stack([-np.logaddexp(0.0, -location) - np.logaddexp(0.0, location), size])
+        else:
+            log_shapes, log_slopes = np.stack([location + size, size]), np.stack([location, size])
+        shapes = np.exp(log_shapes)
+        for name, prior in zip(self._named, self.priors if self.by_logs else (), strict=False):
+            if isinstance(prior, Fixed) and name != "mean":
+                shapes[0 if name == "alpha" else 1] = prior.value
+        return shapes, log_shapes, log_slopes
+
+    def _log_prior(self, shapes: FloatArray, log_shapes: FloatArray, log_slopes: FloatArray) -> FloatArray:
+        # d(alpha, beta) / d(coordinates) is alpha beta for both populations, in either pair of coordinates
         if self.joint is not None:
-            return self.joint.log_density(shapes.sum(axis=0)) + log_jacobian
-        if self.on == "shapes":
-            each = [prior.log_density(shape) for prior, shape in zip(self.priors, shapes, strict=True)]
-            return np.asarray(each[0] + each[1] + log_jacobian)
+            return np.asarray(self.joint.log_density(shapes.sum(axis=0)) + log_shapes.sum(axis=0))
         mean, size = self.mean_and_concentration(shapes)
-        if self.on == "mean and alpha":
-            each = [self.priors[0].log_density(mean), self.priors[1].log_density(shapes[0])]
-            return np.asarray(each[0] + each[1] + 2.0 * log_slopes[0] + log_slopes[1])
-        both = self.priors[0].log_density(mean) + self.priors[1].log_density(size)
-        return np.asarray(both + log_slopes[0] + log_slopes[1])
+        values, slopes = {
+            "shapes": ((shapes[0], shapes[1]), log_shapes),
+            "mean and alpha": ((mean, shapes[0]), np.stack([log_slopes[0], log_shapes[0]])),
+        }.get(self.on, ((mean, size), log_slopes))
+        log_prior = np.zeros(shapes.shape[1])
+        for prior, value, slope in zip(self.priors, values, slopes, strict=True):
+            if not isinstance(prior, Fixed):
+                log_prior += prior.log_density(value) + slope
+        return log_prior
 
     def mean_and_concentration(self, shapes: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the population's mean and concentration (node,) each."""
@@ -83,6 +130,8 @@ class ShapePair:
         if self.on == "shapes":
             return drawn
         mean, size = drawn
+        if self.on == "mean and alpha":
+            return np.stack([size, size / mean])
         return np.stack([mean * size, (1.0 - mean) * size if self.population == "beta" else size])
 
     def report(self, shapes: FloatArray) -> Sequence[FloatArray]:
@@ -92,12 +141,14 @@ class ShapePair:
 
     def axis_of(self, reported: int) -> int | None:
         """Return the coordinate that alone determines the ``reported``-th number of ``report``, None for both."""
+        if self.by_logs:
+            return ((0, 1, None, None) if self.on == "shapes" else (1, None, 0))[reported]
         axes = (None, None, 0, 1) if self.population == "beta" else (None, 1, 0)
         return axes[reported]
 
     def report_along(self, axis: int, coordinates: FloatArray) -> FloatArray:
-        """Return the mean (axis 0) or the concentration (axis 1) from its coordinate."""
-        if axis == 0 and self.population == "beta":
+        """Return the mean (axis 0) or the concentration (axis 1), or what else has a coordinate, from it."""
+        if axis == 0 and self.population == "beta" and not self.by_logs:
             return np.asarray(np.exp(-np.logaddexp(0.0, -coordinates)))
         return np.exp(coordinates)
 
@@ -113,6 +164,13 @@ class ShapePair:
     def start(self, fraction: float) -> tuple[float, float]:
         """Return starting coordinates; the smaller the ``fraction``, the nearer together the groups."""
         mean, size = self.guess
+        if self.on == "mean and alpha" and self.by_logs:
+            return float(np.log(mean)), float(np.log(mean * size * 0.3 / fraction))
+        if self.by_logs:  # whichever is given, the other where the mean is the data's
+            ratio = mean / (1.0 - mean) if self.population == "beta" else mean
+            alpha, beta = np.exp(self.given)
+            known = alpha / ratio if np.isnan(beta) else beta
+            return float(np.log(known * ratio)), float(np.log(known))
         location = np.log(mean) - (np.log1p(-mean) if self.population == "beta" else 0.0)
         return float(location), float(np.log(size * 0.3 / fraction))
 
@@ -120,6 +178,8 @@ class ShapePair:
         """Return the gradient by the coordinates (2, node) from that by alpha and beta (2, node)."""
         alpha, beta = shapes
         by_log = gradient * shapes
+        if self.by_logs:
+            return by_log if self.on == "shapes" else np.stack([-by_log[1], by_log[0] + by_log[1]])
         if self.population == "beta":
             total = alpha + beta
             return np.stack([by_log[0] * beta / total - by_log[1] * alpha / total, by_log[0] + by_log[1]])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
-from partialpool.errors import PriorError
+from partialpool.errors import PriorError, PriorWarning, warn_user
 from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.places import join_words
 from partialpool.models.defaults import (
     default_coefficient_prior,
     default_correlation_prior,
     default_effect_sd_prior,
     default_residual_sd_prior,
 )
-from partialpool.models.priors import LKJ, ParameterSlot, Prior, ScalarPrior, resolve_priors
+from partialpool.models.priors import LKJ, Fixed, Flat, ParameterSlot, Prior, ScalarPrior, find_given, resolve_priors
 from partialpool.models.scales import DataScales
 
 Pooling = Literal["partial", "complete", "none"]
@@ -73,6 +74,19 @@ def list_parameter_slots(
     return slots
 
 
+def find_given_parameters(design: Design, given: Mapping[str, Prior | str] | None) -> frozenset[str]:
+    """Return the names of coefficients, effect sds and the dispersion whose values ``given`` fixes, before anything is
+    measured."""
+    dispersion = design.measurements.dispersion
+    slots = [ParameterSlot(name, "coefficient", "coefficients", Flat()) for name in design.population.names]
+    slots += [ParameterSlot(name, "scale", "sd", Flat()) for group in design.groups for name in group.sd_names]
+    if dispersion == "sigma":
+        slots.append(ParameterSlot("sigma", "scale", "sigma", Flat()))
+    elif dispersion is not None:
+        slots.append(ParameterSlot(dispersion, "shape", "shape", Flat()))
+    return find_given(given, slots)
+
+
 def resolve_block_priors(
     given: Mapping[str, Prior | str] | None,
     design: Design,
@@ -127,6 +141,38 @@ def is_in_use(slot: ParameterSlot, design: Design, pooling: Pooling) -> bool:
     if slot.cls == "coefficients":
         return slot.name in design.population.names or pooling == "none"
     return pooling == "partial"
+
+
+def is_without_effect(slot: ParameterSlot, groups: Sequence[GroupDesign], priors: Mapping[str, Prior]) -> bool:
+    """Say whether a slot is that of correlations of which fewer than two effects are left that vary: the others' sds
+    are given as 0."""
+    return slot.cls == "cor" and any(
+        describe_correlation_slot(group, block).name == slot.name
+        and sum(priors[effect_sd_name(group, k)] != Fixed(0.0) for k in block) < 2
+        for group in groups
+        for block in group.blocks
+        if len(block) > 1
+    )
+
+
+def warn_of_one_group(
+    groups: Sequence[GroupDesign],
+    slots: Sequence[ParameterSlot],
+    priors: Mapping[str, Prior],
+    beside: Sequence[str] = (),
+) -> None:
+    """Warn where a factor has one level and the priors of its population, its sds or what stands ``beside`` them, are
+    defaults."""
+    for group in groups:
+        own = (*group.sd_names, *beside)
+        names = [slot.name for slot in slots if slot.name in own and priors[slot.name] is slot.default]
+        if group.n_levels == 1 and names:
+            warn_user(
+                f"grouping column '{group.name}' has one group ('{group.labels[0]}'), which does not show how groups "
+                f"differ: the answer rests on the default prior of {join_words(names)}; give one that says what is "
+                "known, or a value as Fixed(value)",
+                PriorWarning,
+            )
 
 
 def get_scalar_prior(priors: Mapping[str, Prior], name: str) -> ScalarPrior:

@@ -61,15 +61,16 @@ def _describe_likelihood(model: Model) -> str:
     """Return '(family), (noise); (pooling)', with link and population where they are not the gaussian model's."""
     measurements = model.design.measurements
     if isinstance(model, LatentModel):
-        noise = describe_noise(measurements, model.design.roles)
+        noise = describe_noise(measurements, model.design.roles, model.space.given)
         shared = model.pooling == "partial" and model.groups
         people = f", {describe_population(model)} population" if shared else ""
         family = f"{describe_named(model.family)} with {model.family.link} link"
         return f"{family}, {noise}; {_describe_pooling(model)}{people}"
+    sigma = "sigma given" if "sigma" in model.space.given else "sigma unknown"
     noise = {
         "estimates": "known standard errors",
-        "summaries": "sigma unknown, rows are (n, mean, sd)",
-        "rows": "sigma unknown",
+        "summaries": f"{sigma}, rows are (n, mean, sd)",
+        "rows": sigma,
     }[measurements.kind]
     return f"gaussian, {noise}; {_describe_pooling(model)}"
 
@@ -100,7 +101,8 @@ def _describe_pooling(model: Model) -> str:
 
 def _priors(posterior: Posterior) -> list[str]:
     if posterior.plug_in:
-        return ["priors: none (empirical Bayes)"]
+        given = [f"; {name} is given as {value:g}" for name, value in posterior.model.space.given.items()]
+        return [f"priors: none (empirical Bayes){''.join(given)}"]
     width = max((len(name) for name in posterior.priors), default=0)
     moved = _stated_at_means(posterior.model)
     lines = [
@@ -118,7 +120,7 @@ def _stated_at_means(model: Model) -> set[str]:
     return {
         model.space.effect_sds[block.positions[block.intercept]].name
         for block in model.space.blocks
-        if block.intercept is not None and block.correlation_prior.at == "means"
+        if block.intercept is not None and block.at == "means"
     }
 
 

@@ -71,6 +71,10 @@ def _hyper_lines(posterior: Posterior, probabilities: FloatArray) -> dict[str, F
     lines = {}
     for k, name in enumerate(hyper.space.names):
         mean = float(hyper.value_weights @ hyper.values[:, k])
+        given = hyper.space.given.get(name)
+        if given is not None:
+            lines[name] = np.array([given, 0.0, *np.full(len(probabilities), given)])
+            continue
         if posterior.plug_in:
             lines[name] = np.array([mean, np.nan, *np.full(len(probabilities), np.nan)])
             continue

@@ -11,13 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partialpool.errors import IdentificationError
-from partialpool.inputs.confounding import check_factors_differ, check_levels, check_not_in_population
+from partialpool.inputs.confounding import (
+    check_factors_differ,
+    check_levels,
+    check_not_in_population,
+    check_several_levels,
+)
 from partialpool.inputs.design import Design, GroupDesign, PopulationDesign, build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.formula import Formula, parse_formula
 from partialpool.inputs.measurements import Measurements
-from partialpool.inputs.observations import read_observations
+from partialpool.inputs.observations import Observations, read_observations
 from partialpool.inputs.recipes import CombinedRecipe
 from partialpool.inputs.row_covariances import check_covariances_differ
+from partialpool.inputs.unknowns import check_identified
 from partialpool.numerics.arrays import FloatArray
 
 RNG = np.random.default_rng(7)
@@ -45,11 +51,17 @@ DATA["xa"] = DATA["x"] + 2.0 * DATA["z"]
 SIZES = [1, 100]
 
 
+def build_checked(formula: Formula, observations: Observations) -> Design:
+    design = build_design(formula, observations)
+    check_identified(design)
+    return design
+
+
 def _design(formula: str, copies: int = 1, **roles: Any) -> Design:
     data = {name: np.tile(column, copies) for name, column in DATA.items()}
     data["id"], data["name"] = np.arange(N * copies)[::-1], np.array([f"row {k}" for k in range(N * copies)])
     parsed = parse_formula(formula)
-    return build_design(parsed, read_observations(data, parsed, **roles))
+    return build_checked(parsed, read_observations(data, parsed, **roles))
 
 
 def _refuse(formula: str, *said: str, copies: int = 1, **roles: Any) -> None:
@@ -147,7 +159,7 @@ def test_a_column_that_is_not_zero_in_one_level_alone() -> None:
     with pytest.raises(
         IdentificationError, match="part's column x already gives every level of 'g' a coefficient of x"
     ):
-        build_design(parsed, read_observations(data, parsed))
+        build_checked(parsed, read_observations(data, parsed))
 
 
 @pytest.mark.parametrize("copies", SIZES)
@@ -211,9 +223,10 @@ def test_effects_that_vary_as_the_weights_do_stand_in_for_the_noise() -> None:
 @pytest.mark.parametrize("terms", ["(1 | one) + (1 | a)", "(1 | a) + (x | one)", "(1 | b) + (1 | one:one2)"])
 def test_the_factor_with_one_level_is_named(terms: str) -> None:
     parsed = parse_formula(f"y ~ 1 + {terms}")
-    observations = read_observations({**DATA, "one2": np.ones(N)}, parsed)
+    design = build_checked(parsed, read_observations({**DATA, "one2": np.ones(N)}, parsed))
+    (one,) = (group for group in design.groups if group.n_levels == 1)
     with pytest.raises(IdentificationError, match=r"column 'one(:one2)?' has one group \('1(:1)?'\): sd\(one"):
-        build_design(parsed, observations)
+        check_several_levels(one)
 
 
 def test_what_must_be_accepted() -> None:
@@ -223,7 +236,7 @@ def test_what_must_be_accepted() -> None:
     heavy = {**apart, "a": np.where(np.arange(120) < 108, 0, np.arange(120) % 5), "b": np.arange(120) // 100}
     for data in (apart, heavy):
         parsed = parse_formula("y ~ 1 + (1 | a) + (1 | b)")
-        assert len(build_design(parsed, read_observations(data, parsed)).groups) == 2
+        assert len(build_checked(parsed, read_observations(data, parsed)).groups) == 2
     (group,) = _design("y ~ x + (1 | a) + (0 + x | a) + (0 + z + f || a)").groups
     assert group.blocks == ((0,), (1,), (2,), (3,), (4,), (5,))
 
@@ -243,13 +256,13 @@ def test_a_square_with_nothing_left_for_sigma(said: str | None, roles: dict[str,
     parsed = parse_formula("y ~ 1 + (1 | r) + (1 | c) + (1 | s) + (1 | t)")
     observations = read_observations(square, parsed, **roles)
     if said is None:
-        assert len(build_design(parsed, observations).groups) == 4
+        assert len(build_checked(parsed, observations).groups) == 4
         return
     with pytest.raises(IdentificationError) as caught:
-        build_design(parsed, observations)
+        build_checked(parsed, observations)
     assert said in str(caught.value)
     parsed = parse_formula("y ~ 1 + (1 | r) + (1 | c) + (1 | s)")
-    assert len(build_design(parsed, read_observations(square, parsed)).groups) == 3
+    assert len(build_checked(parsed, read_observations(square, parsed)).groups) == 3
 
 
 @pytest.mark.parametrize("columns", ["f", "0 + f"])
@@ -259,10 +272,10 @@ def test_correlations_that_no_level_shows(columns: str, copies: int) -> None:
     g = np.tile(np.repeat(np.arange(9), 3), copies)
     data = {"y": RNG.normal(size=len(g)), "g": g, "f": np.array(list("uvw"))[g % 3], "b": np.arange(len(g)) % 4}
     parsed = parse_formula(f"y ~ 1 + ({columns} | g) + (1 | b)")
-    assert len(build_design(parsed, read_observations(data, parsed)).groups) == 2
+    assert len(build_checked(parsed, read_observations(data, parsed)).groups) == 2
     parsed = parse_formula(f"y ~ 1 + ({columns} | g) + (1 | g:f) + (1 | b)")
     with pytest.raises(IdentificationError, match="cannot be told apart"):
-        build_design(parsed, read_observations(data, parsed))
+        build_checked(parsed, read_observations(data, parsed))
 
 
 Small = tuple[tuple[GroupDesign, ...], PopulationDesign, Measurements]
@@ -325,7 +338,8 @@ def _are_dependent(groups: tuple[GroupDesign, ...], population: PopulationDesign
 def _is_refused(groups: tuple[GroupDesign, ...], population: PopulationDesign, measurements: Measurements) -> bool:
     try:
         for group in groups:
-            check_levels(group, measurements)
+            check_several_levels(group)
+            check_levels(group, measurements, not measurements.known_scale)
         check_factors_differ(groups)
         for group in groups:
             check_not_in_population(group, population)
@@ -352,6 +366,6 @@ def test_what_is_refused_cannot_be_identified(small: Small) -> None:
     if not refused:
         if dependent:
             with pytest.raises(IdentificationError, match="they add up to the same covariance"):
-                check_covariances_differ(groups, population, measurements)
+                check_covariances_differ(groups, population, measurements, not measurements.known_scale)
         else:
-            check_covariances_differ(groups, population, measurements)
+            check_covariances_differ(groups, population, measurements, not measurements.known_scale)

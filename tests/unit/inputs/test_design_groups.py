@@ -10,8 +10,9 @@ import pytest
 from partialpool.errors import IdentificationError
 from partialpool.inputs.describe import name_parameters
 from partialpool.inputs.design import Design, build_design
-from partialpool.inputs.formula import parse_formula
-from partialpool.inputs.observations import read_observations
+from partialpool.inputs.formula import Formula, parse_formula
+from partialpool.inputs.observations import Observations, read_observations
+from partialpool.inputs.unknowns import check_identified
 
 DATA: dict[str, Any] = {
     "y": [1.0, 2.0, 4.0, 3.0, 5.0, 2.5, 0.5, 1.5],
@@ -22,9 +23,15 @@ DATA: dict[str, Any] = {
 }
 
 
+def build_checked(formula: Formula, observations: Observations) -> Design:
+    design = build_design(formula, observations)
+    check_identified(design)
+    return design
+
+
 def _design(formula: str, data: dict[str, Any] = DATA, **roles: Any) -> Design:
     parsed = parse_formula(formula)
-    return build_design(parsed, read_observations(data, parsed, **roles))
+    return build_checked(parsed, read_observations(data, parsed, **roles))
 
 
 @pytest.mark.parametrize(
@@ -100,8 +107,6 @@ EIGHT = list(range(8))
 @pytest.mark.parametrize(
     ("formula", "columns", "roles", "said"),
     [
-        ("y ~ 1 + (1 | g)", {"g": ["p"] * 8}, {}, "grouping column 'g' has one group ('p')"),
-        ("y ~ 1 + (1 | g)", {"g": ["p"] * 8}, {"standard_error": [1.0] * 8}, "has one group ('p')"),
         ("y ~ 1 + (1 | g)", {"g": EIGHT}, {}, "'g' is different in every row: sigma and sd(g) cannot be told apart"),
         ("y ~ 1 + (x | g)", {"g": EIGHT}, {}, "give standard_error= if the noise is known, size= and sd="),
         ("y ~ 1 + (1 | g)", {"g": EIGHT}, {"weights": [2.0] * 8}, "'g' is different in every row"),

@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 
 from partialpool.errors import DataError
+from partialpool.inputs.design import build_design
 from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.observations import Observations, read_observations
+from partialpool.inputs.unknowns import check_identified
 
 NAN = float("nan")
 INFINITE = float("inf")
@@ -19,6 +21,10 @@ DATA: dict[str, Any] = {"y": [1.0, 2.0, 4.0], "g": ["a", "b", "a"], "k": [2, 0, 
 
 def _read(data: dict[str, Any] = DATA, **roles: Any) -> Observations:
     return read_observations(data, parse_formula("y ~ 1 + (1 | g)"), **roles)
+
+
+def _check(observations: Observations, *given: str) -> None:
+    check_identified(build_design(parse_formula("y ~ 1 + (1 | g)"), observations), given)
 
 
 def _listed(values: Any) -> list[float] | None:
@@ -32,10 +38,13 @@ def _listed(values: Any) -> list[float] | None:
         ({"standard_error": "v"}, "estimates", [4.0, 0.25, 16.0], None, None, None),
         ({"standard_error": [0.5, 2.0, 0.25]}, "estimates", [4.0, 0.25, 16.0], None, None, None),
         ({"standard_error": pl.Series([0.5, 2.0, 0.25])}, "estimates", [4.0, 0.25, 16.0], None, None, None),
+        ({"standard_error": 0.5}, "estimates", [4.0, 4.0, 4.0], None, None, None),
         ({"weights": "v"}, "rows", [0.5, 2.0, 0.25], None, None, None),
         ({"counts": [2, 1, 3]}, "rows", None, [2.0, 1.0, 3.0], None, None),
         ({"counts": [1, 1, 1]}, "rows", None, None, None, None),
         ({"offset": "v"}, "rows", None, None, None, [0.5, 2.0, 0.25]),
+        ({"offset": 2}, "rows", None, None, None, [2.0, 2.0, 2.0]),
+        ({"size": 3, "sd": 2.0}, "summaries", None, [3.0, 3.0, 3.0], [8.0, 8.0, 8.0], None),
         ({"size": [3, 1, 2], "sd": [2.0, NAN, 0.0]}, "summaries", None, [3.0, 1.0, 2.0], [8.0, 0.0, 0.0], None),
         ({"counts": [2, 1, 3], "weights": "v"}, "rows", [0.5, 2.0, 0.25], [2.0, 1.0, 3.0], None, None),
         ({"standard_error": "v", "counts": [2, 1, 3]}, "estimates", [4.0, 0.25, 16.0], [2.0, 1.0, 3.0], None, None),
@@ -79,7 +88,8 @@ def test_rows_that_weigh_nothing_are_left_out_without_a_warning(role: str, given
         ({"standard_error": [1.0, 1e-200, 1.0]}, "in row 2 (g 'b'): change the units"),
         ({"standard_error": ["1", "2", "3"]}, "standard_error is not numeric: it holds numbers as text"),
         ({"standard_error": [1.0, 2.0]}, "standard_error has 2 values, the data have 3 rows"),
-        ({"standard_error": 0.5}, "column 'standard_error' is a single float"),
+        ({"standard_error": 0.0}, "standard_error is 0 in row 1 (g 'a') (and in 2 more rows)"),
+        ({"standard_error": NAN}, "standard_error is missing: give a number, a column or an array"),
         ({"standard_error": "se"}, "no column 'se' in the data"),
         ({"standard_error": "k"}, "standard_error 'k' is 0 in row 2"),
         ({"standard_error": "v", "weights": "v"}, "standard_error and weights are both given"),
@@ -109,11 +119,12 @@ def test_roles_that_cannot_be(roles: dict[str, Any], said: str) -> None:
 def test_a_constant_response_is_allowed_where_the_spread_is_known() -> None:
     constant = {**DATA, "y": [2.0, 2.0, 2.0]}
     with pytest.raises(DataError, match=r"response 'y' is constant \(2 in every row\)"):
-        _read(constant)
+        _check(_read(constant))
+    _check(_read(constant), "sigma")
     assert _read(constant, standard_error="v").measurements.known_scale
     assert _read(constant, size=[3, 3, 3], sd="v").measurements.within_squares is not None
     with pytest.raises(DataError, match="constant"):
-        _read(constant, size=[3, 3, 3], sd=[0.0, 0.0, 0.0])
+        _check(_read(constant, size=[3, 3, 3], sd=[0.0, 0.0, 0.0]))
 
 
 def test_numbers_are_not_changed_on_the_way() -> None:

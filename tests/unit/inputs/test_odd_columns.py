@@ -13,6 +13,7 @@ from partialpool.inputs.design import Design, build_design
 from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.new_rows import read_new_rows
 from partialpool.inputs.observations import read_observations
+from partialpool.inputs.unknowns import check_identified
 
 RNG = np.random.default_rng(2)
 A, B = RNG.normal(size=12), RNG.normal(size=12)
@@ -69,4 +70,4 @@ def test_the_spread_of_a_response_is_judged_beside_its_offset() -> None:
     constant = {**DATA, "y": np.zeros(12)}
     assert _design("y ~ 1 + (1 | g)", constant, offset=A).measurements.offset is not None
     with pytest.raises(DataError, match="response 'y' is constant beside its offset"):
-        _design("y ~ 1 + (1 | g)", DATA, offset="y")
+        check_identified(_design("y ~ 1 + (1 | g)", DATA, offset="y"))

@@ -111,7 +111,7 @@ def _condition_on_few(
 
 def guess_variances(space: HyperSpace, marginal: LatentMarginal) -> FloatArray:
     """Return rough posterior variances of the coordinates, for the first steps of the climb."""
-    variances = np.ones(space.dimension)
+    variances = np.ones(len(space.scalars))
     per_effect = [group.n_levels for group in marginal.model.groups for _ in group.names]
     for k in range(len(space.effect_sds)):
         variances[k] = 1.0 / (1.0 + 0.2 * per_effect[k])
@@ -124,4 +124,4 @@ def guess_variances(space: HyperSpace, marginal: LatentMarginal) -> FloatArray:
     fewest = min([n_rows, *per_effect])
     variances[column : column + len(space.coefficients)] = 1.0 / (1.0 + 0.5 * fewest)
     variances[column + len(space.coefficients) :] = 1.0 / (1.0 + 0.1 * fewest)
-    return variances
+    return variances[space.free]

@@ -21,6 +21,7 @@ from partialpool.inference.latent.normal_integrals import integrate_normals
 from partialpool.inference.latent.population_window import PopulationWindow
 from partialpool.inference.latent.support_grid import estimate_alone, lay_support_grid
 from partialpool.inference.latent.support_marginal import FittedMarginal, SupportMarginal, tabulate_likelihood
+from partialpool.inputs.confounding import check_several_levels
 from partialpool.inputs.design import Design
 from partialpool.models.coefficient_prior import CoefficientPrior
 from partialpool.models.families.base import Family
@@ -161,6 +162,7 @@ def check_estimable(design: Design, family: Family, population: EstimatedPopulat
         raise FormulaError(
             f"a {name} population is of one number a group and has no covariates beside it: write y ~ 1 + (1 | g)"
         )
+    check_several_levels(design.groups[0])
     if family.dispersions:
         fixed = f", or fix it, such as family='{family.name}({family.dispersions[0]}=2)'"
         raise NotYetError(

@@ -24,6 +24,7 @@ from partialpool.errors import AccuracyWarning, ComputationError, warn_user
 from partialpool.inference.by_importance import integrate_exactly, take_grid_first
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
+from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
 from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.inference.latent.dear import (
     correct_posterior,
@@ -138,7 +139,7 @@ def _spread_nodes(posterior: HyperPosterior) -> HyperPoints:
 def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accuracy: float) -> HyperPosterior:
     if space.dimension == 0:
         return _closed_form(space, marginal)
-    plain = space.dimension <= 2 and not space.coefficients
+    plain = space.dimension <= 2 and not space.samples_coefficients
     many_groups = min(_n_groups(marginal), default=0) >= _MANY_GROUPS
     many = space.dimension <= 2 and many_groups
     on_lattice = count_evaluations(space.dimension, accuracy**-2.0)
@@ -168,7 +169,9 @@ def _n_groups(marginal: LatentMarginal) -> list[int]:
 def _closed_form(space: HyperSpace, marginal: LatentMarginal) -> HyperPosterior:
     coordinates = np.empty((1, 0))
     log_likelihood = float(marginal.log_likelihood(space.constrain(coordinates)[0])[0])
-    engine = Engine("quadrature", "no unknown hyperparameter", {}, "converged", float("inf"))
+    exact = isinstance(marginal, ConjugateMarginal)
+    route = "closed form" if exact else "quadrature"
+    engine = Engine(route, "no unknown hyperparameter", {}, "exact" if exact else "converged", float("inf"))
     return HyperPosterior(space, coordinates, np.ones(1), log_likelihood, None, engine)
 
 
@@ -189,14 +192,16 @@ def _by_grid(space: HyperSpace, marginal: LatentMarginal) -> HyperPosterior:
 
 def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
     """How fast the highest finite moment grows along each coordinate: only log scales reach far."""
-    growth = np.zeros(space.dimension)
+    growth = np.zeros(len(space.scalars))
     for k, hyper in enumerate(space.scalars):
         if hyper is not None and hyper.role != "coefficient" and np.isinf(hyper.support[1]):
             growth[k] = moments[k]
     if space.pair is not None:  # both shapes grow with the second coordinate
         growing = zip(space.pair.names, moments[-len(space.pair.names) :], strict=True)
-        growth[-1] = max(finite for name, finite in growing if name != "mean")
-    return growth
+        growth[-2 if space.pair.by_logs and space.pair.on == "shapes" else -1 :] = max(
+            finite for name, finite in growing if name != "mean"
+        )
+    return growth[space.free]
 
 
 def _affordable(accuracy: float, marginal: LatentMarginal) -> float:

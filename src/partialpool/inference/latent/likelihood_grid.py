@@ -175,7 +175,8 @@ def build_window(model: LatentModel, rows: GroupedRows) -> PopulationWindow:
     """Return the marginal of a population that is not normal, with a table where one serves."""
     window = PopulationWindow(model, rows)
     only_intercept = rows.population.shape[1] <= 1 and not np.any(rows.population != 1.0)
-    if model.family.dispersions or not only_intercept or not model.groups:
+    alike = any(hyper.given == 0.0 for hyper in model.space.effect_sds)
+    if model.family.dispersions or not only_intercept or not model.groups or alike:
         return window
     points = _lay_grid(model, rows)
     if points is None or len(points) * rows.n_classes > _MOST_NUMBERS:

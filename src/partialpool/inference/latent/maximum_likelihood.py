@@ -38,11 +38,12 @@ def estimate_latent(marginal: LatentMarginal, estimator: str) -> tuple[LatentMar
 
     Raises ``DataError`` for an estimator that is not for this model, ``ComputationError`` where the search fails.
     """
-    if isinstance(marginal, ConjugateMarginal):
+    space = marginal.model.space
+    if isinstance(marginal, ConjugateMarginal) and not space.given:
         return marginal, _estimate_pair(marginal, estimator)
     if estimator != "ml":
-        raise DataError(f"estimator='{estimator}' is for conjugate pairs: use 'ml' here")
-    space = marginal.model.space
+        where = "both shapes of a conjugate pair" if space.given else "conjugate pairs"
+        raise DataError(f"estimator='{estimator}' is for {where}: use 'ml' here")
     with np.errstate(all="ignore"):
         marginal = marginal.refine(space.constrain(space.starts())[0])
         location = maximise(space, marginal)
@@ -82,6 +83,9 @@ def maximise(space: HyperSpace, marginal: LatentMarginal, start: FloatArray | No
     starts."""
     from scipy.optimize import Bounds, minimize
 
+    if not space.dimension:
+        return np.empty(0)
+
     def objective(x: FloatArray) -> tuple[float, FloatArray]:
         points = space.constrain(x[None])[0]
         value, gradient = marginal.value_and_gradient(points)
@@ -111,9 +115,11 @@ def _put_at_edges(space: HyperSpace, marginal: LatentMarginal, location: FloatAr
 
     centre, start = space.starts()[2], location
     n_sds = len(space.effect_sds)
-    for k in range(n_sds + space.n_correlations):
+    for k, place in enumerate(space.free):
+        if place >= n_sds + space.n_correlations:
+            break
         moved = location.copy()
-        moved[k] = centre[k] - _FAR if k < n_sds else np.copysign(_FAR, location[k])
+        moved[k] = centre[k] - _FAR if place < n_sds else np.copysign(_FAR, location[k])
         if value_at(moved) >= value_at(location) - _NO_LOSS:
             location = moved
     return location if location is start else maximise(space, marginal, location)
@@ -124,10 +130,14 @@ def _check_bounded(space: HyperSpace, marginal: LatentMarginal, location: FloatA
     rows of every group agree so well, given its effects, that effects without end explain them."""
     points = space.constrain(location[None])[0]
     sds = np.sqrt(np.sum(points.effect_root[..., 0] ** 2, axis=1))
-    free = {hyper.name: hyper.guess / sd for hyper, sd in zip(space.effect_sds, sds, strict=False) if sd > 0.0}
+    free = {
+        hyper.name: hyper.guess / sd
+        for hyper, sd in zip(space.effect_sds, sds, strict=False)
+        if sd > 0.0 and hyper.given is None
+    }
     at_zero = describe_edges(space, points)
     growing = [name for name in free if f"{name} is" not in at_zero]
-    if not growing:
+    if not growing or space.given:  # what is given does not grow along
         return
     times = max(_OUTWARD, *(_WIDE * free[name] for name in growing))
     outward = replace(points, effect_root=times * points.effect_root, coefficients=times * points.coefficients)
@@ -142,8 +152,9 @@ def _check_bounded(space: HyperSpace, marginal: LatentMarginal, location: FloatA
 def _describe_edges(space: HyperSpace, location: FloatArray) -> str:
     """Name what is at an edge: sds at 0, correlations at +-1, and other coordinates that ended at a bound."""
     beside = len(space.effect_sds) + space.n_correlations
-    far = np.abs(location - space.starts()[2])[beside:] > _FAR - 1e-3
-    names = [hyper.name if hyper else f"coordinate {k}" for k, hyper in enumerate(space.scalars[beside:])]
-    said = [f"{name} is estimated at the end of what was searched" for name, at in zip(names, far, strict=True) if at]
+    far = np.abs(location - space.starts()[2]) > _FAR - 1e-3
+    names = [hyper.name if hyper else f"coordinate {k}" for k, hyper in enumerate(space.scalars)]
+    ended = [names[place] for place, at in zip(space.free, far, strict=True) if at and place >= beside]
+    said = [f"{name} is estimated at the end of what was searched" for name in ended]
     edges = describe_edges(space, space.constrain(location[None])[0])
     return ", ".join([edges, *said] if edges else said)

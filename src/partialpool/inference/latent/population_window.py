@@ -30,6 +30,8 @@ _BLOCK = 2**17
 _HALVES = (20, 30, 40, 60, 80, 120, 160, 240)
 # What a group's peak may lie below the population's, in log, before its window is widened.
 _MARGIN = 8.0
+# An sd that is given as 0 is this share of the response's spread: no digit of a likelihood tells them apart.
+_NO_SPREAD = 1e-10
 # What placing a window costs, in points.
 _PLACING = 41 + 4 * 9
 
@@ -222,7 +224,9 @@ class PopulationWindow(LatentMarginal):
     def shapes_of(model: LatentModel, points: HyperPoints) -> tuple[FloatArray, ...]:
         """Return the population's parameters, each (node,)."""
         own = () if points.extras is None else tuple(points.extras[model.n_dispersions :])
-        return (points.effect_root[0, 0], *own) if model.population.centred else own
+        if not model.population.centred:
+            return own
+        return (np.maximum(points.effect_root[0, 0], _NO_SPREAD * model.scales.response_sd), *own)
 
     def _place(self, rows: GroupedRows, points: HyperPoints) -> _Placed:
         base = rows.population @ points.coefficients

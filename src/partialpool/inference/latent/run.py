@@ -38,7 +38,7 @@ from partialpool.models.families.base import Family
 from partialpool.models.latent_model import LatentModel, build_latent_model
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.estimated import EstimatedPopulation
-from partialpool.models.priors import Prior
+from partialpool.models.priors import Prior, drop_given
 from partialpool.models.slots import Pooling
 
 
@@ -67,7 +67,7 @@ def run_latent_engine(
         return LatentOutcome(*estimate_population(design, family, population))
     plug_in = method == "empirical_bayes"
     if plug_in:
-        _warn_of_unused(priors, "empirical_bayes")
+        _warn_of_unused(drop_given(priors), "empirical_bayes")
     model = build_latent_model(design, family, population, priors, pooling, estimated=plug_in)
     marginal = build_latent_marginal(model)
     if plug_in:

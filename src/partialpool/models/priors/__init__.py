@@ -3,12 +3,13 @@
 from partialpool.models.priors.base import Prior, ScalarPrior
 from partialpool.models.priors.caution import prior_caution
 from partialpool.models.priors.correlation import LKJ
+from partialpool.models.priors.fixed import Fixed
 from partialpool.models.priors.flat import Flat, Uniform
 from partialpool.models.priors.joint_tails import JointTail, find_correlated_tail, find_joint_tail, growth_along
 from partialpool.models.priors.location import Cauchy, Normal, StudentT, is_at_means
 from partialpool.models.priors.parse import parse_prior
 from partialpool.models.priors.propriety import check_propriety, finite_moments, finite_residual_moments
-from partialpool.models.priors.resolve import ParameterSlot, resolve_priors
+from partialpool.models.priors.resolve import ParameterSlot, drop_given, find_given, resolve_priors
 from partialpool.models.priors.scale import (
     Exponential,
     Gamma,
@@ -27,6 +28,7 @@ __all__ = [
     "Beta",
     "Cauchy",
     "Exponential",
+    "Fixed",
     "Flat",
     "Gamma",
     "HalfCauchy",
@@ -44,7 +46,9 @@ __all__ = [
     "Uniform",
     "VariancePower",
     "check_propriety",
+    "drop_given",
     "find_correlated_tail",
+    "find_given",
     "find_joint_tail",
     "finite_moments",
     "finite_residual_moments",

@@ -26,6 +26,8 @@ class Prior(ABC):
     """
 
     kinds: ClassVar[frozenset[Kind]]
+    #: Whether texts also write it with its location, 0, before the scale: HalfCauchy(0, 2).
+    may_name_zero: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -10,6 +10,7 @@ from dataclasses import fields
 from partialpool.errors import PriorError
 from partialpool.models.priors.base import Prior
 from partialpool.models.priors.correlation import LKJ
+from partialpool.models.priors.fixed import Fixed
 from partialpool.models.priors.flat import Flat, Uniform
 from partialpool.models.priors.location import Cauchy, Normal, StudentT
 from partialpool.models.priors.scale import (
@@ -40,6 +41,7 @@ PRIORS: dict[str, type[Prior]] = {
         VariancePower,
         Uniform,
         Flat,
+        Fixed,
         LKJ,
         LogNormal,
         Beta,
@@ -71,10 +73,11 @@ def parse_prior(given: Prior | str) -> Prior:
     call = _parse_call(text)
     prior = _find_prior(call.func, text)
     names = [argument.name for argument in fields(prior)]
-    positional = [argument.name for argument in fields(prior) if not argument.kw_only]
+    required = [argument.name for argument in fields(prior) if not argument.kw_only]
+    positional = [*required, "after_zero"] if prior.may_name_zero else required
     if len(call.args) > len(positional):
         raise PriorError(
-            f"{text}: arguments given by position: {len(call.args)}, taken: {len(positional)}: write {_usage(prior)}"
+            f"{text}: arguments given by position: {len(call.args)}, taken: {len(required)}: write {_usage(prior)}"
         )
     values = {name: _read_value(node, name, text) for name, node in zip(positional, call.args, strict=False)}
     for keyword in call.keywords:
@@ -83,7 +86,7 @@ def parse_prior(given: Prior | str) -> Prior:
         if keyword.arg in values:
             raise PriorError(f"{text}: {keyword.arg} is given twice: write {_usage(prior)}")
         values[keyword.arg] = _read_value(keyword.value, keyword.arg, text)
-    missing = [name for name in positional if name not in values]
+    missing = [name for name in required if name not in values]
     if missing:
         raise PriorError(f"{text}: {' and '.join(missing)} not given: write {_usage(prior)}")
     return prior(**values)

@@ -9,6 +9,7 @@ from typing import Literal
 from partialpool.errors import PriorError
 from partialpool.inputs.places import list_some
 from partialpool.models.priors.base import Kind, Prior
+from partialpool.models.priors.fixed import Fixed
 from partialpool.models.priors.flat import Uniform
 from partialpool.models.priors.location import Cauchy, Normal, StudentT, is_at_means
 from partialpool.models.priors.parse import parse_prior, suggest_nearest
@@ -17,12 +18,12 @@ from partialpool.models.priors.scale import HalfCauchy, HalfNormal, HalfStudentT
 ParameterClass = Literal["coefficients", "sd", "cor", "sigma", "shape"]
 
 SUITABLE: dict[Kind, str] = {
-    "coefficient": "Normal, StudentT, Cauchy, Uniform or Flat",
-    "scale": "HalfNormal, HalfCauchy, HalfStudentT, Exponential, PCPrior, Gamma, InverseGamma, Uniform, Flat "
-    "or VariancePower",
-    "correlation": "LKJ",
-    "shape": "Gamma, LogNormal, HalfNormal, HalfCauchy, HalfStudentT, Exponential, InverseGamma or Uniform",
-    "probability": "Beta or Uniform(0, 1)",
+    "coefficient": "Normal, StudentT, Cauchy, Uniform, Flat or Fixed",
+    "scale": "HalfNormal, HalfCauchy, HalfStudentT, Exponential, PCPrior, Gamma, InverseGamma, Uniform, Flat, "
+    "VariancePower or Fixed",
+    "correlation": "LKJ or Fixed",
+    "shape": "Gamma, LogNormal, HalfNormal, HalfCauchy, HalfStudentT, Exponential, InverseGamma, Uniform or Fixed",
+    "probability": "Beta, Uniform(0, 1) or Fixed",
     "pair": "AlphaBetaPower(-2.5)",
 }
 
@@ -68,6 +69,28 @@ def resolve_priors(given: Mapping[str, Prior | str] | None, parameters: Sequence
             if narrowest is None or width < narrowest[0]:
                 chosen[slot.name] = (width, key, prior)
     return {slot.name: chosen[slot.name][2] if slot.name in chosen else slot.default for slot in parameters}
+
+
+def drop_given(given: Mapping[str, Prior | str] | None) -> dict[str, Prior | str]:
+    """Return the priors by their keys but those that give a value."""
+    return {key: prior for key, prior in (given or {}).items() if not isinstance(parse_prior(prior), Fixed)}
+
+
+def find_given(given: Mapping[str, Prior | str] | None, parameters: Sequence[ParameterSlot]) -> frozenset[str]:
+    """Return the names of the parameters whose values ``given`` fixes; keys and priors that ``resolve_priors`` will
+    refuse, or that are of other parameters, are passed over."""
+    own: dict[str, Prior | str] = {}
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        try:
+            _match_key(key, parameters)
+            own[key] = parse_prior(value)
+        except PriorError:
+            continue
+    try:
+        resolved = resolve_priors(own, parameters)
+    except PriorError:
+        return frozenset()
+    return frozenset(name for name, prior in resolved.items() if isinstance(prior, Fixed))
 
 
 def _check_names(parameters: Sequence[ParameterSlot]) -> None:
@@ -138,9 +161,31 @@ def _check_suits(key: str, prior: Prior, slot: ParameterSlot) -> None:
             f"prior for {slot.name}: {prior} is stated at the columns' means, which only an intercept's can be: leave "
             "at= out"
         )
+    if isinstance(prior, Fixed):
+        _check_value(prior, slot)
     if slot.kind in ("scale", "shape") and isinstance(prior, Uniform) and prior.lower < 0:
         bound = Uniform(0, prior.upper) if prior.upper > 0 else "Uniform(0, upper)"
         raise PriorError(f"prior for {slot.name}: {prior} reaches below 0, a standard deviation does not: give {bound}")
+
+
+def _check_value(prior: Fixed, slot: ParameterSlot) -> None:
+    """Refuse a value that the parameter cannot have."""
+    value = prior.value
+    inside = {
+        "scale": value > 0.0 or (value == 0.0 and slot.cls == "sd"),
+        "shape": value > 0.0,
+        "probability": 0.0 < value < 1.0,
+        "correlation": -1.0 < value < 1.0,
+    }
+    if inside.get(slot.kind, True):
+        return
+    ranges = {
+        "scale": "a standard deviation is 0 or more" if slot.cls == "sd" else "a standard deviation is above 0",
+        "shape": "it is above 0",
+        "probability": "it lies between 0 and 1",
+        "correlation": "a correlation lies between -1 and 1",
+    }
+    raise PriorError(f"prior for {slot.name}: {prior} is no value of it: {ranges[slot.kind]}")
 
 
 def _suggest_instead(prior: Prior, kind: Kind) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -20,17 +20,40 @@ class ScalePrior(ScalarPrior):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"scale", "shape"})
 
 
+class HalfPrior(ScalePrior):
+    """The positive half of a density that is symmetric about 0, the location that texts write before the scale."""
+
+    may_name_zero: ClassVar[bool] = True
+
+    def _leave_out_zero(self, argument: str, after_zero: float | None) -> None:
+        """Where two numbers stand in the place of the ``argument``, check that the first is 0 and keep the other."""
+        if after_zero is None:
+            return
+        location = read_number(self, "location", getattr(self, argument))
+        if location != 0.0:
+            raise argument_error(
+                self,
+                "location",
+                location,
+                "it is half of a density about 0, the smallest sd there is; give location 0 or leave it out "
+                "(Uniform, Gamma and LogNormal can keep away from 0)",
+            )
+        self._set(argument, after_zero)
+
+
 @dataclass(frozen=True)
-class HalfNormal(ScalePrior):
-    """The positive half of Normal(0, sigma); its mode is at 0.
+class HalfNormal(HalfPrior):
+    """The positive half of Normal(0, sigma); its mode is at 0. HalfNormal(0, sigma) is the same.
 
     >>> print(HalfNormal(1), HalfNormal(1).quantile(0.95).round(3))
     HalfNormal(1) 1.96
     """
 
     sigma: float
+    after_zero: InitVar[float | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, after_zero: float | None) -> None:
+        self._leave_out_zero("sigma", after_zero)
         self._set_positive("sigma", instead="give a finite number, or Flat()")
 
     @property
@@ -49,12 +72,19 @@ class HalfNormal(ScalePrior):
 
 
 @dataclass(frozen=True)
-class HalfCauchy(ScalePrior):
-    """The positive half of Cauchy(0, scale), with median ``scale``; its mode is at 0 (Gelman 2006)."""
+class HalfCauchy(HalfPrior):
+    """The positive half of Cauchy(0, scale), with median ``scale``; its mode is at 0 (Gelman 2006).
+    HalfCauchy(0, scale) is the same.
+
+    >>> print(HalfCauchy(0, 2))
+    HalfCauchy(2)
+    """
 
     scale: float
+    after_zero: InitVar[float | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, after_zero: float | None) -> None:
+        self._leave_out_zero("scale", after_zero)
         self._set_positive("scale", instead="give a finite number, or Flat()")
 
     @property
@@ -72,13 +102,15 @@ class HalfCauchy(ScalePrior):
 
 
 @dataclass(frozen=True)
-class HalfStudentT(ScalePrior):
-    """The positive half of StudentT(nu, 0, sigma); its mode is at 0."""
+class HalfStudentT(HalfPrior):
+    """The positive half of StudentT(nu, 0, sigma); its mode is at 0. HalfStudentT(nu, 0, sigma) is the same."""
 
     nu: float
     sigma: float
+    after_zero: InitVar[float | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, after_zero: float | None) -> None:
+        self._leave_out_zero("sigma", after_zero)
         self._set_positive("nu", instead="give a finite number, or HalfNormal(sigma)")
         self._set_positive("sigma", instead="give a finite number, or Flat()")
 
