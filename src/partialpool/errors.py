@@ -55,6 +55,10 @@ class ModelWarning(PartialpoolWarning):
     """A model is legal and may not be the one that was meant; the message says what it answers."""
 
 
+class AliasedColumnsWarning(PartialpoolWarning):
+    """Columns that others determine in the rows at hand were left out; the message names them."""
+
+
 class AccuracyWarning(PartialpoolWarning):
     """A result was obtained below the accuracy asked for; the message says by how much."""
 

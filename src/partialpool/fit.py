@@ -103,7 +103,7 @@ def fit(
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
     from partialpool.inputs.observations import read_observations
-    from partialpool.inputs.unknowns import check_identified
+    from partialpool.inputs.unknowns import check_identified, warn_of_left_out
     from partialpool.models.arguments import check_arguments, is_latent, name_family
     from partialpool.models.slots import find_given_parameters
     from partialpool.results.posterior import Posterior
@@ -130,6 +130,7 @@ def fit(
         family=name_family(family),
     )
     design = build_design(parsed, observations)
+    warn_of_left_out(design)
     check_identified(design, find_given_parameters(design, priors), observations.columns)
     if is_latent(design.measurements, link, population):
         return _fit_latent(

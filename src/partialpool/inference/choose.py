@@ -158,8 +158,8 @@ def check_residual(model: Model, statistics: Statistics, *, estimated: bool) -> 
 
     Raises ``DataError`` where the response is so small that this cannot be told.
     """
-    sigma = model.space.residual_sd
-    if sigma is None or sigma.given is not None:
+    unknown = model.space.residual_sd
+    if unknown is None or unknown.given is not None:
         return
     cross = statistics.cross
     left, total = cross.residual[-1, -1], _total_squares(model.design.measurements)

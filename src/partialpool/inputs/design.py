@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import FormulaError
+from partialpool.inputs.aliasing import describe_left_out, leave_out_aliased
 from partialpool.inputs.enough_rows import check_enough_rows
 from partialpool.inputs.formula import Formula, GroupTerm
-from partialpool.inputs.identification import check_not_collinear
 from partialpool.inputs.labels import Categorical
 from partialpool.inputs.levels import combine_factors, level_labels
 from partialpool.inputs.measurements import Measurements
@@ -99,14 +99,24 @@ class Design:
     rows_dropped: Mapping[str, int]
     column_levels: Mapping[str, NDArray[Any] | None] = field(default_factory=dict)
     roles: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """For each part of the formula whose columns are not all kept: which are left out, and why."""
+        recipes = {"the population part": self.population.recipe}
+        recipes |= {f"what varies by {group.name}": group.recipe for group in self.groups}
+        return {part: said for part, recipe in recipes.items() if (said := describe_left_out(recipe))}
+
     zones: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_design(formula: Formula, observations: Observations) -> Design:
     """Turn observations into coefficient columns and group codes; ``unknowns`` checks what they can tell apart.
 
-    Raises ``IdentificationError`` naming the columns for collinear columns of one part; ``FormulaError`` for a
-    coefficient that varies twice over one factor; ``DataError`` where a function of a column is infinite or undefined.
+    Columns that others of their part determine are left out (``aliasing``).
+
+    Raises ``IdentificationError`` naming a column that is constant; ``FormulaError`` for a coefficient that varies
+    twice over one factor; ``DataError`` where a function of a column is infinite or undefined.
 
     >>> from partialpool.inputs.formula import parse_formula
     >>> from partialpool.inputs.observations import read_observations
@@ -126,7 +136,7 @@ def build_design(formula: Formula, observations: Observations) -> Design:
         # before thousands of columns are compared with each other
         measured = observations.measurements
         check_enough_rows(len(recipe.names), measured.dispersion, measured, observations.columns)
-    check_not_collinear(recipe.names, values, "the population part")
+    recipe, values = leave_out_aliased(recipe, values, "the population part")
     groups = tuple(
         _build_group(factor, terms, observations, n_rows)
         for factor, terms in _terms_by_factor(formula.group_terms).items()
@@ -167,14 +177,14 @@ def _build_group(
 ) -> GroupDesign:
     codes, keys = combine_factors([observations.factors[name] for name in factor])
     parts = [build_recipe(expand_terms(term.columns), observations.columns) for term in terms]
-    recipe = parts[0] if len(parts) == 1 else CombinedRecipe(tuple(parts))
-    _check_names_differ(recipe.names, ":".join(factor))
+    _check_names_differ([name for part in parts for name in part.names], ":".join(factor))
     values = [part.code(observations.columns, n_rows) for part in parts]
     where = describe_rows(observations.rows, observations.factors)
-    for term, part, coded in zip(terms, parts, values, strict=True):
-        check_finite(part.names, coded, where)
-        check_range(part.names, coded, where)
-        check_not_collinear(part.names, coded, f"({term.columns} | {term.factor_name})")
+    for k, (term, part) in enumerate(zip(terms, parts, strict=True)):
+        check_finite(part.names, values[k], where)
+        check_range(part.names, values[k], where)
+        parts[k], values[k] = leave_out_aliased(part, values[k], f"({term.columns} | {term.factor_name})")
+    recipe = parts[0] if len(parts) == 1 else CombinedRecipe(tuple(parts))
     blocks: list[tuple[int, ...]] = []
     start = 0
     for term, part in zip(terms, parts, strict=True):

@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.errors import IdentificationError
 from partialpool.inputs.raw_columns import FloatArray
 
 _TOLERANCE = 1e-10
 _SOME_ROWS = 10_000
+# Below this a column has no part in another, as a share of their sizes.
+_NO_WEIGHT = 1e-9
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
-def check_not_collinear(names: Sequence[str], values: FloatArray, part: str) -> None:
-    """Raise ``IdentificationError`` naming the columns when one is a combination of the others.
+class Aliased(NamedTuple):
+    """Columns that others determine: their ``places``, and the ``weights`` (other, place) of the others in them."""
 
-    ``values`` (row, coefficient) are centred where the columns contain a constant, and scaled, so that
-    neither offset nor units matter; a remainder below 1e-10 of a column's spread, or below its rounding,
-    counts as none.
+    places: tuple[int, ...]
+    weights: FloatArray
+
+
+def find_aliased(names: Sequence[str], values: FloatArray, part: str) -> Aliased | None:
+    """Return the columns that are combinations of those before them, None where there is none.
+
+    ``values`` (row, coefficient) are looked at in their order, an intercept first; without one the labels' indicators
+    come before the others. Columns are centred where they contain a constant, and scaled, so that neither offset nor
+    units matter; a remainder below 1e-10 of a column's spread, or below its rounding, counts as none. Rows are read
+    once, into the triangular factor of the columns.
+
+    Raises ``IdentificationError`` for a column that is constant beside an intercept or 0 in every row, unless it is one
+    of the several columns of a term (a combination of labels that no row has).
     """
     n_columns = values.shape[1]
     if n_columns == 0 or (n_columns == 1 and values.strides[0] == 0):
-        return
+        return None
     if _some_rows_suffice(values):
-        return
-    columns, tolerances = _standardise(names, values, part)
-    if _well_conditioned(columns):
-        return
-    _find_dependence(names, columns, tolerances, part)
+        return None
+    empty = tuple(k for k, name in enumerate(names) if "[" in name and not values[:, k].any())
+    left = [k for k in range(n_columns) if k not in empty]
+    if not left:
+        raise IdentificationError(f"every column of {part} is 0 in every row: drop its terms from the formula")
+    chosen = values[:, left] if empty else values
+    columns, tolerances, indicators = _standardise([names[k] for k in left], chosen, part)
+    dependent = [] if _well_conditioned(columns) else _find_dependent(columns, tolerances, indicators, names[left[0]])
+    places = tuple(sorted((*empty, *(left[k] for k in dependent))))
+    if not places:
+        return None
+    kept = [k for k in range(n_columns) if k not in places]
+    return Aliased(places, _express(values, kept, places))
 
 
 def _some_rows_suffice(values: FloatArray) -> bool:
@@ -38,14 +61,17 @@ def _some_rows_suffice(values: FloatArray) -> bool:
     if step < 2:
         return False
     try:
-        columns, _ = _standardise([""] * values.shape[1], values[::step], "")
+        columns = _standardise([""] * values.shape[1], values[::step], "")[0]
     except IdentificationError:  # constant in these rows says nothing of the others
         return False
     return _well_conditioned(columns)
 
 
-def _standardise(names: Sequence[str], values: FloatArray, part: str) -> tuple[FloatArray, FloatArray]:
-    """Return columns of length 1, indicators not centred, and each one's rounding beside its spread."""
+def _standardise(
+    names: Sequence[str], values: FloatArray, part: str
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Return columns of length 1 (0 where nothing is left of one), indicators not centred, each one's rounding beside
+    its spread, and which are indicators."""
     indicators = ((values == 0) | (values == 1)).all(axis=0)
     centred = _spans_constant(values[:, indicators])
     columns = values.copy()
@@ -55,9 +81,12 @@ def _standardise(names: Sequence[str], values: FloatArray, part: str) -> tuple[F
     size = np.abs(values).max(axis=0)
     length = np.sqrt(np.square(columns / np.where(size > 0, size, 1.0)).sum(axis=0)) * size
     rounding = 8 * _EPSILON * size * np.sqrt(len(values))
-    for place in np.flatnonzero((length <= rounding) | (size == 0)):
-        _refuse_constant(names, values, int(place), part, centred)
-    return columns / length, np.clip(rounding / length, _TOLERANCE, 1e-3)
+    nothing = (length <= rounding) | (size == 0)
+    for place in np.flatnonzero(nothing):
+        if "[" not in names[int(place)] or not centred:
+            _refuse_constant(names, values, int(place), part, centred)
+    columns[:, nothing], length[nothing], rounding[nothing] = 0.0, 1.0, 0.0
+    return columns / length, np.clip(rounding / length, _TOLERANCE, 1e-3), indicators
 
 
 def _spans_constant(indicators: FloatArray) -> bool:
@@ -87,35 +116,41 @@ def _well_conditioned(columns: FloatArray) -> bool:
     return bool(np.linalg.eigvalsh(gram)[0] > 1e-4 / len(gram))
 
 
-def _find_dependence(names: Sequence[str], columns: FloatArray, tolerances: FloatArray, part: str) -> None:
-    """Project each column on those before it, twice for accuracy, indicators first."""
-    order = np.argsort(tolerances, kind="stable")
+def _find_dependent(
+    columns: FloatArray, tolerances: FloatArray, indicators: NDArray[np.bool_], first: str
+) -> list[int]:
+    """Project each column on those before it, twice for accuracy, and return the places of those that leave nothing."""
+    columns = _triangle(columns)
+    order = np.arange(len(tolerances)) if first == "Intercept" else np.argsort(~indicators, kind="stable")
     basis = np.empty((len(columns), 0))
-    done: list[int] = []
+    worst, dependent = 0.0, []
     for place in order:
         remainder = columns[:, place].copy()
         for _ in range(2):
             remainder -= basis @ (basis.T @ remainder)
         left = float(np.sqrt(remainder @ remainder))
-        worst = max([float(tolerances[place]), *(float(tolerances[other]) for other in done)])
-        if left <= worst:
-            _refuse_dependent(names, columns, int(place), done, part)
+        if left <= max(worst, float(tolerances[place])):
+            dependent.append(int(place))
+            continue
+        worst = max(worst, float(tolerances[place]))
         basis = np.column_stack([basis, remainder / left])
-        done.append(int(place))
+    return dependent
 
 
-def _refuse_dependent(names: Sequence[str], columns: FloatArray, place: int, done: Sequence[int], part: str) -> None:
-    weights = np.linalg.lstsq(columns[:, list(done)], columns[:, place], rcond=None)[0]
-    involved = [other for other, weight in zip(done, weights, strict=True) if abs(weight) > 1e-6]
-    others = " and ".join(f"'{names[other]}'" for other in sorted(involved))
-    constant = ", with a constant" if "Intercept" in names and "Intercept" not in others else ""
-    raise IdentificationError(
-        f"columns of {part} are collinear: '{names[place]}' is a combination of {others}{constant}; "
-        "their coefficients cannot be told apart: drop one of them" + _spline_remedy(names[place])
-    )
+def _express(values: FloatArray, kept: Sequence[int], places: Sequence[int]) -> FloatArray:
+    """Return the weights (kept, place) of the columns kept in those that are not; whole numbers where they are near."""
+    size = np.abs(values).max(axis=0)
+    size[size == 0.0] = 1.0
+    scaled = values / size
+    triangle = _triangle(scaled[:, [*kept, *places]])
+    n = len(kept)
+    weights = np.linalg.lstsq(triangle[:, :n], triangle[:, n:], rcond=None)[0]
+    weights[np.abs(weights) < _NO_WEIGHT] = 0.0
+    weights *= size[list(places)] / size[list(kept)][:, None]
+    whole = np.rint(weights)
+    return np.where(np.abs(weights - whole) < _NO_WEIGHT, whole, weights)
 
 
-def _spline_remedy(name: str) -> str:
-    if name.startswith(("cr(", "cs(", "cc(")):
-        return ", or add constraints='center' to the spline, whose columns sum to 1"
-    return ""
+def _triangle(columns: FloatArray) -> FloatArray:
+    """Return as few rows as there are columns, with the columns' lengths and angles."""
+    return np.asarray(np.linalg.qr(columns, mode="r"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from partialpool.errors import IdentificationError
+from partialpool.errors import AliasedColumnsWarning, IdentificationError, warn_user
 from partialpool.inputs.confounding import check_factors_differ, check_levels, check_not_in_population
 from partialpool.inputs.design import Design, GroupDesign, PopulationDesign
 from partialpool.inputs.enough_rows import Columns, check_enough_rows
@@ -18,7 +18,8 @@ from partialpool.inputs.row_covariances import check_covariances_differ
 def check_identified(design: Design, given: Collection[str] = (), columns: Columns | None = None) -> None:
     """Check that the rows can tell apart the parameters other than those whose values are ``given``, by name.
 
-    ``columns`` are the observations', from which a message says which has many labels. A factor with one level passes: what is said of its sd then rests on the prior.
+    ``columns`` are the observations', from which a message says which has many labels. A factor with one level passes:
+    what is said of its sd then rests on the prior.
 
     Raises ``IdentificationError`` for a factor without a repeated group beside an unknown sigma or single trials, two
     that divide the rows alike, one whose levels the population part tells apart already, and fewer rows than
@@ -48,6 +49,16 @@ def check_identified(design: Design, given: Collection[str] = (), columns: Colum
             check_not_in_population(group, population)
     several = [group for group in groups if group.n_levels > 1]
     check_covariances_differ(several, population, measured, scattered)
+
+
+def warn_of_left_out(design: Design) -> None:
+    """Warn of coefficient columns that are left out because others determine them."""
+    for part, said in design.left_out.items():
+        warn_user(
+            f"columns of {part} are left out: {said}. Fitted values do not depend on which of such columns are kept; "
+            "a prediction that would need one of their coefficients is refused",
+            AliasedColumnsWarning,
+        )
 
 
 def _keep_unknown_columns(population: PopulationDesign, given: Collection[str]) -> PopulationDesign:

@@ -110,7 +110,6 @@ EIGHT = list(range(8))
         ("y ~ 1 + (1 | g)", {"g": EIGHT}, {}, "'g' is different in every row: sigma and sd(g) cannot be told apart"),
         ("y ~ 1 + (x | g)", {"g": EIGHT}, {}, "give standard_error= if the noise is known, size= and sd="),
         ("y ~ 1 + (1 | g)", {"g": EIGHT}, {"weights": [2.0] * 8}, "'g' is different in every row"),
-        ("y ~ x + I(-x) + (1 | g)", {}, {}, "'I(-x)' is a combination of 'x'"),
         ("y ~ f*x + (1 | h)", {"y": DATA["y"][:6], "h": [1, 1, 1, 2, 2, 2]}, {}, "6 rows cannot tell 6 coefficients"),
     ],
 )

@@ -198,9 +198,8 @@ def _growth(space: HyperSpace, moments: tuple[int, ...]) -> FloatArray:
             growth[k] = moments[k]
     if space.pair is not None:  # both shapes grow with the second coordinate
         growing = zip(space.pair.names, moments[-len(space.pair.names) :], strict=True)
-        growth[-2 if space.pair.by_logs and space.pair.on == "shapes" else -1 :] = max(
-            finite for name, finite in growing if name != "mean"
-        )
+        both = space.pair.by_logs and space.pair.on == "shapes"
+        growth[-2 if both else -1 :] = max(finite for name, finite in growing if name != "mean")
     return growth[space.free]
 
 
