@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 
 from partialpool.errors import PriorError
@@ -12,7 +12,13 @@ from partialpool.models.defaults import effect_scale
 from partialpool.models.hyperspace import ScalarHyperparameter
 from partialpool.models.priors import LKJ, Fixed, Prior
 from partialpool.models.scales import DataScales
-from partialpool.models.slots import correlation_name, describe_correlation_slot, effect_sd_name, get_scalar_prior
+from partialpool.models.slots import (
+    correlation_name,
+    describe_correlation_slot,
+    effect_sd_name,
+    find_correlated,
+    get_scalar_prior,
+)
 
 
 def build_effect_sds(
@@ -37,11 +43,6 @@ def _effect_guess(group: GroupDesign, k: int, scales: DataScales) -> float:
     if group.names[k] == "Intercept" and correlated:
         return scales.response_sd
     return effect_scale(group.names[k], group.names, scales)
-
-
-def find_correlated(group: GroupDesign, block: Sequence[int], priors: Mapping[str, Prior]) -> tuple[int, ...]:
-    """Return the effects of a block that have correlations: not those whose sd is given as 0, which do not vary."""
-    return tuple(k for k in block if priors[effect_sd_name(group, k)] != Fixed(0.0))
 
 
 def _check_matrix(group: GroupDesign, order: int, prior: LKJ | Fixed) -> None:

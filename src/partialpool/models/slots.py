@@ -143,12 +143,16 @@ def is_in_use(slot: ParameterSlot, design: Design, pooling: Pooling) -> bool:
     return pooling == "partial"
 
 
+def find_correlated(group: GroupDesign, block: Sequence[int], priors: Mapping[str, Prior]) -> tuple[int, ...]:
+    """Return the effects of a block that have correlations: not those whose sd is given as 0, which do not vary."""
+    return tuple(k for k in block if priors.get(effect_sd_name(group, k)) != Fixed(0.0))
+
+
 def is_without_effect(slot: ParameterSlot, groups: Sequence[GroupDesign], priors: Mapping[str, Prior]) -> bool:
     """Say whether a slot is that of correlations of which fewer than two effects are left that vary: the others' sds
     are given as 0."""
     return slot.cls == "cor" and any(
-        describe_correlation_slot(group, block).name == slot.name
-        and sum(priors[effect_sd_name(group, k)] != Fixed(0.0) for k in block) < 2
+        describe_correlation_slot(group, block).name == slot.name and len(find_correlated(group, block, priors)) < 2
         for group in groups
         for block in group.blocks
         if len(block) > 1
