@@ -66,3 +66,10 @@ def test_an_empty_cell_of_what_varies_by_group() -> None:
     other = pp.fit(f"y ~ f + (0 + {' + '.join(cells)} || g)", by_hand, priors={**priors, "sd": "Fixed(.5)"})
     mine, theirs = fit.summary().loc[["Intercept", "f[b]", "f[c]"]], other.summary().loc[["Intercept", "f[b]", "f[c]"]]
     np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+
+
+def test_a_covariate_in_two_units_is_one() -> None:
+    metres = {**DATA, "x": RNG.normal(size=len(F))}
+    with pytest.warns(AliasedColumnsWarning, match="population part are left out: feet is a combination of x. Fitted"):
+        fit = pp.fit("y ~ x + feet + (1 | g)", {**metres, "feet": 3.28 * metres["x"]})
+    pd.testing.assert_frame_equal(fit.summary(), pp.fit("y ~ x + (1 | g)", metres).summary(), rtol=1e-9)

@@ -11,7 +11,7 @@ import pytest
 
 import partialpool as pp
 import partialpool.results.separate  # imported under the fixture below it would keep the refusal
-from partialpool.errors import AliasedColumnsWarning, DataError, FormulaError, IdentificationError
+from partialpool.errors import DataError, FormulaError, IdentificationError
 
 NAN, INFINITE = float("nan"), float("inf")
 Y = [1.0, 2.5, 0.5, 3.0, 2.0, 4.5, 1.5, 2.2]
@@ -120,13 +120,6 @@ def test_standard_errors(value: float | None, said: str, make: Any) -> None:
 @pytest.mark.filterwarnings("ignore::partialpool.errors.MissingRowsWarning")
 def test_groups_and_rows(columns: dict[str, Any], error: type[Exception], said: str) -> None:
     _refuse(error, said, FORMULA, {**DATA, **columns})
-
-
-def test_collinear_columns_are_named() -> None:
-    data = {**DATA, "feet": [3.28 * value for value in DATA["x"]]}
-    with pytest.warns(AliasedColumnsWarning, match="left out: feet is a combination of x. Fitted"):
-        fit = pp.fit("y ~ x + feet + (1 | g)", data)
-    assert "feet" not in fit.summary().index
 
 
 def test_duplicated_names() -> None:
