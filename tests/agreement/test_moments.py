@@ -51,15 +51,15 @@ def test_three_groups_and_a_proper_mean() -> None:
     expected = mean_of_tau(THREE, np.ones((3, 1)), np.array([1 / 25]))
     assert expected == pytest.approx(2.705, abs=2e-3)
     assert lines.loc["sd(g)", "mean"] == pytest.approx(expected, rel=3e-3)
-    assert lines.loc["sd(g)", "sd"] == np.inf
+    assert np.isnan(lines.loc["sd(g)", "sd"])
     assert np.isfinite(lines["sd"].drop("sd(g)")).all()
 
 
 def test_three_groups_and_a_flat_mean() -> None:
     lines = table(THREE, "y ~ 1 + (1 | g)", Intercept="Flat()")
-    assert lines.loc["sd(g)", "mean"] == np.inf
-    assert lines.loc["Intercept", "sd"] == np.inf
-    assert lines.loc["u[g=a]", "sd"] == np.inf
+    assert np.isnan(lines.loc["sd(g)", "mean"])
+    assert np.isnan(lines.loc["Intercept", "sd"])
+    assert np.isnan(lines.loc["u[g=a]", "sd"])
     assert np.isfinite(lines.loc["theta[g=a]", "sd"])
 
 
@@ -70,19 +70,19 @@ def test_flat_columns_between_groups() -> None:
     assert np.isfinite(lines.loc[["sd(g)", "Intercept", "x1"], "sd"]).all()
     lines = table(SIX, "y ~ x1 + x2 + (1 | g)", Intercept="Flat()", x1="Flat()", x2="Flat()")
     assert np.isfinite(lines.loc["sd(g)", "mean"])  # like sd^-3
-    assert (lines.loc[["sd(g)", "Intercept", "x1", "x2"], "sd"] == np.inf).all()
+    assert lines.loc[["sd(g)", "Intercept", "x1", "x2"], "sd"].isna().all()
     five = {name: column[:5] for name, column in SIX.items()}
     lines = table(five, "y ~ x1 + x2 + (1 | g)", Intercept="Flat()", x1="Flat()", x2="Flat()")
-    assert lines.loc["sd(g)", "mean"] == np.inf
+    assert np.isnan(lines.loc["sd(g)", "mean"])
     lines = table(five, "y ~ x1 + x2 + (1 | g)", Intercept="Flat()", x1="Flat()", x2="Normal(0, 5)")
-    assert lines.loc["x1", "sd"] == np.inf
+    assert np.isnan(lines.loc["x1", "sd"])
     assert np.isfinite(lines.loc["x2", "sd"])
 
 
 def test_the_moments_of_sigma() -> None:
     flat = {"Intercept": "Flat()", "sigma": "Flat()"}
     lines = pp.fit("y ~ 1", {"y": [1.0, 2.0, 4.0]}, priors=flat).summary()
-    assert lines.loc["sigma", "mean"] == np.inf
-    assert lines.loc["Intercept", "sd"] == np.inf
+    assert np.isnan(lines.loc["sigma", "mean"])
+    assert np.isnan(lines.loc["Intercept", "sd"])
     lines = pp.fit("y ~ 1", {"y": [1.0, 2.0, 4.0, 3.0, 5.0]}, priors=flat).summary()
     assert np.isfinite(lines["sd"]).all()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from partialpool.errors import DataError, FormulaError, ModelWarning, NotYetError, warn_user
 from partialpool.inputs.design import Design
 from partialpool.inputs.places import suggest_nearest
@@ -91,8 +93,23 @@ def choose_likelihood(
         chosen = replace(chosen, known_noise=True)  # type: ignore[call-arg]  # those that have it
     title = f"response '{design.formula.response.strip('`')}'"
     chosen.check(title, collect_response(design), where)
+    _check_shape_is_learned(title, design, chosen)
     # a lognormal mean is a normal linear predictor under the log link
     return chosen, NormalPopulation() if isinstance(people, LognormalPopulation) else people
+
+
+def _check_shape_is_learned(title: str, design: Design, family: Family) -> None:
+    """Raise ``DataError`` where gamma rows are all alike, so that their shape has no bound."""
+    if family.name != "gamma" or not family.dispersions:
+        return
+    offset, values = design.measurements.offset, design.measurements.response
+    logs = np.log(values) if offset is None or family.link != "log" else np.log(values) - offset
+    if logs.min() == logs.max():
+        beside = "" if offset is None else " beside its offset"
+        raise DataError(
+            f"{title} is constant{beside} ({values[0]:g} in every row): there is no spread to learn from; check the "
+            "column, or give the shape if it is known, family='gamma(shape=...)'"
+        )
 
 
 def _read_population(

@@ -11,20 +11,30 @@ from partialpool.numerics.arrays import FloatArray
 _MOST_STEPS = 80
 # Steps end when the cumulative probability is this near to the one asked for.
 _NEAR = 1e-7
+# Values whose squares are not formed.
+_LARGE = 1e100
 
 Transform = Callable[[FloatArray], FloatArray]
 
 
 def table_moments(weights: FloatArray, density: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return mean and sd (item,) of mixtures; ``weights`` (node,) or (item, node), ``density`` and ``values``
-    (item, node, point)."""
+    (item, node, point). Both are infinite where a value is that has a density."""
     weights = np.broadcast_to(weights, density.shape[:2])
     values = np.where(density > 0.0, values, 0.0)  # infinite far out under a log link
+    endless = np.asarray(np.isinf(values).any(axis=(1, 2)))
+    values = np.where(endless[:, None, None], 0.0, values)
+    # squares of what an exponential link makes of a far tail overflow: in units of the largest they do not
+    unit = np.maximum(np.max(np.abs(values), axis=(1, 2)), 1e-300)
+    values = values / unit[:, None, None] if np.max(unit) > _LARGE else values
     given = np.sum(density * values, axis=-1)
     mean = np.sum(weights * given, axis=-1)
     left = values - mean[:, None, None]
     within = np.sum(density * left * left, axis=-1)
-    return mean, np.sqrt(np.sum(weights * within, axis=-1))
+    sd = np.sqrt(np.sum(weights * within, axis=-1))
+    if np.max(unit) > _LARGE:
+        mean, sd = mean * unit, sd * unit
+    return np.where(endless, np.inf, mean), np.where(endless, np.inf, sd)
 
 
 def table_quantiles(

@@ -46,7 +46,7 @@ def summarise_derived(
     spread = derive(points)
     quantiles = np.array([weighted_quantiles(line, weights, probabilities) for line in spread])
     return DerivedSummary(
-        np.where(finite >= 1, mean, np.inf),
-        np.where(finite >= 2, sd, np.inf),
+        np.where(finite >= 1, mean, np.nan),
+        np.where(finite >= 2, sd, np.nan),
         quantiles.reshape(len(mean), len(probabilities)),
     )

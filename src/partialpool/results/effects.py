@@ -53,5 +53,5 @@ def summarise_effects(
     summary = summarise_mixture(posterior.hyper, prepare, n_kinds, group.n_levels, probabilities)
     for row, (kind, name) in enumerate(product(kinds, group.names)):
         if kind == "u" and deviations_are_infinite(posterior, factor, name):
-            summary.sd[row] = np.inf
+            summary.sd[row] = np.nan
     return summary

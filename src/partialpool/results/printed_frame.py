@@ -68,4 +68,5 @@ def _as_table(frame: pd.DataFrame) -> Table:
     index = frame.index
     names = tuple(None if name is None else str(name) for name in index.names)
     levels = tuple(np.asarray(index.get_level_values(k)) for k in range(index.nlevels))
-    return Table(names, levels, {str(name): frame[name].to_numpy() for name in frame.columns})
+    notes = tuple(str(note) for note in frame.attrs.get("notes", ()))
+    return Table(names, levels, {str(name): frame[name].to_numpy() for name in frame.columns}, notes)

@@ -19,6 +19,8 @@ from partialpool.results.table import Table
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
 
+_MISSING = "-: a moment that does not exist under these priors, whose tails are too heavy for it: read the quantiles"
+
 
 def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]) -> Table:
     """Return mean, sd and quantiles of the coefficients, population sds, correlations and sigma, then of the effects
@@ -35,7 +37,9 @@ def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]
         rows += list(np.concatenate(columns, axis=2).reshape(-1, 2 + len(probabilities)))
     values = np.array(rows).reshape(len(names), 2 + len(probabilities))
     heads = ["mean", "sd", *quantile_columns(quantiles)]
-    return Table((None,), (names,), {head: values[:, k] for k, head in enumerate(heads)})
+    missing = not posterior.plug_in and len(names) > 0 and bool(np.any(np.isnan(values[:, :2])))
+    notes = (_MISSING,) if missing else ()
+    return Table((None,), (names,), {head: values[:, k] for k, head in enumerate(heads)}, notes)
 
 
 def _population_order(posterior: Posterior) -> list[str]:
@@ -60,7 +64,7 @@ def _coefficient_lines(posterior: Posterior, probabilities: FloatArray) -> dict[
     lines = {}
     for i, position in enumerate(prior.integrated):
         name = names[position]
-        sd = np.inf if coefficient_spread_is_infinite(posterior, name) else summary.sd[0, i]
+        sd = np.nan if coefficient_spread_is_infinite(posterior, name) else summary.sd[0, i]
         lines[name] = np.array([summary.mean[0, i], sd, *summary.quantiles[0, i]])
     return lines
 
@@ -82,8 +86,8 @@ def _hyper_lines(posterior: Posterior, probabilities: FloatArray) -> dict[str, F
         finite = posterior.model.moments[k]
         lines[name] = np.array(
             [
-                mean if finite >= 1 else np.inf,
-                sd if finite >= 2 else np.inf,
+                mean if finite >= 1 else np.nan,
+                sd if finite >= 2 else np.nan,
                 *hyper_quantiles(hyper, k, probabilities),
             ]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,13 @@ class Table:
     """Columns of one length under an index of one or more levels.
 
     ``index`` holds one sequence per level, named by ``index_names``; ``columns`` maps names to arrays (line,).
+    ``notes`` say why numbers do not exist; they stand below the print, and in the frame's ``attrs["notes"]``.
     """
 
     index_names: tuple[str | None, ...]
     index: tuple[Sequence[Any] | NDArray[Any], ...]
     columns: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index[0])
@@ -49,7 +52,10 @@ class Table:
         else:
             levels: list[Any] = list(self.index)
             labels = pd.MultiIndex.from_arrays(levels, names=list(self.index_names))
-        return PrintedFrame(self.columns, index=labels)
+        frame = PrintedFrame(self.columns, index=labels)
+        if self.notes:
+            frame.attrs["notes"] = list(self.notes)
+        return frame
 
     def render(self, most_lines: int = 30, width: int | None = None, *, answers_lead: bool = False) -> str:
         """Return the table as text of at most ``width`` columns (None: the page's), long tables cut in the middle.
@@ -78,7 +84,8 @@ class Table:
         if gap:
             for block in blocks:
                 block.insert(1 + gap, f"... {len(self) - len(lines):,} more lines ...")
-        return "\n\n".join("\n".join(block) for block in blocks)
+        notes = [line for note in self.notes for line in textwrap.wrap(note, width or page_width())]
+        return "\n".join(["\n\n".join("\n".join(block) for block in blocks), *notes])
 
     def __str__(self) -> str:
         return self.render()

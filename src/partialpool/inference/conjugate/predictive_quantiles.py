@@ -20,6 +20,7 @@ _SHORT = 2**13
 # The window starts at so many sds each way, and grows until less than this probability is left out.
 _SDS = 8.0
 _LEFT_OUT = 1e-10
+_MOST_NODES = 0.99
 _MOST_GROWTHS = 80
 # A cdf this little below a probability has reached it but for rounding.
 _ROUNDING = 1e-12
@@ -67,15 +68,26 @@ def count_quantiles(law: Counts, node_weights: FloatArray, probabilities: FloatA
     """Return counts (probability,) of the mixture of one row's laws."""
     means, variances = law.moments()
     mean = float(node_weights @ means)
-    reach = _SDS * math.sqrt(float(node_weights @ (variances + (means - mean) ** 2))) + _SDS
+    reach = _reach_of_most(means, np.sqrt(variances), node_weights, mean) + _SDS
+    highest = float(np.max(probabilities, initial=0.0))
     narrowest = math.sqrt(float(variances.min()))
     for _ in range(_MOST_GROWTHS):
         first, last = max(0.0, math.floor(mean - reach)), min(law.most, math.ceil(mean + reach))
         cdf = _Cdf(law, node_weights, first, last, narrowest)
-        if 1.0 - cdf.sums[-1] < _LEFT_OUT or (first == 0.0 and last == law.most):
+        # from 0 on, sums need not go further than the highest quantile: tails may be long
+        if 1.0 - cdf.sums[-1] < _LEFT_OUT or (first == 0.0 and (last == law.most or cdf.sums[-1] > highest)):
             break
         reach *= 2.0
     return np.array([cdf.reach(float(probability)) for probability in probabilities])
+
+
+def _reach_of_most(means: FloatArray, sds: FloatArray, node_weights: FloatArray, mean: float) -> float:
+    """Return how far from the ``mean`` the windows of nearly all nodes reach: a few far ones have moments without
+    bound."""
+    reaches = np.abs(means - mean) + _SDS * sds
+    order = np.argsort(reaches)
+    most = int(np.searchsorted(np.cumsum(node_weights[order]), _MOST_NODES))
+    return float(reaches[order[min(most, len(order) - 1)]])
 
 
 class _Cdf:

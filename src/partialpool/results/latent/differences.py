@@ -4,6 +4,7 @@ draws."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from partialpool.errors import DataError
 from partialpool.inference.conjugate.contrasts import summarise_contrasts
 from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
+from partialpool.models.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.draws import draw_posterior
-from partialpool.results.latent.effects import gather_nodes
+from partialpool.results.latent.effects import count_own_moments, gather_nodes
 from partialpool.results.levels import find_level, quote_label
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.selection import no_level
@@ -53,7 +55,8 @@ def tabulate_latent_contrast(
         used = weights != 0.0
         return _from_distributions(posterior, [name], codes[used][:, None], weights[used][:, None], quantiles, scale)
     values = np.einsum("l,enl->en", weights, _draw(posterior, place, codes.astype(np.intp), scale))
-    return _tabulate(posterior, [name], values[:, None], group.names, quantiles)
+    table = _tabulate(posterior, [name], values[:, None], group.names, quantiles)
+    return _without_missing(posterior, table, place, codes[weights != 0.0][:, None], scale)
 
 
 def tabulate_latent_differences(
@@ -78,7 +81,21 @@ def tabulate_latent_differences(
         return _from_distributions(posterior, names, np.stack([first, second]), signs, quantiles, scale)
     drawn = _draw(posterior, place, np.arange(n, dtype=np.intp), scale)
     values = np.stack([drawn[:, :, a] - drawn[:, :, b] for a, b in zip(first, second, strict=True)], axis=1)
-    return _tabulate(posterior, names, values, group.names, quantiles)
+    table = _tabulate(posterior, names, values, group.names, quantiles)
+    return _without_missing(posterior, table, place, np.stack([first, second]), scale)
+
+
+def _without_missing(posterior: LatentPosterior, table: Table, factor: int, codes: IntArray, scale: str) -> Table:
+    """Return contrasts of the groups ``codes`` (term, contrast) without the means and sds that do not exist."""
+    if scale == "linear":
+        return table
+    existing = count_own_moments(posterior, factor)[codes].min(axis=0, initial=2)
+    if existing.min(initial=2) == 2:
+        return table
+    columns = dict(table.columns)
+    columns["mean"] = np.where(existing >= 1, columns["mean"], np.nan)
+    columns["sd"] = np.where(existing >= 2, columns["sd"], np.nan)
+    return replace(table, columns=columns, notes=(f"-: {explain_missing(posterior.model)}",))
 
 
 def _from_distributions(
@@ -128,7 +145,8 @@ def _tabulate(
 ) -> Table:
     """Summarise draws (effect, contrast, draw), contrasts within effects."""
     probabilities = check_quantiles(quantiles)
-    columns = {"mean": values.mean(axis=-1).T.ravel(), "sd": values.std(axis=-1).T.ravel()}
+    with np.errstate(over="ignore"):  # where a moment that does not exist is left out
+        columns = {"mean": values.mean(axis=-1).T.ravel(), "sd": values.std(axis=-1).T.ravel()}
     found = np.quantile(values, probabilities, axis=-1)
     for k, head in enumerate(quantile_columns(quantiles)):
         columns[head] = found[k].T.ravel()

@@ -14,7 +14,8 @@ from partialpool.inference.latent.contract import ConditionalTables
 from partialpool.inference.latent.support_marginal import FittedMarginal
 from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
 from partialpool.models.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.models.response_tails import count_group_moments
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.node_subset import NodeSubset
 from partialpool.numerics.progress import track
 from partialpool.numerics.table_mixture import table_moments, table_quantiles
@@ -100,12 +101,21 @@ def summarise_with_weights(
                 found = summarise_tables(posterior, shifted, nodes.weights, probabilities, kind)
                 mean[k, effect, part], sd[k, effect, part], quantiles[k, effect, part] = found
     rows = len(kinds) * n_effects
+    existing = count_own_moments(posterior, factor)
+    on_response = np.repeat([kind not in ("u", "theta") for kind in kinds], n_effects)[:, None]
     summary = MixtureSummary(
-        mean.reshape(rows, n_classes)[:, class_of],
-        sd.reshape(rows, n_classes)[:, class_of],
+        np.where(on_response & (existing < 1), np.nan, mean.reshape(rows, n_classes)[:, class_of]),
+        np.where(on_response & (existing < 2), np.nan, sd.reshape(rows, n_classes)[:, class_of]),
         quantiles.reshape(rows, n_classes, -1)[:, class_of],
     )
     return EffectsSummary(summary, weights[:, class_of])
+
+
+def count_own_moments(posterior: LatentPosterior, factor: int) -> IntArray:
+    """Count the moments (group,) that exist of groups' own values on the response's scale; of estimates, all."""
+    if posterior.plug_in:
+        return np.full(posterior.model.groups[factor].n_levels, 2)
+    return count_group_moments(posterior.model, factor)
 
 
 def _summarise_pairs(

@@ -13,9 +13,10 @@ from partialpool.errors import DataError, PriorWarning
 from partialpool.inference.latent.run import run_latent_engine
 from partialpool.models.families.base import Family
 from partialpool.models.populations.normal import NormalPopulation
+from partialpool.models.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.groups import index_by_group
-from partialpool.results.latent.effects import summarise_with_weights
+from partialpool.results.latent.effects import count_own_moments, summarise_with_weights
 from partialpool.results.latent.raw import estimate_latent_raw
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 
 
 def tabulate_latent_groups(
-    posterior: LatentPosterior, factor: str | None, *, quantiles: Sequence[float], scale: str
+    posterior: LatentPosterior, factor: str | None, *, quantiles: Sequence[float] | None, scale: str
 ) -> Table:
-    """Return n, size, raw, raw_sd, mean, sd, quantiles and weight of every group (and effect) of a factor."""
+    """Return n, size, raw, raw_sd, mean, sd, quantiles and weight of every group (and effect) of a factor; the median
+    is among the quantiles, where none are asked for, if some mean or sd does not exist."""
     place = posterior.check_factor(factor)
-    probabilities = check_quantiles(quantiles)
     group = posterior.model.groups[place]
     kind = choose_kind(posterior, place, scale)
+    missing = kind != "theta" and bool(np.any(count_own_moments(posterior, place) < 2))
+    if quantiles is None:
+        quantiles = (0.05, 0.5, 0.95) if missing else (0.05, 0.95)
+    probabilities = check_quantiles(quantiles)
     summary, weights = summarise_with_weights(posterior, place, (kind,), probabilities)
     raw = estimate_latent_raw(posterior, place, "response" if kind != "theta" else "linear")
     rows = posterior.latent.group_rows(place)
@@ -47,7 +52,8 @@ def tabulate_latent_groups(
     for k, name in enumerate(quantile_columns(quantiles)):
         columns[name] = summary.quantiles[:, :, k].ravel()
     columns["weight"] = weights.ravel()
-    return index_by_group(group, columns)
+    table = index_by_group(group, columns)
+    return replace(table, notes=(f"-: {explain_missing(posterior.model)}",)) if missing else table
 
 
 def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, scale: str) -> Table:

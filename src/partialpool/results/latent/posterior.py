@@ -80,7 +80,7 @@ class LatentPosterior(Posterior):
         self,
         factor: str | None = None,
         *,
-        quantiles: Sequence[float] = (0.05, 0.95),
+        quantiles: Sequence[float] | None = None,
         scale: Scale = "response",
     ) -> pd.DataFrame:
         """Return one line a group: n, size, raw estimate and its sd, posterior mean, sd and interval, weight.
@@ -88,7 +88,9 @@ class LatentPosterior(Posterior):
         ``scale`` 'response' gives probabilities, rates or means, 'linear' the linear predictor; both are of the group's
         own value where all columns of the formula are zero. With slopes there are several lines a group, on the linear
         scale. ``size`` is the sum of trials or exposure. ``weight`` is the pooling weight of a conjugate pair, else one
-        less the ratio of the group's conditional variance to the population's.
+        less the ratio of the group's conditional variance to the population's. A mean or sd that does not exist under
+        the priors is NaN, printed as '-' with its reason below; the median then stands beside the 5 % and 95 % points,
+        which are the default ``quantiles``.
         """
         from partialpool.results.latent.groups import tabulate_latent_groups
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from partialpool.inference.hyper_posterior import draw_hyperparameters
 from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
 from partialpool.inputs.new_rows import NewRows, read_new_rows
 from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.response_tails import count_response_moments, count_row_moments, explain_missing
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.latent.effects import gather_nodes
 from partialpool.results.latent.population_draws import (
@@ -102,7 +104,11 @@ def predict_latent_rows(
     for start in range(0, rows.n_rows, size):
         which = np.arange(start, min(start + size, rows.n_rows), dtype=np.intp)
         parts += _predict_block(posterior, rows, codes, which, drawn, probabilities, scale, rng)
-    return _arrange(posterior, rows, parts, quantiles)
+    table = _arrange(posterior, rows, parts, quantiles)
+    if scale == "response" and not posterior.plug_in and np.any(np.isnan(table.columns["sd"])):
+        reason = count_response_moments(posterior.model).reason or explain_missing(posterior.model)
+        return replace(table, notes=(f"-: {reason}",))
+    return table
 
 
 def _draw(posterior: LatentPosterior, codes: IntArray, rng: np.random.Generator) -> _Draws:
@@ -139,10 +145,10 @@ def _predict_block(
         if not mask.any():
             return
         line = _summarise(quantity, which[mask], values[mask], probabilities, line_codes[mask])
-        if scale == "response" and quantity in _OVER_POPULATION and expectation_is_infinite(posterior):
-            line = _without_mean(line, quantity)
-        elif quantity in _OF_NEW_GROUPS and (scale == "linear" or posterior.model.family.link == "identity"):
-            line = _with_moments(line, count_moments(posterior))
+        if scale == "response":
+            line = _with_moments(line, _count_moments(posterior, quantity, line.codes))
+        elif quantity in _OF_NEW_GROUPS:
+            line = _with_moments(line, np.full(len(line.rows), count_moments(posterior)))
         if exact is not None and quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION) and mask.sum() <= _MOST_EXACT:
             sizes = np.ones(len(line.rows)) if rows.sizes is None else rows.sizes[line.rows]
             nodes = gather_nodes(posterior.hyper, _SECONDS_A_ROW * len(line.rows), 1)
@@ -233,22 +239,34 @@ def _summarise(quantity: str, rows: IntArray, values: FloatArray, probabilities:
         endless = np.full(len(rows), np.inf)
         return _Lines(quantity, rows, endless, endless, np.full((len(rows), len(probabilities)), np.inf), codes)
     found = np.quantile(values, probabilities, axis=1, method=method).T  # type: ignore[call-overload]
-    return _Lines(quantity, rows, values.mean(axis=1), values.std(axis=1), found, codes)
+    with np.errstate(over="ignore"):  # where a moment that does not exist is left out
+        return _Lines(quantity, rows, values.mean(axis=1), values.std(axis=1), found, codes)
 
 
-def _without_mean(line: _Lines, quantity: str) -> _Lines:
-    """Return a line whose mean is infinite; of the population's average every number is."""
-    endless = np.full(line.mean.shape, np.inf)
-    quantiles = np.full(line.quantiles.shape, np.inf) if quantity == POPULATION_AVERAGE else line.quantiles
-    return line._replace(mean=endless, sd=endless, quantiles=quantiles)
+def _with_moments(line: _Lines, existing: IntArray) -> _Lines:
+    """Return a line with as many moments (line,) as it has: those that do not exist are NaN."""
+    return line._replace(mean=np.where(existing >= 1, line.mean, np.nan), sd=np.where(existing >= 2, line.sd, np.nan))
 
 
-def _with_moments(line: _Lines, n_moments: int) -> _Lines:
-    """Return a line with as many moments as it has: without a mean it is NaN, without a variance the sd is infinite."""
-    if n_moments == 2:
-        return line
-    endless = np.full(line.sd.shape, np.inf)
-    return line._replace(sd=endless, mean=line.mean if n_moments else np.full(line.mean.shape, np.nan))
+def _count_moments(posterior: LatentPosterior, quantity: str, codes: IntArray) -> IntArray:
+    """Count the moments of a quantity on the response's scale for each line, of groups ``codes`` (line, factor)."""
+    model = posterior.model
+    if posterior.plug_in:
+        few = quantity in _OVER_POPULATION and expectation_is_infinite(posterior)
+        return np.full(len(codes), 0 if few else 2)
+    counted = count_response_moments(model)
+    existing = np.full(len(codes), 2)
+    if quantity in (GROUP_MEAN, NEW_OBSERVATION):
+        existing = count_row_moments(model, codes) if model.groups else existing
+    elif quantity == AT_THE_AVERAGE:
+        existing = np.full(len(codes), counted.at_average)
+    else:
+        existing = np.full(len(codes), counted.average if quantity == POPULATION_AVERAGE else counted.new_group)
+        if model.family.link == "identity" and quantity in _OF_NEW_GROUPS:
+            existing = np.minimum(existing, count_moments(posterior))
+    if quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION):
+        existing = np.minimum(existing, counted.observation)
+    return existing
 
 
 def _arrange(posterior: LatentPosterior, rows: NewRows, parts: list[_Lines], quantiles: Sequence[float]) -> Table:
