@@ -113,3 +113,10 @@ def test_logit_and_conjugate_means_exist() -> None:
 def test_estimates_have_their_means() -> None:
     fit = pp.fit("y ~ 1 + (1 | g)", COUNTS, family="poisson", method="empirical_bayes")
     assert fit.predict({"g": [99]})["mean"].notna().all()
+
+
+def test_a_constant_gamma_response_is_refused() -> None:
+    data = {"y": [2.0] * 8, "g": [0, 0, 1, 1, 2, 2, 3, 3]}
+    with pytest.raises(pp.errors.DataError, match=r"response 'y' is constant \(2 in every row\)"):
+        pp.fit("y ~ 1 + (1 | g)", data, family="gamma")
+    assert pp.fit("y ~ 1 + (1 | g)", data, family="gamma(shape=4)").summary()["mean"].notna().all()

@@ -183,7 +183,6 @@ def _numbers(first: Any) -> list[Any]:
         ("exponential", [1.0, 2.0, -1.0, 1.0, 2.0, 3.0], "with family='exponential' values are not negative"),
         ("student_t", [2.0] * 6, "response 'y' is constant (2 in every row)"),
         ("lognormal", [2.0] * 6, "response 'y' is constant (2 in every row): there is no spread to learn from; check"),
-        ("gamma", [2.0] * 6, "response 'y' is constant (2 in every row): there is no spread to learn from; check"),
         ("exponential", DATA["text"], "response 'y' is not numeric"),
     ],
 )
