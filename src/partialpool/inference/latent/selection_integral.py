@@ -26,7 +26,7 @@ from partialpool.models.families.selection import (
     log_miss,
 )
 from partialpool.models.populations.base import Population
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 # Grid points of the window on either side of the peak; and the distances of cuts from a limit, in units of the noise
 # that the chance rises in, and of the population's slope there.
@@ -47,6 +47,10 @@ class Objects(NamedTuple):
     rows: GroupedRows
     base: FloatArray
     dispersion: tuple[FloatArray, ...]
+
+    def at_nodes(self, nodes: IntArray) -> Objects:
+        """Return the same objects at some of the nodes."""
+        return self._replace(base=self.base[:, nodes], dispersion=tuple(value[nodes] for value in self.dispersion))
 
 
 class ObjectChance(NamedTuple):
@@ -116,8 +120,9 @@ def integrate_chance(objects: Objects, population: Population, shapes: tuple[Flo
         shapes = (np.maximum(shapes[0], _LEAST_SD), *shapes[1:])
     values = tuple(value[:, None] for value in shapes)
 
-    def integrand(t: FloatArray) -> FloatArray:
-        return chance_of_objects(objects, t) + population.log_density(t, values)
+    def integrand(t: FloatArray, nodes: IntArray) -> FloatArray:
+        own = tuple(value[nodes] for value in values)
+        return chance_of_objects(objects.at_nodes(nodes), t) + population.log_density(t, own)
 
     low, high = population.window(shapes, LOG_DROP)
     centre, width = population.location_scale(shapes)
@@ -130,7 +135,8 @@ def integrate_chance(objects: Objects, population: Population, shapes: tuple[Flo
     t = cuts[..., :-1, None] + lengths[..., None] * (0.5 * (1.0 + points))
     log_weights = np.log(lengths)[..., None] + np.log(0.5 * weights)
     t = t.reshape(*full.shape, -1)
-    return Cut(t, integrand(t) + log_weights.reshape(t.shape))
+    every = np.arange(objects.base.shape[1], dtype=np.intp)
+    return Cut(t, integrand(t, every) + log_weights.reshape(t.shape))
 
 
 def _cut_at_edges(
