@@ -7,8 +7,9 @@
 | the same, from every mode that is found | lattices through several maps: regions, a core on a shelf, a thin ridge |
 | the same | a lattice through a map, four times the pilot |
 
-Reliable is what has a Pareto-k of at most 0.5 and the effective draws that are wanted, and covers the density: followed
-along lines it must not go on where the nodes end. The last resort is the best attempt with a Pareto-k of at most 0.7
+Reliable is what has a Pareto-k of at most 0.5 and the effective draws that are wanted, whose half lattices agree, and
+which covers the density: followed along lines it must not go on where the nodes end. After the first more draws are
+wanted where they are cheap. The last resort is the best attempt with a Pareto-k of at most 0.7
 of those that cover the density. The certificate says why the routes before were left.
 """
 
@@ -35,9 +36,9 @@ from partialpool.numerics.transport import fit_to_curvature
 # an sd far out in its tail is then still right to 1 %.
 _MOST_EXTRA = 2.0
 _CHEAP_WORK = 9e5
-# The same of several maps, which lose the evenness of one lattice: how much of the posterior is in which of two regions
-# moved a 95 % quantile between them by 0.07 sds.
-_MIXED_EXTRA = 6.0
+# The same where a first route was left, for tails are long there, and several maps lose the evenness of one lattice: how
+# much of the posterior is in which of two regions moved a 95 % quantile between them by 0.07 sds.
+_HARD_EXTRA = 6.0
 # Above 0.7 Pareto-k says that importance weights do not give a reliable answer, below 0.5 that their variance is finite
 # (Vehtari et al. 2024, section 3); between them another route is tried before settling.
 _MAX_PARETO_K = 0.7
@@ -74,7 +75,7 @@ def integrate_exactly(
     target = _effective_target(marginal, accuracy)
     for route in _list_routes(space, guide):
         try:
-            attempt = _sample(route, marginal, target)
+            attempt = _sample(route, marginal, _raise_target(marginal, target) if left else target)
         except ComputationError as error:
             failure, left = error, left or f"{route.name} was left: {error}"
             continue
@@ -124,7 +125,7 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float) -> HyperPoste
         modes = find_modes(log_density, route.space.starts())
         n_before = sum(mode.n_evaluations for mode in modes)
         maps = [fit_to_curvature(log_density, mode) for mode in modes]
-        sample = integrate_by_mixture(log_density, maps, _mixed_target(marginal, target))
+        sample = integrate_by_mixture(log_density, maps, target)
     else:
         mode = find_mode(log_density if route.guide is None else route.guide, route.space.starts())
         n_before = 0 if route.guide is not None else mode.n_evaluations
@@ -143,6 +144,8 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
         return f"Pareto-k {evidence['Pareto-k']:.2f}"
     if not evidence["effective draws"] >= target:
         return f"{evidence['effective draws']:.0f} effective draws of {target:.0f}"
+    if not evidence["half-lattice difference (sd)"] <= _MAX_HALF_DIFFERENCE:
+        return f"half lattices that differ by {evidence['half-lattice difference (sd)']:.2f} sds"
     return ""
 
 
@@ -161,9 +164,9 @@ def _effective_target(marginal: HyperMarginal, accuracy: float) -> float:
     return float(np.clip(_CHEAP_WORK / (20.0 + marginal.work), enough, _MOST_EXTRA * enough))
 
 
-def _mixed_target(marginal: HyperMarginal, target: float) -> float:
-    """Return the effective size that several maps are to reach: more where evaluations are cheap."""
-    return target * float(np.clip(_MOST_EXTRA * _CHEAP_WORK / (20.0 + marginal.work) / target, 1.0, _MIXED_EXTRA))
+def _raise_target(marginal: HyperMarginal, target: float) -> float:
+    """Return the effective size to reach once a route was left: more where evaluations are cheap."""
+    return target * float(np.clip(_MOST_EXTRA * _CHEAP_WORK / (20.0 + marginal.work) / target, 1.0, _HARD_EXTRA))
 
 
 def _check_reliable(posterior: HyperPosterior) -> None:

@@ -8,13 +8,15 @@ import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
 
-# Generating vector of an embedded lattice in base 2, up to 2**20 points, by the component-by-component
-# construction of Cools, Kuo and Nuyens (2006), SIAM J. Sci. Comput. 28:2162-2188.
+# Generating vector of an embedded lattice in base 2, by the component-by-component construction of Cools, Kuo and Nuyens
+# (2006), SIAM J. Sci. Comput. 28:2162-2188, section 4, for 2**8 to 2**17 points and product weights 1 / (1 + j / 2):
+# ``tools/find_lattice.py``. Their own for order-2 weights looks at pairs of coordinates alone: in three its error did not
+# fall from 8,192 to 65,536 points, and a 5 % quantile stayed 0.02 sds off, a 95 % one 0.05.
 _GENERATOR = (
-    1, 182667, 469891, 498753, 110745, 446247, 250185, 118627, 245333, 283199,
-    408519, 391023, 246327, 126539, 399185, 461527, 300343, 69681, 516695, 436179,
-    106383, 238523, 413283, 70841, 47719, 300129, 113029, 123925, 410745, 211325,
-    17489, 511893, 40767, 186077, 519471, 255369, 101819, 243573, 66189, 152143,
+    1, 510395, 237411, 964505, 143557, 181431, 203581, 699141, 421611, 615747,
+    958439, 973001, 516789, 38923, 537959, 152953, 365387, 725987, 772255, 215109,
+    363157, 43121, 100543, 548771, 894025, 468575, 553909, 269677, 447363, 585549,
+    955333, 403913, 1042359, 914323, 181053, 296681, 327415, 838481, 636205, 781309,
 )  # fmt: skip
 
 MAX_DIMENSION = len(_GENERATOR)
