@@ -1,10 +1,9 @@
-"""Random ordinary models: how many are refused, fail, or disagree with a second engine or a long sampler.
+"""Random ordinary models: how many are refused, fail, or disagree with a second engine.
 
 python benchmarks/refusals.py 0 2000                     fit, and compare quantiles with the second engine
 python benchmarks/refusals.py 0 2000 --without-second    fit only
-python benchmarks/refusals.py 0 80 --sampler             Gaussian models against a Gibbs sampler
 
-The recipe of the models is in random_models.py, the second engine in second_engine.py, the sampler in gibbs.py. Every
+The recipe of the models is in random_models.py, the second engine in second_engine.py. Every
 model that is refused, warned of or off is printed with its seed, then the counts.
 """
 
@@ -16,14 +15,13 @@ import warnings
 from collections import Counter
 from typing import Any
 
-
 import numpy as np
 from numpy.typing import NDArray
-from random_models import RandomModel, draw_model
-from second_engine import sample_again
 
 import partialpool as pp
 from partialpool.inference.hyper_posterior import log_posterior, weighted_quantiles
+from random_models import RandomModel, draw_model
+from second_engine import sample_again
 
 FloatArray = NDArray[np.float64]
 
@@ -42,7 +40,6 @@ def main() -> None:
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int)
     parser.add_argument("--without-second", action="store_true")
-    parser.add_argument("--sampler", action="store_true")
     parser.add_argument("--only", choices=["gaussian", "other"])
     asked = parser.parse_args()
     counts: Counter[str] = Counter()
@@ -55,10 +52,8 @@ def main() -> None:
         fit = _fit(model, counts)
         if fit is None:
             continue
-        if False and asked.sampler and "family" not in model.options:
-            largest.append(_compare(model, fit, gibbs.sample_quantiles(fit, seed), "sampler", counts))
-        elif not asked.without_second:
-            largest.append(_compare(model, fit, _second_quantiles(fit, seed), "second engine", counts))
+        if not asked.without_second:
+            largest.append(_compare(model, fit, _second_quantiles(fit, seed), counts))
     for what, count in counts.items():
         print(f"{what}: {count}")
     differences = sorted((each for each in largest if np.isfinite(each[0])), reverse=True)
@@ -69,7 +64,7 @@ def main() -> None:
 
 def _fit(model: RandomModel, counts: Counter[str]) -> Any:
     """Fit and count; None where that fails."""
-    start = time.perf_counter()
+    start = time.process_time()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
@@ -83,7 +78,7 @@ def _fit(model: RandomModel, counts: Counter[str]) -> Any:
     for each in said:
         counts[f"warned: {each.category.__name__}"] += 1
         print(f"WARNED {model}\n  {each.message}", flush=True)
-    if (seconds := time.perf_counter() - start) > _SLOW:
+    if (seconds := time.process_time() - start) > _SLOW:
         counts[f"over {_SLOW:.0f} s"] += 1
         print(f"SLOW {model}\n  {seconds:.1f} s", flush=True)
     return fit
@@ -98,7 +93,11 @@ def _second_quantiles(fit: Any, seed: int) -> dict[str, FloatArray] | None:
     n_points = 2 ** int(np.clip(np.log2(_SECONDS / marginal.seconds), 13, 16))
     with np.errstate(all="ignore"):
         sample = sample_again(
-            log_posterior(space, marginal), space.starts(), seed, n_steps=100 if n_points > 2**14 else 60, n_points=n_points
+            log_posterior(space, marginal),
+            space.starts(),
+            seed,
+            n_steps=100 if n_points > 2**14 else 60,
+            n_points=n_points,
         )
         values = space.natural_values(space.constrain(sample.nodes)[0])
     if sample.effective_size < _LEAST_EFFECTIVE:
@@ -112,11 +111,11 @@ def _second_quantiles(fit: Any, seed: int) -> dict[str, FloatArray] | None:
 
 
 def _compare(
-    model: RandomModel, fit: Any, other: dict[str, FloatArray] | None, what: str, counts: Counter[str]
+    model: RandomModel, fit: Any, other: dict[str, FloatArray] | None, counts: Counter[str]
 ) -> tuple[float, str]:
     """Count the model as agreeing, off or undecided; return its largest difference in sds and where that is."""
     if other is None:
-        counts[f"{what}: undecided"] += 1
+        counts["second engine: undecided"] += 1
         print(f"UNDECIDED {model}", flush=True)
         return np.nan, ""
     table = fit.summary(quantiles=tuple(PROBABILITIES))
@@ -126,9 +125,9 @@ def _compare(
         apart = np.abs(found - quantiles) / sd
         differences.append((float(apart.max()), f"{name} {found} {np.array(quantiles)} sd {sd:.4g}"))
     largest = max(differences, default=(0.0, ""))
-    counts[f"{what}: {'agrees' if largest[0] <= TOLERANCE else 'OFF'}"] += 1
+    counts[f"second engine: {'agrees' if largest[0] <= TOLERANCE else 'OFF'}"] += 1
     if largest[0] > TOLERANCE:
-        print(f"OFF by {largest[0]:.3f} sd from the {what}: {model}\n  {largest[1]}\n  {fit.engine}", flush=True)
+        print(f"OFF by {largest[0]:.3f} sd from the second engine: {model}\n  {largest[1]}\n  {fit.engine}", flush=True)
     return largest
 
 

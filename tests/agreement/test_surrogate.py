@@ -45,9 +45,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_tables_are_those_of_importance_sampling(name: str) -> None:
+    """An sd may be off by twice what a mean may be, so that 0.02 asks for an accuracy of 0.01."""
     formula, data = MODELS[name]
-    exact: Any = pp.fit(formula, data, method="importance")
-    fit: Any = pp.fit(formula, data, method="surrogate")
+    exact: Any = pp.fit(formula, data, method="importance", accuracy=0.01)
+    fit: Any = pp.fit(formula, data, method="surrogate", accuracy=0.01)
     assert fit.engine.route == "surrogate of the likelihood"
     assert fit.engine.evidence["evaluations"] < 100
     ours, its = fit.summary(effects=True), exact.summary(effects=True)
@@ -80,7 +81,7 @@ def test_few_levels_against_quadrature(name: str) -> None:
 
 
 def corner() -> Problem:
-    """Nested rows whose sds may all be small together, where importance weights are not reliable (Pareto-k 0.82)."""
+    """Nested rows whose sds may all be small together, where one map's weights were not reliable (Pareto-k 0.82)."""
     a = np.repeat(np.arange(6), [9, 6, 4, 8, 5, 7])
     b = (np.arange(39) // 2) % np.array([4, 3, 2, 3, 2, 3])[a]
     labels = {"a": np.char.add("a", a.astype(str)), "b": np.char.add("b", b.astype(str))}
@@ -108,13 +109,11 @@ CORNER: FloatArray = np.array([
 # fmt: on
 
 
-def test_a_surrogate_stands_in_where_importance_weights_are_not_reliable() -> None:
+@pytest.mark.parametrize("method", ["importance", "surrogate"])
+def test_where_all_sds_may_be_small_together(method: str) -> None:
     problem = corner()
-    with pytest.raises(pp.errors.ComputationError, match="not reliable"):
-        problem.fit(method="importance")
-    fit = problem.fit()
-    assert fit.engine.route == "surrogate of the likelihood"
-    assert "importance weights were not reliable" in fit.engine.reason
+    fit = problem.fit(method=method)
+    assert fit.engine.status == "converged"
     for parameter, mean_error, sd_error in compare(problem, fit, problem.integrate(fit)):
         assert mean_error < 3 * ACCURACY, parameter
         assert sd_error < 0.02, parameter

@@ -36,8 +36,8 @@ from partialpool.numerics.transport import fit_to_curvature
 # an sd far out in its tail is then still right to 1 %.
 _MOST_EXTRA = 2.0
 _CHEAP_WORK = 9e5
-# The same where a first route was left, for tails are long there, and several maps lose the evenness of one lattice: how
-# much of the posterior is in which of two regions moved a 95 % quantile between them by 0.07 sds.
+# The same where a first route was left, for tails are long there, and several maps lose the evenness of one lattice:
+# how much of the posterior is in which of two regions moved a 95 % quantile between them by 0.07 sds.
 _HARD_EXTRA = 6.0
 # Above 0.7 Pareto-k says that importance weights do not give a reliable answer, below 0.5 that their variance is finite
 # (Vehtari et al. 2024, section 3); between them another route is tried before settling.

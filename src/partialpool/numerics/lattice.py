@@ -8,10 +8,10 @@ import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
 
-# Generating vector of an embedded lattice in base 2, by the component-by-component construction of Cools, Kuo and Nuyens
-# (2006), SIAM J. Sci. Comput. 28:2162-2188, section 4, for 2**8 to 2**17 points and product weights 1 / (1 + j / 2):
-# ``tools/find_lattice.py``. Their own for order-2 weights looks at pairs of coordinates alone: in three its error did not
-# fall from 8,192 to 65,536 points, and a 5 % quantile stayed 0.02 sds off, a 95 % one 0.05.
+# Generating vector of an embedded lattice in base 2, by the component-by-component construction of Cools, Kuo and
+# Nuyens (2006), SIAM J. Sci. Comput. 28:2162-2188, section 4, for 2**8 to 2**17 points and product weights
+# 1 / (1 + j / 2): ``tools/find_lattice.py``. Their own for order-2 weights looks at pairs of coordinates alone: in
+# three its error did not fall from 8,192 to 65,536 points, and a 95 % quantile stayed 0.05 sds off.
 _GENERATOR = (
     1, 510395, 237411, 964505, 143557, 181431, 203581, 699141, 421611, 615747,
     958439, 973001, 516789, 38923, 537959, 152953, 365387, 725987, 772255, 215109,

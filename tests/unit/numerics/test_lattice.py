@@ -41,8 +41,8 @@ def test_smooth_integrals_converge_faster_than_random_points_do(dimension: int) 
 def test_the_worst_error_falls_as_points_are_added_in_more_than_two_dimensions_too(
     dimension: int, steepness: float
 ) -> None:
-    """The worst-case error in the Korobov space of smoothness 1, whose square is a mean over the points, falls from 2^10
-    to 2^17 points like a power of their number. A vector made for pairs stands still in three dimensions."""
+    """The worst-case error in the Korobov space of smoothness 1, whose square is a mean over the points, falls from
+    2^10 to 2^17 points like a power of their number. A vector made for pairs stands still in three dimensions."""
     sizes = 2.0 ** np.arange(10, 18)
     errors = []
     for n in sizes:
