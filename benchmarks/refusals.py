@@ -32,6 +32,8 @@ TOLERANCE = 0.05
 # nothing.
 _SECONDS, _LEAST_EFFECTIVE = 3.0, 4000.0
 _SLOW = 10.0
+# Models after which the counts so far are printed.
+_TOLD_EVERY = 20
 
 
 def main() -> None:
@@ -50,10 +52,10 @@ def main() -> None:
             continue
         counts["models"] += 1
         fit = _fit(model, counts)
-        if fit is None:
-            continue
-        if not asked.without_second:
+        if fit is not None and not asked.without_second:
             largest.append(_compare(model, fit, _second_quantiles(fit, seed), counts))
+        if counts["models"] % _TOLD_EVERY == 0:
+            print(f"up to seed {seed}: {dict(counts)}", flush=True)
     for what, count in counts.items():
         print(f"{what}: {count}")
     differences = sorted((each for each in largest if np.isfinite(each[0])), reverse=True)
