@@ -93,15 +93,18 @@ def _second_quantiles(fit: Any, seed: int) -> dict[str, FloatArray] | None:
     if space.dimension == 0:
         return {}
     n_points = 2 ** int(np.clip(np.log2(_SECONDS / marginal.seconds), 13, 16))
-    with np.errstate(all="ignore"):
-        sample = sample_again(
-            log_posterior(space, marginal),
-            space.starts(),
-            seed,
-            n_steps=100 if n_points > 2**14 else 60,
-            n_points=n_points,
-        )
-        values = space.natural_values(space.constrain(sample.nodes)[0])
+    try:
+        with np.errstate(all="ignore"):
+            sample = sample_again(
+                log_posterior(space, marginal),
+                space.starts(),
+                seed,
+                n_steps=100 if n_points > 2**14 else 60,
+                n_points=n_points,
+            )
+            values = space.natural_values(space.constrain(sample.nodes)[0])
+    except np.linalg.LinAlgError:  # its mixture has no covariance
+        return None
     if sample.effective_size < _LEAST_EFFECTIVE:
         return None
     found = {}
