@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.special import expit
 from scipy.stats import binom, norm
 
 import partialpool as pp
@@ -19,6 +20,7 @@ CASES = {
         np.array([2.1, -1.112, -0.4, 0.3, 0.8, -0.7, 0.5, -0.2]),
         np.append([1e-6, 1000.0], np.full(6, 0.5)),
     ),
+    "six studies": (np.array([1.2, -0.4, 4.0, 0.3, 0.8, 3.6]), np.array([0.7, 0.5, 0.9, 0.6, 1.1, 0.6])),
     "errors of all sizes": (RANDOM.standard_t(2, 60), 10.0 ** RANDOM.uniform(-5, 1, 60)),
 }
 
@@ -83,8 +85,9 @@ def test_mixture_over_many_standard_errors():
     assert groups["mean"].iloc[30] == pytest.approx(-2000.0, abs=1e-5)
 
 
-def test_mixture_beside_a_precise_study_is_the_best_of_many_climbs():
-    values, errors = CASES["one precise"]
+@pytest.mark.parametrize("name", ["one precise", "six studies"])
+def test_mixture_is_the_best_of_many_climbs(name):
+    values, errors = CASES[name]
 
     def lack(x):
         with np.errstate(all="ignore"):  # far out
@@ -103,22 +106,51 @@ def test_mixture_beside_a_precise_study_is_the_best_of_many_climbs():
     assert evidence["log likelihood"] <= evidence["best log likelihood of any population"]
 
 
-def test_mixture_of_logits_is_that_of_direct_quadrature():
+def logits_of_two_kinds():
     rng = np.random.default_rng(11)
     visits = rng.integers(5, 2000, 40)
     logits = np.where(rng.random(40) < 0.4, -3.0, 0.5) + 0.2 * rng.normal(size=40)
-    sold = rng.binomial(visits, 1 / (1 + np.exp(-logits)))
-    data = {"sold": sold, "visits": visits, "g": np.arange(40)}
+    return rng.binomial(visits, 1 / (1 + np.exp(-logits))), visits
+
+
+# groups without a success draw one component to where it is wider than the interval of the others
+ONE_SIDED = (
+    np.array([0, 0, 9, 5, 5, 20, 3, 3, 12, 2, 3, 6, 6, 11, 9, 10, 0, 17, 8, 3, 12, 6, 4]),
+    np.array([22, 4, 29, 23, 12, 29, 13, 19, 28, 8, 11, 9, 11, 11, 21, 21, 9, 21, 18, 7, 17, 8, 6]),
+)
+
+
+@pytest.mark.parametrize(
+    ("counts", "allowed"), [(logits_of_two_kinds(), 1e-4), (ONE_SIDED, 5e-4)], ids=["two kinds", "one-sided"]
+)
+def test_mixture_of_logits_is_that_of_direct_quadrature(counts, allowed):
+    sold, visits = counts
+    data = {"sold": sold, "visits": visits, "g": np.arange(len(sold))}
     fitted = pp.fit("sold ~ 1 + (1 | g)", data, family="binomial", trials="visits", population="mixture(2)")
     named = fitted.summary()["mean"]
-    t = np.linspace(-12.0, 9.0, 60_001)
+    t = np.linspace(-120.0, 110.0, 60_001)
     density = sum(named[f"weight({k})"] * norm.pdf(t, named[f"mean({k})"], named[f"sd({k})"]) for k in (1, 2))
     total = 0.0
-    for successes, trials, mean in zip(sold, visits, fitted.groups(scale="linear")["mean"], strict=True):
-        each = binom.pmf(successes, trials, 1 / (1 + np.exp(-t))) * density
+    groups = fitted.groups(scale="linear")
+    for successes, trials, mean, sd in zip(sold, visits, groups["mean"], groups["sd"], strict=True):
+        each = binom.pmf(successes, trials, expit(t)) * density
         total += np.log(each.sum() * (t[1] - t[0]))
-        assert mean == pytest.approx((each @ t) / each.sum(), abs=2e-4)
-    assert fitted.engine.evidence["log likelihood"] == pytest.approx(total, abs=1e-4)
+        assert mean == pytest.approx((each @ t) / each.sum(), abs=2.0 * allowed * max(sd, 1.0))
+    assert fitted.engine.evidence["log likelihood"] == pytest.approx(total, abs=allowed)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_ordinary_counts_have_a_mixture(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 20))
+    visits = rng.integers(1, 30, n)
+    sold = rng.binomial(visits, expit(rng.normal(-0.5, 2.0, n)))
+    data = {"sold": sold, "visits": visits, "g": np.arange(n)}
+    evidence = pp.fit(
+        "sold ~ 1 + (1 | g)", data, family="binomial", trials="visits", population="mixture(2)"
+    ).engine.evidence
+    assert evidence["change on refining the quadrature"] < 1e-3
+    assert evidence["log likelihood"] <= evidence["best log likelihood of any population"] + 1e-3
 
 
 def test_nonparametric_population_of_many_errors_needs_no_remedy():

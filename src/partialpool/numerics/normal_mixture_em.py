@@ -31,6 +31,8 @@ _MOST_NEWTON_STEPS = 400
 _ENOUGH = 1e-9
 _ENOUGH_OF_ALL = 1e-13
 _LONGEST_STEP = 2.0
+# Steps without a gain after which the likelihood is as high as its rounding, or the quadrature in it, shows.
+_MOST_IDLE_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class NormalMixtureFit:
     """``weights``, ``means`` and ``sds`` (component,) in the order of the means, with the ``log_likelihood`` there.
 
     ``at_floor`` (component,) says which sds were kept from going below the floor: those components are as good as
-    single points. ``start_log_likelihoods`` are those of the starts that were taken to their maximum, best first.
+    single points. ``maxima`` (start, component) are those that the starts were taken to, best first, and
+    ``start_log_likelihoods`` the log likelihoods there.
     """
 
     weights: FloatArray
@@ -48,6 +51,7 @@ class NormalMixtureFit:
     at_floor: NDArray[np.bool_]
     n_iterations: int
     start_log_likelihoods: tuple[float, ...]
+    maxima: MixtureParameters
 
 
 def estimate_normal_mixture(
@@ -70,14 +74,22 @@ def estimate_normal_mixture(
     for _ in range(_EM_STEPS):
         parameters = em_step(pilot or problem, parameters)
     order = np.argsort(-problem.expect(parameters).log_likelihood)[:_POLISHED_STARTS]
-    fits = [_climb(problem, parameters.select(order[i : i + 1])) for i in range(len(order))]
-    settled = [fit for fit in fits if fit is not None]
+    return climb_normal_mixture(problem, parameters.select(order), _EM_STEPS)
+
+
+def climb_normal_mixture(problem: MixtureProblem, starts: MixtureParameters, n_before: int = 0) -> NormalMixtureFit:
+    """Return the best of the maxima near each of ``starts``, which took ``n_before`` steps.
+
+    Raises:
+        ComputationError: no start came to a maximum.
+    """
+    fits = [_climb(problem, starts.select(slice(i, i + 1))) for i in range(len(starts.means))]
+    settled = sorted((fit for fit in fits if fit is not None), key=lambda fit: -fit.log_likelihood)
     if not settled:
         raise ComputationError(
-            f"the mixture of {components} normals did not come to a maximum of the likelihood in {_MOST_NEWTON_STEPS} "
-            "steps from any start: use fewer components"
+            f"the likelihood of a mixture of {starts.means.shape[1]} normals still rises after {_MOST_NEWTON_STEPS} "
+            "steps from each start: fit population='normal' or 'nonparametric' instead"
         )
-    settled.sort(key=lambda fit: -fit.log_likelihood)
     best = settled[0]
     ranks = np.argsort(best.parameters.means[0], kind="stable")
     weights, means, sds = (array[0, ranks] for array in best.parameters)
@@ -87,8 +99,9 @@ def estimate_normal_mixture(
         sds,
         best.log_likelihood,
         sds <= problem.floor * (1.0 + 1e-9),
-        _EM_STEPS + best.n_steps,
+        n_before + best.n_steps,
         tuple(fit.log_likelihood for fit in settled),
+        MixtureParameters(*(np.concatenate(part) for part in zip(*(fit.parameters for fit in settled), strict=True))),
     )
 
 
@@ -148,30 +161,34 @@ class _Climbed(NamedTuple):
 def _climb(problem: MixtureProblem, parameters: MixtureParameters) -> _Climbed | None:
     """Return the maximum near one start by Newton steps, or by EM's where they gain nothing; None if it is not
     reached."""
+    best = _Climbed(parameters, -np.inf, 0)
     for step in range(_MOST_NEWTON_STEPS):
         found = problem.expect(parameters)
         value = float(found.log_likelihood[0])
+        enough = max(_ENOUGH, _ENOUGH_OF_ALL * abs(value))
+        if value > best.log_likelihood + enough:
+            best = _Climbed(parameters, value, step)
+        elif step - best.n_steps > _MOST_IDLE_STEPS:
+            return best
         curvature = measure_curvature(
             found.shares[0], found.moments[:, 0], problem.group_weights, parameters.weights[0], parameters.sds[0]
         )
-        counts = found.shares[0] @ problem.group_weights
-        move, promise = _newton_move(curvature, parameters, counts, problem.floor)
-        if promise < max(_ENOUGH, _ENOUGH_OF_ALL * abs(value)):
+        move, promise = _newton_move(curvature, parameters, found.shares[0] @ problem.group_weights, problem)
+        if promise < enough:
             return _Climbed(parameters, value, step)
         parameters = _advance(problem, parameters, move)
     return None
 
 
 def _newton_move(
-    curvature: Curvature, parameters: MixtureParameters, counts: FloatArray, floor: float
+    curvature: Curvature, parameters: MixtureParameters, counts: FloatArray, problem: MixtureProblem
 ) -> tuple[FloatArray, float]:
     """Return a step (3 component,) of means, log sds and log weights up the likelihood, and the gain that the quadratic
-    model promises; sds at the floor that would go below stay."""
+    model promises; means and sds at a bound that they would cross stay."""
     n = parameters.means.shape[-1]
     gradient, hessian = curvature
-    held = np.zeros(3 * n, dtype=bool)
-    held[n : 2 * n] = (parameters.sds[0] <= floor * (1.0 + 1e-12)) & (gradient[n : 2 * n] <= 0.0)
-    free = np.flatnonzero(~held)
+    held = problem.held(parameters, gradient[: 2 * n])
+    free = np.flatnonzero(~np.append(held, np.zeros(n, dtype=bool)))
     # in units of the sd of a group's estimate about a mean, which the curvature shows, all directions are alike
     about = np.sqrt(counts / np.maximum(np.abs(hessian.diagonal()[:n]), 1e-300))
     units = np.concatenate([about, np.ones(2 * n)])[free]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.numerics.arrays import FloatArray, IntArray
 
@@ -50,7 +51,8 @@ class Expected(NamedTuple):
 @dataclass(frozen=True)
 class MixtureProblem:
     """``integrate`` gives the groups' integrals, ``group_weights`` (group,) how many groups each stands for. Means stay
-    between ``low`` and ``high``; ``width`` is the sd of the narrowest likelihood, and no sd goes far below it."""
+    between ``low`` and ``high``, an interval that holds the groups' own estimates; ``width`` is the sd of the narrowest
+    likelihood, and no sd goes far below it."""
 
     integrate: Integrate
     group_weights: FloatArray
@@ -62,6 +64,12 @@ class MixtureProblem:
     def floor(self) -> float:
         """The least sd: a component so narrow is a point to all groups."""
         return _LEAST_SD * self.width
+
+    @property
+    def ceiling(self) -> float:
+        """The largest sd. Normal likelihoods whose tops are within the interval have their maximum below it; those
+        without a top, as of groups without a success, may have none at all."""
+        return max(self.high - self.low, self.width)
 
     def expect(self, parameters: MixtureParameters) -> Expected:
         """Return what EM expects at each start."""
@@ -78,5 +86,14 @@ class MixtureProblem:
         return MixtureParameters(
             weights / weights.sum(axis=-1, keepdims=True),
             np.clip(parameters.means, self.low, self.high),
-            np.maximum(parameters.sds, self.floor),
+            np.clip(parameters.sds, self.floor, self.ceiling),
         )
+
+    def held(self, parameters: MixtureParameters, rises: FloatArray) -> NDArray[np.bool_]:
+        """Say which of one start's means and log sds (2 component,) are at a bound beyond which the likelihood
+        ``rises`` (2 component,), the derivatives."""
+        values = np.concatenate([parameters.means[0], parameters.sds[0]])
+        lowest, highest = (
+            np.repeat(ends, len(values) // 2) for ends in ((self.low, self.floor), (self.high, self.ceiling))
+        )
+        return np.asarray(((values <= lowest) & (rises <= 0.0)) | ((values >= highest) & (rises >= 0.0)))

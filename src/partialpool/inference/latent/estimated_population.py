@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from partialpool.inference.latent.grouped_rows import GroupedRows, group_rows
 from partialpool.inference.latent.mixture_marginal import MixtureMarginal
 from partialpool.inference.latent.normal_integrals import integrate_normals
 from partialpool.inference.latent.population_window import PopulationWindow
+from partialpool.inference.latent.refinement import TOLERANCE, refine_until_still
 from partialpool.inference.latent.support_grid import estimate_alone, lay_support_grid
 from partialpool.inference.latent.support_marginal import FittedMarginal, SupportMarginal, tabulate_likelihood
 from partialpool.inputs.confounding import check_several_levels
@@ -36,16 +38,21 @@ from partialpool.models.populations.normal_mixture import NormalMixturePopulatio
 from partialpool.models.populations.support import SupportPopulation
 from partialpool.models.priors import Flat
 from partialpool.models.separation import check_maximum_exists
+from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.mixing_distribution import estimate_mixing_distribution
-from partialpool.numerics.normal_mixture_em import estimate_normal_mixture
+from partialpool.numerics.normal_mixture_em import climb_normal_mixture, estimate_normal_mixture
 from partialpool.numerics.normal_mixture_problem import MixtureProblem
 
 # Classes from which starts of a mixture are improved.
 _PILOT = 1000
-# Points of the quadrature over a component: for starts, for the fit, and for the result, which shows the fit's error;
-# and half their number over the windows of likelihoods that may have several peaks.
+# Points of the Gauss-Hermite rule over a component, for likelihoods of one peak: for starts, the fit, and the result.
 _ORDERS = {"pilot": 7, "fit": 21, "result": 31}
+# Half the points over windows of likelihood and component, where there may be several peaks, and of the finer ones that
+# follow where the log likelihood has not settled: a wide component about a group without a success is cut off on one
+# side, which polynomials do not follow (a log likelihood .06 too low, and no maximum where their derivatives vanish).
 _HALVES = {"pilot": 20, "fit": 40, "result": 60}
+_FINER_HALVES = (80, 120, 160, 240)
+Normals: TypeAlias = AdaptiveHermite | PopulationWindow
 _REASON = "the population is estimated by maximum likelihood, its uncertainty ignored: intervals are too narrow"
 
 
@@ -73,7 +80,7 @@ def estimate_population(
         "steps": float(mixing.n_iterations),
     }
     if isinstance(population, NormalMixture):
-        model, marginal, evidence = _estimate_mixture(design, family, rows, fitted, population.components)
+        model, marginal, evidence = _estimate_mixture(design, family, rows, fitted, population.components, grid)
         best = rows.log_constant + mixing.log_likelihood
         evidence = {**evidence, "best log likelihood of any population": best}
     else:
@@ -87,21 +94,29 @@ def estimate_population(
 
 
 def _estimate_mixture(
-    design: Design, family: Family, rows: GroupedRows, start: SupportPopulation, components: int
+    design: Design, family: Family, rows: GroupedRows, start: SupportPopulation, components: int, grid: FloatArray
 ) -> tuple[LatentModel, FittedMarginal, dict[str, float]]:
-    """Return model, marginal and evidence of a mixture, started from the nonparametric estimate."""
+    """Return model, marginal and evidence of a mixture, started from the nonparametric estimate, its means within the
+    interval of ``grid`` (point,): the best mean of a component may lie beyond the points of that estimate."""
     near, sds = estimate_alone(family, rows, measure_latent_scales(design, family, collect_response(design)))
-    ends = (float(start.points[0]), float(start.points[-1]), float(sds.min()))
-    some = np.random.default_rng(0).permutation(rows.n_classes)[:_PILOT]
-    problems = []
-    for classes, fineness in ((np.arange(rows.n_classes), "fit"), (some, "pilot")):
+    ends = (float(grid[0]), float(grid[-1]), float(sds.min()))
+
+    def pose(normals: Normals, classes: IntArray) -> MixtureProblem:
         own = rows.take_classes(classes)
-        normals = build_normals(design, family, own, fineness)
-        problems.append(
-            MixtureProblem(integrate_normals(family, own, near[classes], normals), own.class_weights, *ends)
-        )
-    problem, pilot = problems
+        integrate = integrate_normals(family, own, near[classes], replace(normals, rows=_free(own)))
+        return MixtureProblem(integrate, own.class_weights, *ends)
+
+    every = np.arange(rows.n_classes)
+    some = np.random.default_rng(0).permutation(rows.n_classes)[:_PILOT]
+    pilot = pose(build_normals(design, family, rows, "pilot"), some)
+    problem = pose(build_normals(design, family, rows, "fit"), every)
     found = estimate_normal_mixture(problem, components, start.points, start.weights, pilot)
+    for normals in list_normals(design, family, rows)[1:]:
+        problem = pose(normals, every)
+        values = problem.expect(found.maxima).log_likelihood
+        if np.abs(values - found.start_log_likelihoods).max() < TOLERANCE:
+            break
+        found = climb_normal_mixture(problem, found.maxima, found.n_iterations)
     mixture = NormalMixturePopulation(found.weights, found.means, found.sds)
     model, marginal = build_estimated(design, family, mixture)
     refined = float(marginal.log_likelihood(model.space.constrain(np.zeros((1, model.space.dimension)))[0])[0])
@@ -116,26 +131,37 @@ def _estimate_mixture(
     )
 
 
-def build_normals(
-    design: Design, family: Family, rows: GroupedRows, fineness: str = "result"
-) -> AdaptiveHermite | PopulationWindow:
+def build_normals(design: Design, family: Family, rows: GroupedRows, fineness: str = "result") -> Normals:
     """Return the marginal likelihood under normal populations of any mean, a coefficient, and sd."""
     model = _compose_model(design, family, NormalPopulation(), {})
-    free = replace(rows, population=np.ones((rows.n_rows, 1)))
     if family.single_peaked:
-        return AdaptiveHermite(model, free, _ORDERS[fineness])
-    return PopulationWindow(model, free, _HALVES[fineness])
+        return AdaptiveHermite(model, _free(rows), _ORDERS[fineness])
+    return PopulationWindow(model, _free(rows), _HALVES[fineness])
+
+
+def list_normals(design: Design, family: Family, rows: GroupedRows) -> list[Normals]:
+    """Return the quadratures of the result, from coarse to fine."""
+    model = _compose_model(design, family, NormalPopulation(), {})
+    first = build_normals(design, family, rows)
+    return [first, *(PopulationWindow(model, _free(rows), half) for half in _FINER_HALVES)]
+
+
+def _free(rows: GroupedRows) -> GroupedRows:
+    """Return the rows with the normal's mean as their coefficient."""
+    return replace(rows, population=np.ones((rows.n_rows, 1)))
 
 
 def build_estimated(design: Design, family: Family, fitted: FittedPopulation) -> tuple[LatentModel, FittedMarginal]:
-    """Return the model of an estimated population and its marginal likelihood."""
+    """Return the model of an estimated population and its marginal likelihood, a mixture's by the coarsest quadrature
+    that the next finer moves by less than the tolerance."""
     (group,) = design.groups
     mean, sd = fitted.mean_sd_response(())
     named = {f"mean({group.name})": float(mean), f"sd({group.name})": float(sd), **fitted.name_parameters()}
     model = _compose_model(design, family, fitted, named)
     rows = _collect_rows(design, family)
     if isinstance(fitted, NormalMixturePopulation):
-        return model, MixtureMarginal(model, rows, fitted, build_normals(design, family, rows))
+        candidates = [MixtureMarginal(model, rows, fitted, each) for each in list_normals(design, family, rows)]
+        return model, refine_until_still(candidates, model.space.constrain(np.zeros((1, model.space.dimension)))[0])[0]
     assert isinstance(fitted, SupportPopulation)
     return model, SupportMarginal(model, rows, fitted, tabulate_likelihood(family, rows, fitted.points))
 
