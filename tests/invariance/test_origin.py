@@ -114,3 +114,13 @@ def test_a_prior_of_the_users_stays_where_it_is_stated() -> None:
 def test_only_an_intercept_is_stated_at_the_means() -> None:
     with pytest.raises(PriorError, match=r"prior for x: Normal\(0, 1, at='means'\).*only an intercept"):
         _fit("gaussian", "y ~ x", 0.0, priors={"x": "Normal(0, 1, at='means')"})
+
+
+@pytest.mark.parametrize("family", ["poisson", "bernoulli", "gamma"])
+def test_years_common_to_groups_on_their_own(family: str) -> None:
+    """The modes of groups' own intercepts lie hundreds of units off where the year is 0; what is common to the groups
+    keeps its prior at zero, so that the answer is nearly the same and not quite."""
+    near, far = (_fit(family, "y ~ x + (1 | g)", offset, pooling="none") for offset in (0.0, 300.0))
+    line, other = near.summary().loc["x"], far.summary().loc["x"]
+    assert abs(other["mean"] - line["mean"]) < 0.15 * line["sd"]
+    assert other["sd"] == pytest.approx(line["sd"], rel=0.1)

@@ -29,7 +29,7 @@ class GroupedRows:
     ``counts`` (row,) say how many equal rows each stands for within its group (None: one); ``starts`` (class,) where
     classes begin; ``class_weights`` (class,) how many groups each class stands for; ``class_of`` (group,);
     ``group_rows`` (group,) the raw rows of each group; ``log_constant`` what the log likelihood of all raw rows has
-    beside what the family computes.
+    beside what the family computes; ``typical`` where the rows' linear predictors lie, roughly, and their spread.
     """
 
     response: ResponseColumns
@@ -42,6 +42,7 @@ class GroupedRows:
     class_of: IntArray
     group_rows: FloatArray
     log_constant: float
+    typical: tuple[float, float] = (0.0, float("inf"))
 
     @property
     def n_rows(self) -> int:
@@ -93,6 +94,7 @@ class GroupedRows:
             self.class_of[:0],
             self.group_rows[:0],
             0.0,
+            self.typical,
         )
 
     def rows_of(self, classes: IntArray) -> tuple[IntArray, IntArray]:
@@ -116,6 +118,7 @@ class GroupedRows:
             self.class_of[:0],
             self.group_rows[:0],
             0.0,
+            self.typical,
         )
 
     def blocks(self, n_rows: int) -> list[slice]:
@@ -143,12 +146,15 @@ def group_rows(
     """Merge rows within groups and collapse equal groups; ``codes`` (row,) say which group a row is of."""
     repeats = np.ones(len(codes)) if counts is None else counts
     constant = float(repeats @ family.log_constant(response))
+    typical = family.typical_eta(response, repeats)
     raw_rows = np.bincount(codes, weights=repeats, minlength=n_groups).astype(np.float64)
     sums = family.merging == "sums" and response.censoring is None and response.lower_limit is None
     sums = sums and response.upper_limit is None
     if counts is None and n_groups == len(codes):
         return _collapse_groups(
-            _one_row_a_group(response, population, effects, offset, codes, raw_rows.astype(np.float64), constant)
+            _one_row_a_group(
+                response, population, effects, offset, codes, raw_rows.astype(np.float64), constant, typical
+            )
         )
     predictors = [population, effects] + ([] if offset is None else [offset[:, None]])
     keys = [column for part in predictors for column in part.T]
@@ -177,6 +183,7 @@ def group_rows(
         *_one_class_a_group(merged_codes, n_groups),
         raw_rows,
         constant,
+        typical,
     )
     return _collapse_groups(rows)
 
@@ -200,6 +207,7 @@ def _one_row_a_group(
     codes: IntArray,
     raw_rows: FloatArray,
     constant: float,
+    typical: tuple[float, float],
 ) -> GroupedRows:
     """Return the rows in the order of their groups, each its own class."""
     n_groups = len(codes)
@@ -208,7 +216,9 @@ def _one_row_a_group(
         order = np.argsort(codes, kind="stable")
         response, population, effects = response.select(order), population[order], effects[order]
         offset = None if offset is None else offset[order]
-    return GroupedRows(response, None, population, effects, offset, own, np.ones(n_groups), own, raw_rows, constant)
+    return GroupedRows(
+        response, None, population, effects, offset, own, np.ones(n_groups), own, raw_rows, constant, typical
+    )
 
 
 def _one_class_a_group(codes: IntArray, n_groups: int) -> tuple[IntArray, FloatArray, IntArray]:
@@ -247,6 +257,7 @@ def _collapse_groups(rows: GroupedRows) -> GroupedRows:
         place.astype(np.intp),
         rows.group_rows,
         rows.log_constant,
+        rows.typical,
     )
 
 

@@ -26,6 +26,8 @@ _MOST_STEPS = 100
 _NEAR = 1e-4
 # Curvature below which the rule's scale does not follow it: the prior's alone is 1.
 _LEAST_CURVATURE = 0.2
+# Spreads of the data's linear predictors from which a search starts elsewhere than at the population's value.
+_FAR = 10.0
 # The longest step, in prior sds: the linear predictor's exponential overflows beyond.
 _LONGEST_STEP = 8.0
 
@@ -71,7 +73,7 @@ def locate_modes(family: Family, rows: GroupedRows, points: HyperPoints, root: F
     dispersion = () if points.extras is None else tuple(points.extras[:n_dispersions])
     base, columns = linear_parts(rows, points, points.effect_root if root is None else root)
     response = rows.response.expand(1)
-    mode = np.zeros((len(columns), rows.n_classes, points.n_nodes))
+    mode = _start(rows, base, columns)
     located = Located(family, rows, response, dispersion, base, columns, mode, np.empty(0))
     return _scale(_climb(located))
 
@@ -88,6 +90,25 @@ def linear_parts(rows: GroupedRows, points: HyperPoints, root: FloatArray) -> tu
             if np.any(root[effect, k]):
                 columns[k] += rows.effects[:, effect, None] * root[effect, k]
     return base, columns
+
+
+def _start(rows: GroupedRows, base: FloatArray, columns: FloatArray) -> FloatArray:
+    """Return where the searches start (effect, class, node): at the population's value, and where the linear predictor
+    is there far from where the data's lie, as that of a year 0 may be, where effects bring it back; from above Newton's
+    steps down an exponential are of length one.
+    """
+    start = np.zeros((len(columns), rows.n_classes, base.shape[1]))
+    location, spread = rows.typical
+    if not len(columns) or not np.isfinite(spread):
+        return start
+    lengths = np.broadcast_to(rows.lengths[:, None], start.shape[1:])
+    short = location - rows.sum(base) / lengths
+    far = np.abs(short) > _FAR * spread
+    if not far.any():
+        return start
+    along = np.stack([rows.sum(column) / lengths for column in columns])
+    pulled = along * (short / (np.sum(along * along, axis=0) + spread**2))
+    return np.where(far & np.isfinite(pulled), pulled, start)
 
 
 def predict_at(located: Located, v: FloatArray) -> FloatArray:
