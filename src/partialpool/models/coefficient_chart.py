@@ -44,9 +44,8 @@ def orthogonalise_columns(columns: FloatArray, weights: FloatArray | None, free:
     before it.
 
     >>> year = np.array([[1.0, 1990.0], [1.0, 1992.0]])
-    >>> orthogonalise_columns(year, None, (True, True)).round(6)
-    array([[   1., 1991.],
-           [   0.,    1.]])
+    >>> orthogonalise_columns(year, None, (True, True)).round(6).tolist()
+    [[1.0, 1991.0], [0.0, 1.0]]
     """
     n = columns.shape[1]
     order = [*(k for k in range(n) if free[k]), *(k for k in range(n) if not free[k])]

@@ -17,8 +17,10 @@ from partialpool.inference.by_surrogate import prepare_interpolation
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.inference.latent.estimated_population import build_estimated
+from partialpool.inference.latent.nested_grid import NestedGrid
 from partialpool.inference.latent.run import build_latent_marginal
 from partialpool.inference.latent.selected import SelectedMarginal
+from partialpool.inference.latent.value_grid import ValueGrid
 from partialpool.inference.statistics import build_statistics
 from partialpool.inputs.design import build_design
 from partialpool.inputs.formula import parse_formula
@@ -90,10 +92,12 @@ def _store_latent(posterior: LatentPosterior) -> tuple[Arrays, dict[str, Any]]:
 def _record_marginal(marginal: LatentMarginal) -> dict[str, Any]:
     """Return which engine a marginal likelihood is and how fine, and of selected objects that of their data."""
     tuning = {name: getattr(marginal, name) for name in _TUNING if hasattr(marginal, name)}
-    record = {
+    record: dict[str, Any] = {
         "engine": type(marginal).__name__,
         "tuning": {name: encode_number(x) if isinstance(x, float) else int(x) for name, x in tuning.items()},
     }
+    if isinstance(marginal, NestedGrid) and marginal.grid is not None:
+        record["grid"] = [float(part) for part in marginal.grid]
     return (
         record | {"observed": _record_marginal(marginal.observed)} if isinstance(marginal, SelectedMarginal) else record
     )
@@ -171,11 +175,16 @@ def _restore_estimated(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPos
 
 def _restore_marginal(marginal: Any, record: Mapping[str, Any]) -> LatentMarginal:
     """Make a latent model's marginal likelihood as fine as it was."""
+    if type(marginal).__name__ != record["engine"] and marginal.fallback is not None:
+        marginal = marginal.fallback
     if type(marginal).__name__ != record["engine"]:
         raise ValueError(f"its groups left by {record['engine']}, now by {type(marginal).__name__}")
     tuning = {name: float(x) if name == "change" else int(x) for name, x in record["tuning"].items()}
     if isinstance(marginal, SelectedMarginal):
         marginal = replace(marginal, observed=_restore_marginal(marginal.observed, record["observed"]))
+    if "grid" in record:
+        centre, spacing, bend, half, core = record["grid"]
+        marginal = replace(marginal, grid=ValueGrid(centre, spacing, bend, int(half), core))
     restored: LatentMarginal = replace(marginal, **tuning) if tuning else marginal
     return restored
 

@@ -220,3 +220,17 @@ def test_populations_are_written_as_they_are_read(text: str) -> None:
     fit = pp.fit("successes ~ 1 + (1 | site)", make_rows(), **arguments)
     assert write_population(fit.model) == text
     assert read_population(text).name == fit.model.population.name
+
+
+@pytest.mark.parametrize("engine", ["likelihood_grid", "nested_grid"])
+def test_a_fit_that_fell_back_to_a_finer_engine_loads(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refinement may give a table up for what it is checked against; the file says which one it was."""
+    monkeypatch.setattr(f"partialpool.inference.latent.{engine}.TOLERANCE", 0.0)
+    case = "nested" if engine == "nested_grid" else "student population"
+    formula, arguments = CASES.get(case, ("accidents ~ 1 + (1 | site)", POISSON | {"population": "student_t"}))
+    fit = pp.fit(formula, make_rows(), **arguments)
+    assert type(fit.latent).__name__ in ("PopulationWindow", "NestedHermite")
+    loaded = pp.load(fit.save(tmp_path / "fit.nc"))
+    same(fit.groups(fit.model.groups[0].name), loaded.groups(fit.model.groups[0].name))

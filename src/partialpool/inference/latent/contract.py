@@ -90,6 +90,11 @@ class LatentMarginal(ABC):
         return self
 
     @property
+    def fallback(self) -> LatentMarginal | None:
+        """The marginal that refinement settles on where this one is not accurate, None where there is no other."""
+        return None
+
+    @property
     def coarser(self) -> LatentMarginal | None:
         """The marginal with a quadrature several times cheaper, where there is one."""
         return None

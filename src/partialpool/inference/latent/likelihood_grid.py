@@ -115,9 +115,14 @@ class LikelihoodGrid(PopulationWindow):
                 self._place_gradient(gradient, nodes, found)
         return total, gradient
 
+    @property
+    def fallback(self) -> PopulationWindow:
+        """The windows."""
+        return PopulationWindow(self.model, self.rows, self.half)
+
     def refine(self, points: HyperPoints) -> PopulationWindow:
         """Refine the windows; give the table up where it differs from them."""
-        window = PopulationWindow.refine(PopulationWindow(self.model, self.rows, self.half), points)
+        window = self.fallback.refine(points)
         tabled = replace(self, half=window.half)
         difference = np.abs(tabled.log_likelihood(points) - window.log_likelihood(points))
         change = float(np.max(difference, where=np.isfinite(difference), initial=0.0))

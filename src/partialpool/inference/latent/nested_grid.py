@@ -95,11 +95,15 @@ class NestedGrid(NestedHermite):
                 total[nodes] = self.log_constant + self._climb_tree(points.select(nodes), self.grid)
         return np.where(np.isnan(total), -np.inf, total)
 
+    @property
+    def fallback(self) -> NestedHermite:
+        """The recursion."""
+        return NestedHermite(**{field.name: getattr(self, field.name) for field in fields(NestedHermite)})
+
     def refine(self, points: HyperPoints) -> NestedHermite:
         """Raise the recursion's order, then refine the grid until its log likelihood at ``points`` differs from the
         recursion's by less than the tolerance."""
-        plain = {field.name: getattr(self, field.name) for field in fields(NestedHermite)}
-        recursion = NestedHermite(**plain).refine(points)
+        recursion = self.fallback.refine(points)
         wanted = recursion.log_likelihood(points)
         for per_sd in _PER_SD:
             grid = self._lay(points, per_sd)
