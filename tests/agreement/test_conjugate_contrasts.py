@@ -62,9 +62,9 @@ def test_weights_of_any_number_of_groups():
 @pytest.fixture(scope="module")
 def stores():
     rng = np.random.default_rng(3)
-    visits = rng.integers(5, 60, 9)
-    sold = rng.binomial(visits, rng.beta(3, 9, 9))
-    data = {"sold": sold, "visits": visits, "g": list("abcdefghi")}
+    visits = rng.integers(20, 60, 4)
+    sold = rng.binomial(visits, rng.beta(3, 9, 4))
+    data = {"sold": sold, "visits": visits, "g": list("abcd")}
     return pp.fit("sold ~ 1 + (1 | g)", data, family="binomial", trials="visits", population="beta")
 
 
