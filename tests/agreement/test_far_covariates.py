@@ -128,3 +128,26 @@ def _poisson_grid(g: np.ndarray, x: np.ndarray, y: np.ndarray, fit) -> tuple[flo
     own = slope[..., 0]
     mean = float((share * own).sum())
     return mean, float(np.sqrt((share * (own - mean) ** 2).sum()))
+
+
+@pytest.mark.parametrize("origin", [100.0, 1990.0, 1e5])
+def test_a_common_slope_of_groups_without_pooling(origin: float) -> None:
+    """Groups' own intercepts under a wide prior leave, of Poisson counts, the multinomial likelihood of the slope."""
+    rng = np.random.default_rng(6)
+    g, x = np.repeat(np.arange(5), 6), rng.standard_normal(30)
+    y = 1 + rng.poisson(np.exp(0.4 * x))
+    rows = {"y": y, "x": x + origin, "g": g}
+    priors = {"Intercept": "Normal(0, 1e6)", "x": "Normal(0, 1)"}
+    fit = pp.fit("y ~ x + (1 | g)", rows, family="poisson", pooling="none", priors=priors, accuracy=0.03)
+    slope = np.linspace(-1.5, 2.0, 2001)
+    log = -0.5 * slope**2
+    for own in range(5):
+        log += y[g == own] @ np.outer(x[g == own], slope)
+        log -= y[g == own].sum() * np.log(np.exp(np.outer(x[g == own], slope)).sum(axis=0))
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    mean = float(weights @ slope)
+    spread = float(np.sqrt(weights @ (slope - mean) ** 2))
+    found = fit.summary().loc["x"]
+    assert abs(found["mean"] - mean) < 0.02 * spread
+    assert found["sd"] == pytest.approx(spread, rel=0.02)
