@@ -54,6 +54,8 @@ def place_latent_coefficients(
     The unit of a coordinate is what moves linear predictors by the response's spread, or its sd in that fit where that
     is wider. The pooled fit may be many of its sds away from the coefficient of a model with groups.
     """
+    if not len(sampled):
+        return PlacedCoefficients(np.empty((0, 0)), ())
     values, counts = design.population.values, _counts(design)
     base = np.zeros(len(values)) if design.measurements.offset is None else design.measurements.offset
     if len(values) > _MOST_ROWS:

@@ -8,7 +8,10 @@ posterior's bulk, and given up where they do not, or where it would not be quick
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +21,6 @@ from partialpool.inference.latent.nested_hermite import (
     NestedHermite,
     normalise,
     spread_over_rules,
-    table_parts,
 )
 from partialpool.inference.latent.recursion import Centred, Recursion
 from partialpool.inference.latent.refinement import TOLERANCE
@@ -38,6 +40,8 @@ _SCAN_POINTS, _SCAN_REACH, _REACH = 1201, 15.0, 60.0
 _TABLE_HALF, _TABLE_REACH, _TABLE_SPACING, _CARRIES_NOTHING = 40, 7.0, 0.5, 1e-7
 # Array elements (node, row or unit, point) of a block.
 _BLOCK = 2**18
+# Rows whose effects are drawn at once, at most.
+_DRAWN_ROWS = 256
 # Seconds that a row takes at one point, a unit there, and an entry of the population's kernel.
 _SECONDS, _UNIT_SECONDS, _KERNEL_SECONDS = 5e-9, 1.5e-8, 3e-9
 # Seconds that a point of a table takes for each point of the rule above.
@@ -139,51 +143,103 @@ class NestedGrid(NestedHermite):
         plain = {field.name: getattr(recursion, field.name) for field in fields(Recursion)}
         return TabledRecursion(**plain, grid=self.grid, tables=by_level, middle=middle), first_unit
 
+    def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
+        """Return the conditional densities of some units' deviations: of units below others summed over the levels
+        above at once, or where one grid does not serve all of them one for every point of the rules above."""
+        level = self.tree.factors.index(factor)
+        if self.grid is None or not level:
+            return super().tables(points, factor, effect, classes)
+        joined = []
+        with np.errstate(all="ignore"):
+            for recursion, units in self._conditionals(points, level, classes):
+                part = self._join(recursion, level, units)
+                if part is None:
+                    return super().tables(points, factor, effect, classes)
+                joined.append(part)
+        return self._in_order(joined, level, classes)
+
+    def _drawn_together(self, needed: IntArray) -> list[tuple[int, int]]:
+        """Return runs of coarsest units of a few rows together: they share their nodes' kernels."""
+        if self.grid is None or not len(needed):
+            return super()._drawn_together(needed)
+        runs, first = [], int(needed[0])
+        for unit, after in pairwise([*needed.tolist(), None]):
+            before = int(self._row_ends[first - 1]) if first else 0
+            if after != unit + 1 or self._row_ends[after] - before > _DRAWN_ROWS:
+                runs.append((first, unit + 1))
+                first = after
+        return runs
+
+    def _draws_at_once(self, n_rows: int) -> int:
+        """Return for how many draws the tables on the grid stay short."""
+        if self.grid is None:
+            return super()._draws_at_once(n_rows)
+        return max(1, 4 * _BLOCK // (self.grid.n_points * n_rows))
+
+    def _join(self, recursion: Recursion, level: int, units: IntArray) -> ConditionalTables | None:
+        """Return the tables of some units over the levels above them summed, None where they are too narrow."""
+        parts = []
+        for part in self._in_blocks(recursion, level):
+            shift, weights = spread_over_rules(part, level)
+            found = join_tables(part, level, units, part.centre(level, shift), weights)
+            if found is None:
+                return None
+            parts.append(found)
+        return _join_nodes(parts)
+
     def _table(self, recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
-        """Return the tables of some units: over the levels above them summed at once, where one grid serves all."""
+        """Return the tables of some units, of some nodes at a time."""
         if self.grid is None:
             return super()._table(recursion, level, units)
+        table = super()._table
+        return _join_nodes([table(part, level, units) for part in self._in_blocks(recursion, level)])
+
+    def _in_blocks(self, recursion: Recursion, level: int) -> Iterator[Recursion]:
+        """Yield the recursion at as many nodes as tables of a level leave memory for."""
         size = max(1, _BLOCK // (recursion.tree.n_units(level) * (2 * _TABLE_HALF + 1) * self.order))
-        parts = [recursion.at_columns(nodes) for nodes in _runs(recursion.base.shape[1], size)]
-        spread = [spread_over_rules(part, level) for part in parts]
-        found = [
-            (part, level, units, part.centre(level, shift), weights)
-            for part, (shift, weights) in zip(parts, spread, strict=True)
-        ]
-        joined = [join_tables(*each) for each in found] if level else []
-        whole = [each for each in joined if each is not None]
-        return _join_nodes(whole if len(whole) == len(parts) else [table_parts(*each) for each in found])
+        for nodes in _runs(recursion.base.shape[1], size):
+            yield recursion.at_columns(nodes)
 
     def _tables_up(
         self, points: HyperPoints, tree: Tree, rows: slice, grid: ValueGrid
     ) -> tuple[list[FloatArray], FloatArray]:
         """Return what is below the units of each level, (unit, node, point), from the coarsest down, of some coarsest
         units; and linear predictors without effects (node,)."""
-        logs, middle = self._tables(points, grid.points, tree, rows)
-        sds, tables = self._sds(points), [logs]
+        middle = self._base(points).mean(axis=0)
+        some = points.select(np.zeros(1, dtype=np.intp)) if self._rows_are_level else points
+        sds, tables = self._sds(points), [self._tables(some, grid.points, tree, rows)]
         for below in range(tree.n_levels - 1, 0, -1):
             tables.append(tree.sum(below - 1, smooth(grid, tables[-1], sds[below])))
+        tables[0] = np.broadcast_to(tables[0], (points.n_nodes, *tables[0].shape[1:]))
         return [np.swapaxes(table, 0, 1) for table in tables[::-1]], middle
 
     def _sds(self, points: HyperPoints) -> list[FloatArray]:
         """Return the sds (node,) of the levels."""
         return [points.effect_root[k, k] for k in self.tree.factors]
 
-    def _tables(self, points: HyperPoints, t: FloatArray, tree: Tree, rows: slice) -> tuple[FloatArray, FloatArray]:
-        """Return the log densities (node, unit, point) of some rows within their finest units, where linear predictors
-        average ``t`` (point,) over all rows, and that average (node,) without effects."""
+    def _base(self, points: HyperPoints) -> FloatArray:
+        """Return linear predictors without effects (row, node)."""
         base = self.population @ points.coefficients
-        if self.offset is not None:
-            base = base + self.offset[:, None]
-        middle = base.mean(axis=0)
-        eta = (base[rows] - middle).T[..., None] + t
+        return base if self.offset is None else base + self.offset[:, None]
+
+    @cached_property
+    def _rows_are_level(self) -> bool:
+        """Whether rows differ by nothing that is unknown but their effects: their densities are then those of one
+        node."""
+        return not self.model.n_dispersions and not np.any(self.population != self.population[0])
+
+    def _tables(self, points: HyperPoints, t: FloatArray, tree: Tree, rows: slice) -> FloatArray:
+        """Return the log densities (node, unit, point) of some rows within their finest units, where linear predictors
+        without effects average ``t`` (point,) over all rows."""
+        base = self._base(points)
+        eta = (base[rows] - base.mean(axis=0)).T[..., None] + t
         extras = () if points.extras is None else points.extras[: self.model.n_dispersions, :, None, None]
         response = self.response.select(np.arange(len(base), dtype=np.intp)[rows]).expand(1)
         logs = self.model.family.log_density(eta, response, tuple(extras))
         if self.counts is not None:
             logs = logs * self.counts[rows, None]
         logs = np.where(np.isnan(logs), -np.inf, logs)
-        return floor_below_peak(tree.sum(tree.n_levels - 1, logs)), middle
+        return floor_below_peak(tree.sum(tree.n_levels - 1, logs))
 
     def _lay(self, points: HyperPoints, per_sd: float) -> ValueGrid | None:
         """Return the grid for the narrowest of the coarsest units' likelihoods at the first point, None where it is too
@@ -191,7 +247,7 @@ class NestedGrid(NestedHermite):
         scales = self.model.scales
         t = scales.response_mean + scales.response_sd * np.linspace(-_SCAN_REACH, _SCAN_REACH, _SCAN_POINTS)
         with np.errstate(all="ignore"):
-            logs, _ = self._tables(points.select(np.zeros(1, dtype=np.intp)), t, self.tree, slice(None))
+            logs = self._tables(points.select(np.zeros(1, dtype=np.intp)), t, self.tree, slice(None))
         for level in range(self.tree.n_levels - 1, 0, -1):
             logs = self.tree.sum(level - 1, logs)
         peaks = np.argmax(logs[0], axis=1)

@@ -145,14 +145,22 @@ class NestedHermite(LatentMarginal):
         """Return the conditional densities of some units' deviations: for units below others, one for every point of
         the rules above, with its weight."""
         level = self.tree.factors.index(factor)
-        top = self._top_units(level, classes)
-        order = np.argsort(top, kind="stable")
-        parts = []
         with np.errstate(all="ignore"):
-            for run in self._runs(top[order], points.n_nodes):
-                wanted = order[run]
-                recursion, first = self._conditional(points, int(top[wanted[0]]), int(top[wanted[-1]]) + 1, level)
-                parts.append(self._table(recursion, level, classes[wanted] - first))
+            runs = self._conditionals(points, level, classes)
+            return self._in_order([self._table(part, level, units) for part, units in runs], level, classes)
+
+    def _conditionals(self, points: HyperPoints, level: int, units: IntArray) -> Iterator[tuple[Recursion, IntArray]]:
+        """Yield what tables of some units of a level are made with, run by run, and the places of the run's units."""
+        top = self._top_units(level, units)
+        order = np.argsort(top, kind="stable")
+        for run in self._runs(top[order], points.n_nodes):
+            wanted = order[run]
+            recursion, first = self._conditional(points, int(top[wanted[0]]), int(top[wanted[-1]]) + 1, level)
+            yield recursion, units[wanted] - first
+
+    def _in_order(self, parts: list[ConditionalTables], level: int, units: IntArray) -> ConditionalTables:
+        """Put the tables of successive runs together, in the order of the units that were asked for."""
+        order = np.argsort(self._top_units(level, units), kind="stable")
         inverse = np.empty(len(order), dtype=np.intp)
         inverse[order] = np.arange(len(order))
         return _take_items(_stack(parts), inverse)
@@ -178,30 +186,39 @@ class NestedHermite(LatentMarginal):
         result = [np.empty((1, n_draws, len(wanted))) for wanted in levels]
         tops = [self._top_units(k, self.tree.unit_of[k][levels[f]]) for k, f in enumerate(self.tree.factors)]
         needed = np.unique(np.concatenate(tops)) if tops else np.empty(0, dtype=np.intp)
-        for unit in track(needed.tolist(), "drawing effects"):
-            drawn, firsts = self._draw_tree(points, int(unit), rng)
+        for first, stop in track(self._drawn_together(needed), "drawing effects"):
+            drawn, firsts = self._draw_tree(points, first, stop, rng)
             for level, factor in enumerate(self.tree.factors):
-                own = np.flatnonzero(tops[level] == unit)
+                own = np.flatnonzero((tops[level] >= first) & (tops[level] < stop))
                 places = self.tree.unit_of[level][levels[factor][own]] - firsts[level]
                 result[factor][0][:, own] = drawn[level][places].T
         return tuple(result)
 
+    def _drawn_together(self, needed: IntArray) -> list[tuple[int, int]]:
+        """Return the runs of coarsest units, first and stop, whose effects are drawn at once."""
+        return [(int(unit), int(unit) + 1) for unit in needed]
+
+    def _draws_at_once(self, n_rows: int) -> int:
+        """Return for how many draws the arrays of so many rows stay short."""
+        points = (self.order + _STEPS) ** (self.tree.n_levels - 1)
+        return max(1, _DRAWN // max(n_rows * int(points), 1))
+
     def _draw_tree(
-        self, points: HyperPoints, unit: int, rng: np.random.Generator
+        self, points: HyperPoints, first: int, stop: int, rng: np.random.Generator
     ) -> tuple[list[FloatArray], list[int]]:
-        """Draw the deviations (unit, draw) of each level within one unit of the coarsest."""
-        tree, _ = self.tree.part(unit, unit + 1)
-        firsts, first, stop = [], unit, unit + 1
+        """Draw the deviations (unit, draw) of each level within some units of the coarsest."""
+        tree, _ = self.tree.part(first, stop)
+        top, firsts, lower, upper = (first, stop), [], first, stop
         for level in range(tree.n_levels):
-            firsts.append(first)
+            firsts.append(lower)
             ends = np.append(self.tree.starts[level], self.tree.n_children(level))
-            first, stop = int(ends[first]), int(ends[stop])
+            lower, upper = int(ends[lower]), int(ends[upper])
         drawn = [np.empty((tree.n_units(level), points.n_nodes)) for level in range(tree.n_levels)]
-        size = max(1, _DRAWN // max(tree.n_rows * (self.order + _STEPS) ** (tree.n_levels - 1), 1))
+        size = self._draws_at_once(tree.n_rows)
         for start in range(0, points.n_nodes, size):
             nodes = np.arange(start, min(start + size, points.n_nodes), dtype=np.intp)
             with np.errstate(all="ignore"):
-                recursion, _ = self._conditional(points.select(nodes), unit, unit + 1, 0)
+                recursion, _ = self._conditional(points.select(nodes), *top, 0)
                 shift = recursion.no_shift
                 for level in range(tree.n_levels):
                     drawn[level][:, nodes] = recursion.sds[level] * draw_level(recursion, level, shift, rng)

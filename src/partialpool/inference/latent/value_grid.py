@@ -74,8 +74,8 @@ def lay_grid(peaks: FloatArray, sd: float, per_sd: float, reach: float) -> Value
 
 
 def interpolate(logs: FloatArray, places: FloatArray) -> FloatArray:
-    """Return log densities between the points of the grid: (node, unit, place) from ``logs`` (node, unit, point) at the
-    ``places`` (node, place).
+    """Return log densities between the points of the grid: (node, unit, place) from ``logs`` (node or one, unit, point)
+    at the ``places`` (node, place).
 
     Places that all units share are a matrix, six entries a column: a product with it is many times faster than
     gathering numbers unit by unit.
@@ -147,24 +147,26 @@ def _weights(f: FloatArray) -> list[FloatArray]:
 
 def smooth(grid: ValueGrid, logs: FloatArray, sds: FloatArray) -> FloatArray:
     """Return the logs of densities (node, unit, point) of a sum from those of one part, the other normal with mean 0
-    and an sd of its own at each node: what is known of a unit's value says of the value that it deviates from."""
-    result = np.empty_like(logs)
+    and an sd of its own at each node: what is known of a unit's value says of the value that it deviates from.
+
+    ``logs`` that are the same at all nodes have one."""
+    result = np.empty((len(sds), *logs.shape[1:]))
     wide = sds >= _RESOLVED * grid.core
     for resolved in (True, False):
         nodes = np.flatnonzero(wide == resolved)
         if not len(nodes):
             continue
-        sd = sds[nodes, None, None]
+        sd, part = sds[nodes, None, None], logs if len(logs) == 1 else logs[nodes]
         if resolved:
             kernel = np.swapaxes(_kernel(grid.points[:, None], grid.points, sd), -1, -2)
-            peak = logs[nodes].max(axis=-1, keepdims=True)
-            found = (np.exp(logs[nodes] - peak) * grid.spacings) @ kernel
+            peak = part.max(axis=-1, keepdims=True)
+            found = (np.exp(part - peak) * grid.spacings) @ kernel
             result[nodes] = peak + np.log(found / (grid.spacings @ kernel)[:, None])
         else:
             rule = hermite_rule(_NARROW_ORDER)
             t = grid.points + sd * rule.points[0][:, None]  # (node, point of the rule, point)
             places = grid.place(t).reshape(len(nodes), -1)
-            found = interpolate(logs[nodes], places).reshape(*logs[nodes].shape[:2], *t.shape[1:])
+            found = interpolate(part, places).reshape(len(nodes), logs.shape[1], *t.shape[1:])
             result[nodes] = log_sum(found + _rule_logs()[:, None], axis=-2)
     return floor_below_peak(result)
 

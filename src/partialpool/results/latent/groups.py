@@ -11,18 +11,22 @@ import numpy as np
 
 from partialpool.errors import DataError, PriorWarning
 from partialpool.inference.latent.run import run_latent_engine
+from partialpool.inference.mixture_summary import MixtureSummary
 from partialpool.models.families.base import Family
 from partialpool.models.populations.normal import NormalPopulation
 from partialpool.models.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.groups import index_by_group
-from partialpool.results.latent.effects import count_own_moments, summarise_with_weights
+from partialpool.results.latent.effects import EffectsSummary, count_own_moments, summarise_with_weights
 from partialpool.results.latent.raw import estimate_latent_raw
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior
+
+# Those that ``groups`` has where no others are asked for.
+_QUANTILES = (0.05, 0.5, 0.95)
 
 
 def tabulate_latent_groups(
@@ -37,7 +41,7 @@ def tabulate_latent_groups(
     if quantiles is None:
         quantiles = (0.05, 0.5, 0.95) if missing else (0.05, 0.95)
     probabilities = check_quantiles(quantiles)
-    summary, weights = summarise_with_weights(posterior, place, (kind,), probabilities)
+    summary, weights = _summarise(posterior, place, kind, probabilities)
     raw = estimate_latent_raw(posterior, place, "response" if kind != "theta" else "linear")
     rows = posterior.latent.group_rows(place)
     columns: dict[str, FloatArray] = {"n": np.tile(rows, len(group.names)).astype(int)}
@@ -54,6 +58,24 @@ def tabulate_latent_groups(
     columns["weight"] = weights.ravel()
     table = index_by_group(group, columns)
     return replace(table, notes=(f"-: {explain_missing(posterior.model)}",)) if missing else table
+
+
+def summarise_by_default(posterior: LatentPosterior, factor: int) -> EffectsSummary:
+    """Summarise a factor's deviations and, on the response's scale where there is one, its groups' own values."""
+    kind = choose_kind(posterior, factor, "response")
+    return summarise_with_weights(posterior, factor, ("u", kind), np.array(_QUANTILES))
+
+
+def _summarise(posterior: LatentPosterior, factor: int, kind: str, probabilities: FloatArray) -> EffectsSummary:
+    """Summarise groups' own values. With several factors raw estimates ask for the effects of all, so that what tables
+    have by default is computed once, with these."""
+    by_default = kind == choose_kind(posterior, factor, "response") and set(probabilities.tolist()) <= set(_QUANTILES)
+    if len(posterior.model.groups) == 1 or not by_default:
+        return summarise_with_weights(posterior, factor, (kind,), probabilities)
+    found, n_effects = posterior.effect_summaries[factor], len(posterior.model.groups[factor].names)
+    places = [_QUANTILES.index(level) for level in probabilities.tolist()]
+    own = MixtureSummary(*(part[n_effects:] for part in found.summary))
+    return EffectsSummary(own._replace(quantiles=own.quantiles[..., places]), found.weights)
 
 
 def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, scale: str) -> Table:

@@ -21,6 +21,8 @@ from partialpool.results.posterior import Posterior
 if TYPE_CHECKING:
     import pandas as pd
 
+    from partialpool.results.latent.effects import EffectsSummary
+
 _QUANTILES = (0.05, 0.5, 0.95)
 #: The scale that a table's numbers are on: the linear predictor's or the response's.
 Scale = Literal["response", "linear"]
@@ -43,11 +45,17 @@ class LatentPosterior(Posterior):
         return self.marginal
 
     @cached_property
+    def effect_summaries(self) -> tuple[EffectsSummary, ...]:
+        """Every factor's deviations, and its groups' own values as tables have them by default."""
+        from partialpool.results.latent.groups import summarise_by_default
+
+        return tuple(summarise_by_default(self, k) for k in range(len(self.model.groups)))
+
+    @property
     def effect_means(self) -> tuple[FloatArray, ...]:
         """The posterior means of every factor's deviations, each (effect, group)."""
-        from partialpool.results.latent.effects import summarise_latent_effects
-
-        return tuple(summarise_latent_effects(self, k, ("u",), np.empty(0)).mean for k in range(len(self.model.groups)))
+        sizes = [len(group.names) for group in self.model.groups]
+        return tuple(found.summary.mean[:n] for found, n in zip(self.effect_summaries, sizes, strict=True))
 
     @property
     def rises(self) -> bool:
