@@ -89,6 +89,19 @@ def test_tables_and_draws_of_three_levels_agree() -> None:
         np.testing.assert_allclose(drawn[factor][0].std(axis=0), sd, rtol=0.07, err_msg=group.name)
 
 
+def test_tables_of_units_of_unlike_widths_stand_together() -> None:
+    """Under wide populations one grid of deviations serves some coarse units and not others."""
+    marginal = _nested_counts()
+    points = _points(np.array([[3.0], [3.0], [0.3]]), np.ones(1))
+    together = marginal.tables(points.select(np.zeros(128, dtype=np.intp)), 1, 0, np.arange(12))
+    shares = together.shares(np.full(128, 1.0 / 128.0))
+    means = np.sum(shares[..., None] * together.density * together.values, axis=(1, 2))
+    for unit in (0, 3, 11):
+        alone = marginal.tables(points, 1, 0, np.array([unit]))
+        mean = np.sum(alone.shares(np.ones(1))[..., None] * alone.density * alone.values)
+        assert abs(means[unit] - mean) < 1e-2
+
+
 def test_draws_of_one_node_share_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     g = np.repeat(np.arange(7), 4)
