@@ -150,8 +150,13 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
 
 
 def _rank(posterior: HyperPosterior) -> tuple[bool, float]:
+    return not _is_reliable(posterior), posterior.engine.evidence["Pareto-k"]
+
+
+def _is_reliable(posterior: HyperPosterior) -> bool:
     evidence = posterior.engine.evidence
-    return not evidence["unseen share"] <= _MOST_MISSED, evidence["Pareto-k"]
+    covers = evidence["unseen share"] <= _MOST_MISSED
+    return covers and evidence["Pareto-k"] <= _MAX_PARETO_K and evidence["effective draws"] >= _LEAST_EFFECTIVE
 
 
 def _note(posterior: HyperPosterior, left: str) -> HyperPosterior:
@@ -170,10 +175,9 @@ def _raise_target(marginal: HyperMarginal, target: float) -> float:
 
 
 def _check_reliable(posterior: HyperPosterior) -> None:
-    evidence = posterior.engine.evidence
-    covers = evidence["unseen share"] <= _MOST_MISSED
-    if covers and evidence["Pareto-k"] <= _MAX_PARETO_K and evidence["effective draws"] >= _LEAST_EFFECTIVE:
+    if _is_reliable(posterior):
         return
+    evidence = posterior.engine.evidence
     blocks = posterior.space.blocks
     simpler = ", or a simpler group term ((x || g) instead of (x | g))" if blocks else ""
     raise ComputationError(

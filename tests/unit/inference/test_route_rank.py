@@ -1,0 +1,50 @@
+"""Which attempt is taken where none is as good as is wanted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from partialpool.errors import ComputationError
+from partialpool.inference import by_importance
+from partialpool.inference.engine import Engine
+from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.models.hyperspace import HyperSpace
+
+
+def _attempt(pareto_k: float, effective: float, unseen: float = 0.0) -> HyperPosterior:
+    evidence = {
+        "nodes": 1e5,
+        "effective draws": effective,
+        "Pareto-k": pareto_k,
+        "half-lattice difference (sd)": 0.01,
+        "unseen share": unseen,
+    }
+    space = HyperSpace((), (), None, (), 0)
+    return HyperPosterior(space, np.empty((1, 0)), np.ones(1), 0.0, None, Engine("", "", evidence, "", 0.0))
+
+
+@pytest.fixture
+def routes(monkeypatch: pytest.MonkeyPatch):
+    def run(*attempts: HyperPosterior) -> HyperPosterior:
+        names = [by_importance._Route(str(k), attempt.space) for k, attempt in enumerate(attempts)]
+        monkeypatch.setattr(by_importance, "_list_routes", lambda *_: iter(names))
+        monkeypatch.setattr(by_importance, "_sample", lambda route, *_: attempts[int(route.name)])
+
+        class Marginal:
+            work = 1e9
+
+        return by_importance.integrate_exactly(attempts[0].space, Marginal(), 0.0158)
+
+    return run
+
+
+def test_a_reliable_attempt_comes_before_a_smaller_pareto_k(routes) -> None:
+    """35 effective draws of 163,840 nodes had the smaller Pareto-k, and the fit was refused."""
+    assert routes(_attempt(0.60, 35.0), _attempt(0.66, 22_000.0)).engine.evidence["Pareto-k"] == 0.66
+
+
+def test_what_is_seen_in_part_is_never_taken(routes) -> None:
+    assert routes(_attempt(0.55, 9e3, unseen=0.3), _attempt(0.66, 9e3)).engine.evidence["Pareto-k"] == 0.66
+    with pytest.raises(ComputationError, match="unseen share 0.30"):
+        routes(_attempt(0.1, 9e3, unseen=0.3))
