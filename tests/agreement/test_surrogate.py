@@ -45,10 +45,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_tables_are_those_of_importance_sampling(name: str) -> None:
-    """An sd may be off by twice what a mean may be, so that 0.02 asks for an accuracy of 0.01."""
+    """Of slopes the density must go on where the nodes that shaped it end: the sds were 2 % too small where it fell."""
     formula, data = MODELS[name]
-    exact: Any = pp.fit(formula, data, method="importance", accuracy=0.01)
-    fit: Any = pp.fit(formula, data, method="surrogate", accuracy=0.01)
+    exact: Any = pp.fit(formula, data, method="importance")
+    fit: Any = pp.fit(formula, data, method="surrogate")
     assert fit.engine.route == "surrogate of the likelihood"
     assert fit.engine.evidence["evaluations"] < 100
     ours, its = fit.summary(effects=True), exact.summary(effects=True)
@@ -114,6 +114,24 @@ def test_where_all_sds_may_be_small_together(method: str) -> None:
     problem = corner()
     fit = problem.fit(method=method)
     assert fit.engine.status == "converged"
+    for parameter, mean_error, sd_error in compare(problem, fit, problem.integrate(fit)):
+        assert mean_error < 3 * ACCURACY, parameter
+        assert sd_error < 0.02, parameter
+
+
+def test_a_surrogate_stands_in_where_importance_weights_are_not_reliable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No route of importance sampling that is known to fail here is left, so that they are made to."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise pp.errors.ComputationError("importance sampling is not reliable")
+
+    monkeypatch.setattr("partialpool.inference.integrate.integrate_exactly", fail)
+    problem = corner()
+    with pytest.raises(pp.errors.ComputationError, match="not reliable"):
+        problem.fit(method="importance")
+    fit = problem.fit()
+    assert fit.engine.route == "surrogate of the likelihood"
+    assert "importance weights were not reliable" in fit.engine.reason
     for parameter, mean_error, sd_error in compare(problem, fit, problem.integrate(fit)):
         assert mean_error < 3 * ACCURACY, parameter
         assert sd_error < 0.02, parameter

@@ -47,6 +47,8 @@ _STEEP = 4.0
 _LEAST_IMPORTANCE = 0.05
 # Values and gradient entries that a surrogate is fitted to: the fit takes the third power of their number.
 _MOST_DATA = 1000
+# Share of the accuracy up to which that fall goes unnoticed.
+_LITTLE_CUT = 0.3
 # Evaluations further out than this, in sds, are left aside.
 _OUTSIDE = 8.0
 # Integrals of the surrogate less reliable than this are not taken (Vehtari et al. 2024, section 3), nor are rounds of
@@ -149,6 +151,11 @@ def integrate_by_surrogate(
         if error <= accuracy and _is_reliable(sample):
             # what the bulk's nodes say holds for means; sds hang on the tails as well
             error = max(error, TAIL_SHARE * _measure_most(made, surrogate, tail_nodes(sample.nodes, sample.weights)))
+            if error <= accuracy and _cut_off(surrogate, sample, _find_reach(surrogate)) > _LITTLE_CUT * accuracy:
+                # the surrogate has been measured at these nodes, and so is believed as far beyond them
+                reach = _find_reach(surrogate, made.coordinates[made.near()])
+                sample = _integrate(surrogate, log_prior, mode, effective_target, reach)
+                error = max(error, _cut_off(surrogate, sample, reach))
         errors.append(error)
         if error < best[0]:
             best = error, surrogate
@@ -228,26 +235,48 @@ def _fit(warp: Warp, made: _Evaluations) -> Surrogate:
 
 
 def _integrate(
-    surrogate: Surrogate, log_prior: BatchLogDensity, start: FloatArray, effective_target: float
+    surrogate: Surrogate,
+    log_prior: BatchLogDensity,
+    start: FloatArray,
+    effective_target: float,
+    reach: float | None = None,
 ) -> WeightedNodes:
-    log_density = _join(surrogate, log_prior)
+    log_density = _join(surrogate, log_prior, reach)
     mode = find_mode(log_density, start[None])
     return integrate_by_importance(log_density, mode, effective_target)
 
 
-def _join(surrogate: Surrogate, log_prior: BatchLogDensity) -> BatchLogDensity:
+def _join(surrogate: Surrogate, log_prior: BatchLogDensity, reach: float | None = None) -> BatchLogDensity:
     """Return the log posterior density under the surrogate, falling steeply where that is not believed."""
+    reach = _find_reach(surrogate) if reach is None else reach
+
+    def log_density(coordinates: FloatArray) -> FloatArray:
+        return np.asarray(surrogate(coordinates) + log_prior(coordinates) - _fall(surrogate, coordinates, reach))
+
+    return log_density
+
+
+def _find_reach(surrogate: Surrogate, measured: FloatArray | None = None) -> float:
+    """Return how far from its centre a surrogate is believed, in sds: some way beyond the furthest node that shaped it,
+    or of those at which it was ``measured``."""
     counting = surrogate.importance > 0.0
     if not counting.any():
         raise ComputationError("the surrogate of the likelihood is not finite anywhere")
-    reach = float(np.sqrt(np.max(np.sum(surrogate.nodes[counting] ** 2, axis=1)))) + _BEYOND
+    nodes = surrogate.nodes[counting]
+    if measured is not None:
+        nodes = np.concatenate([nodes, surrogate.warp.apply(measured)])
+    return float(np.sqrt(np.max(np.sum(nodes**2, axis=1)))) + _BEYOND
 
-    def log_density(coordinates: FloatArray) -> FloatArray:
-        radius = np.sqrt(np.sum(surrogate.warp.apply(coordinates) ** 2, axis=1))
-        outside = np.maximum(radius - reach, 0.0)
-        return np.asarray(surrogate(coordinates) + log_prior(coordinates) - _STEEP * outside**2)
 
-    return log_density
+def _fall(surrogate: Surrogate, coordinates: FloatArray, reach: float) -> FloatArray:
+    """Return what is taken from the log density beyond the reach."""
+    radius = np.sqrt(np.sum(surrogate.warp.apply(coordinates) ** 2, axis=1))
+    return np.asarray(_STEEP * np.maximum(radius - reach, 0.0) ** 2)
+
+
+def _cut_off(surrogate: Surrogate, sample: WeightedNodes, reach: float) -> float:
+    """Return the root mean square of the fall beyond the reach over the posterior, an error like its own."""
+    return float(np.sqrt(sample.weights @ _fall(surrogate, sample.nodes, reach) ** 2))
 
 
 def _measure(made: _Evaluations, surrogate: Surrogate, fresh: FloatArray, n_asked: int) -> float:
