@@ -2,9 +2,10 @@
 
 python benchmarks/refusals.py 0 2000                     fit, and compare quantiles with the second engine
 python benchmarks/refusals.py 0 2000 --without-second    fit only
+python benchmarks/refusals.py 0 2000 --sampler 50        compare 50 of moderate size, of all kinds, with a long sampler
 
-The recipe of the models is in random_models.py, the second engine in second_engine.py. Every
-model that is refused, warned of or off is printed with its seed, then the counts.
+The recipe of the models is in random_models.py, the second engine in second_engine.py, the sampler in
+long_sampler.py. Every model that is refused, warned of or off is printed with its seed, then the counts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import partialpool as pp
+from compare_sampler import choose_models, compare_with_sampler
 from partialpool.inference.hyper_posterior import log_posterior, weighted_quantiles
 from random_models import RandomModel, draw_model
 from second_engine import sample_again
@@ -43,7 +45,11 @@ def main() -> None:
     parser.add_argument("last", type=int)
     parser.add_argument("--without-second", action="store_true")
     parser.add_argument("--only", choices=["gaussian", "other"])
+    parser.add_argument("--sampler", type=int, metavar="N", help="compare N models with a long sampler instead")
     asked = parser.parse_args()
+    if asked.sampler is not None:
+        compare_with_sampler(choose_models(range(asked.first, asked.last), asked.sampler))
+        return
     counts: Counter[str] = Counter()
     largest: list[tuple[float, str]] = []
     for seed in range(asked.first, asked.last):
