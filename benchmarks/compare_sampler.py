@@ -20,7 +20,7 @@ _TOLERANCE = 0.05
 _LARGEST_ERROR = _TOLERANCE / 3.0
 _LARGEST_RHAT = 1.01
 # Processor seconds that the chains of one model may take, and the size of models that are chosen.
-_SECONDS = 90.0
+_SECONDS = 40.0
 _MOST_COLUMNS, _MOST_ROWS = 60, 200
 _SHARE_GAUSSIAN = 0.7
 
