@@ -59,6 +59,10 @@ class AliasedColumnsWarning(PartialpoolWarning):
     """Columns that others determine in the rows at hand were left out; the message names them."""
 
 
+class UnequalNoiseWarning(PartialpoolWarning):
+    """Groups' own sds differ by more than chance under one sigma; the message names them."""
+
+
 class AccuracyWarning(PartialpoolWarning):
     """A result was obtained below the accuracy asked for; the message says by how much."""
 

@@ -102,7 +102,8 @@ def fit(
     from partialpool.inference.choose import run_engine
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
-    from partialpool.inputs.observations import read_observations
+    from partialpool.inputs.observations import describe_rows, read_observations
+    from partialpool.inputs.unequal_noise import warn_of_unequal_noise
     from partialpool.inputs.unknowns import check_identified, warn_of_left_out
     from partialpool.models.arguments import check_arguments, is_latent, name_family
     from partialpool.models.slots import find_given_parameters
@@ -149,6 +150,7 @@ def fit(
         )
     if sigma == "by group":
         return fit_separately(observations, design, priors, seed)
+    warn_of_unequal_noise(design.measurements, describe_rows(observations.rows, observations.factors))
     outcome = run_engine(design, priors, pooling=pooling, method=method, estimator=estimator, accuracy=accuracy)
     return Posterior(observations, *outcome, method=method, seed=seed)
 
