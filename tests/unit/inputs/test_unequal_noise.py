@@ -26,9 +26,17 @@ def test_equal_noise_is_warned_of_once_in_a_thousand(degrees):
 
 
 def test_rows_whose_sds_differ_are_named():
-    said = r"(?s)p = 7e-09.*4 in row 1 \(g 'a'\).*15 in row 3 \(g 'c'\).*answer changes.*standard_error="
+    said = r"p = 7e-09\); furthest from their median 7.35: 15 in row 3 \(g 'c'\), 4 in row 1 \(g 'a'\), 12 in row 5.*"
+    said += r"answer changes.*standard_error="
     with pytest.warns(UnequalNoiseWarning, match=said):
         pp.fit("y ~ 1 + (1 | g)", DATA, size="n", sd="s")
+
+
+def test_sds_are_compared_after_the_weights():
+    weights = 1.0 / np.square(DATA["s"])
+    assert len(pp.fit("y ~ 1 + (1 | g)", DATA, size="n", sd="s", weights=weights).groups()) == 6
+    with pytest.warns(UnequalNoiseWarning, match=r"median 2: 12 in row 6 .g .f..\. The answer"):
+        pp.fit("y ~ 1 + (1 | g)", DATA | {"s": [2.0] * 6}, size="n", sd="s", weights=[1.0] * 5 + [36.0])
 
 
 def test_what_the_warning_tells_to_do_ends_it():
