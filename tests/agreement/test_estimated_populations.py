@@ -160,3 +160,15 @@ def test_nonparametric_population_of_many_errors_needs_no_remedy():
         errors = np.exp(rng.normal(-1.0, 1.0, 150))
         values = rng.normal(size=150) + errors * rng.normal(size=150)
         assert fit(values, errors, "nonparametric").engine.evidence["duality gap over the interval"] <= 1e-8
+
+
+def test_one_point_is_complete_pooling_and_an_estimate() -> None:
+    """Eight schools: the best population of any form is one point, the precision-weighted mean."""
+    schools = pp.datasets.eight_schools()
+    fitted = pp.fit("effect ~ 1 + (1 | school)", schools, standard_error="se", population="nonparametric")
+    precision = 1.0 / np.asarray(schools["se"], dtype=float) ** 2
+    groups = fitted.groups()
+    assert groups["mean"].to_numpy() == pytest.approx(precision @ schools["effect"] / precision.sum(), abs=1e-3)
+    assert np.all(groups["weight"] == 0.0)
+    assert np.all(fitted.pooling()["weight"] == 0.0)
+    assert fitted.engine.reason.endswith("one point (complete pooling): an estimate, not a finding")

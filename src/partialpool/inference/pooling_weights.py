@@ -1,7 +1,9 @@
-"""The weight that a group's own estimate has in its partially pooled one, everything else given.
+"""How far a group's own rows decide its effects, everything else given: the part of the population's variance that
+they take away.
 
-For an intercept alone this is n tau^2 / (n tau^2 + sigma^2); for several effects the diagonal of K Z'WZ, K their
-conditional covariance over sigma^2 from the group's own rows.
+For an intercept alone this is n tau^2 / (n tau^2 + sigma^2), the weight that the group's own estimate has in its
+partially pooled one. With slopes there is no such number: an estimate then leans on those of the other coefficients,
+and what it has of the group's own one lies outside [0, 1] and changes with a covariate's origin.
 """
 
 from __future__ import annotations
@@ -37,15 +39,21 @@ def average_pooling_weights(
 def pooling_weights_given_nodes(
     marginal: GaussianMarginal, points: HyperPoints, factor: int, grams: FloatArray
 ) -> FloatArray:
-    """Return the weights (effect, design, node) for designs Z'WZ (effect, effect, design) in scaled columns."""
+    """Return 1 - (variance given the group's rows) / (population's variance) of each effect (effect, design, node), for
+    designs Z'WZ (effect, effect, design) in scaled columns; 0 where the population has no variance.
+
+    With effects L b, b standard normal, and A = L' Z'WZ L / sigma^2 it is the diagonal of L (I + A)^-1 A L' over that
+    of L L'.
+    """
     statistics = marginal.statistics
     scaled = relative_root(statistics, points, factor)[:, :, None]
     part = statistics.effect_slices[factor]
     own = (points.effect_root[part, part] / points.residual_sd)[:, :, None]
-    gram = grams[..., None]
-    matrix = multiply(scaled.swapaxes(0, 1), multiply(gram, scaled))
+    learned = multiply(scaled.swapaxes(0, 1), multiply(grams[..., None], scaled))
+    matrix = learned.copy()
     for i in range(len(matrix)):
         matrix[i, i] += 1.0
-    covariance = multiply(multiply(own, invert_ldl(factor_ldl(matrix))), scaled.swapaxes(0, 1))
-    design = multiply(gram, statistics.effect_maps[factor][:, :, None, None])
-    return np.stack([np.sum(covariance[k] * design[:, k], axis=0) for k in range(len(matrix))])
+    taken = multiply(multiply(own, multiply(invert_ldl(factor_ldl(matrix)), learned)), own.swapaxes(0, 1))
+    lost = np.stack([taken[k, k] for k in range(len(taken))])
+    population = np.sum(own * own, axis=1)
+    return np.clip(np.divide(lost, population, out=np.zeros_like(lost), where=population > 0.0), 0.0, 1.0)

@@ -19,8 +19,6 @@ INTERVAL = (0.05, 0.95)
 _KEY = """\
 raw       the group's own estimate, raw_sd its standard error
 mean      the partially pooled estimate, with its sd and 90 % interval (q5 to q95)
-weight    share of the raw estimate in it: 0 is all population, 1 is no pooling"""
-_LATENT_WEIGHT = """\
 weight    how far the group's own rows decide it: 0 is all population, 1 is no pooling"""
 _SIZE = """\
 size      {role} in the group's rows
@@ -97,10 +95,7 @@ def _write_key(fit: Posterior) -> str:
     from partialpool.models.latent_model import LatentModel
 
     key = _KEY if fit.model.pooling == "partial" else _KEY.replace("partially pooled", "unpooled")
-    if not isinstance(fit.model, LatentModel):
-        return key
-    key = "\n".join([*key.splitlines()[:-1], _LATENT_WEIGHT])
-    if fit.model.design.measurements.sizes is None:
+    if not isinstance(fit.model, LatentModel) or fit.model.design.measurements.sizes is None:
         return key
     role = "trials" if fit.model.family.response_name == "p" else "exposure"
     return _SIZE.format(role=role) + key

@@ -54,6 +54,7 @@ _HALVES = {"pilot": 20, "fit": 40, "result": 60}
 _FINER_HALVES = (80, 120, 160, 240)
 Normals: TypeAlias = AdaptiveHermite | PopulationWindow
 _REASON = "the population is estimated by maximum likelihood, its uncertainty ignored: intervals are too narrow"
+_ONE_POINT = "; it is estimated to be one point (complete pooling): an estimate, not a finding"
 
 
 def estimate_population(
@@ -89,7 +90,9 @@ def estimate_population(
     node = np.zeros((1, space.dimension))
     value = float(marginal.log_likelihood(space.constrain(node)[0])[0])
     evidence = {"log likelihood": value, **evidence}
-    engine = Engine("empirical Bayes", _REASON, evidence, "plug-in", float("inf"), marginal.route)
+    alike = isinstance(model.population, SupportPopulation) and len(model.population.points) == 1
+    reason = _REASON + (_ONE_POINT if alike else "")
+    engine = Engine("empirical Bayes", reason, evidence, "plug-in", float("inf"), marginal.route)
     return model, marginal, HyperPosterior(space, node, np.ones(1), value, None, engine)
 
 

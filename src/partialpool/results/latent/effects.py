@@ -137,7 +137,8 @@ def _weigh(tables: ConditionalTables, weights: FloatArray, spread: FloatArray, w
     ``whole`` where the parts of a node are those of a population, whose variance all of them make up."""
     if whole:
         _, sd = table_moments(tables.shares(weights), tables.density, tables.values)
-        return np.asarray(1.0 - np.minimum(sd**2 / max(float(spread[0]), 1e-300), 1.0))
+        population = float(spread[0])  # 0 where the data's best population is one point
+        return np.asarray(1.0 - np.minimum(sd**2 / population, 1.0)) if population > 0.0 else np.zeros(len(sd))
     values = tables.values
     given = np.sum(tables.density * values, axis=-1, keepdims=True)
     variance = np.sum(tables.density * (values - given) ** 2, axis=-1)
