@@ -56,4 +56,4 @@ def pooling_weights_given_nodes(
     taken = multiply(multiply(own, multiply(invert_ldl(factor_ldl(matrix)), learned)), own.swapaxes(0, 1))
     lost = np.stack([taken[k, k] for k in range(len(taken))])
     population = np.sum(own * own, axis=1)
-    return np.clip(np.divide(lost, population, out=np.zeros_like(lost), where=population > 0.0), 0.0, 1.0)
+    return np.asarray(np.clip(np.divide(lost, population, out=np.zeros_like(lost), where=population > 0.0), 0.0, 1.0))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.effects import summarise_effects
+from partialpool.results.notes import note_groups
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.pooling_weights import average_weights
 from partialpool.results.raw_estimates import estimate_raw
@@ -36,7 +38,7 @@ def tabulate_groups(posterior: Posterior, factor: str | None, *, quantiles: Sequ
     for k, name in enumerate(quantile_columns(quantiles)):
         columns[name] = summary.quantiles[:, :, k].ravel()
     columns["weight"] = average_weights(posterior, place).ravel()
-    return index_by_group(group, columns)
+    return replace(index_by_group(group, columns), notes=note_groups(posterior, place))
 
 
 def index_by_group(group: GroupDesign, columns: dict[str, FloatArray]) -> Table:

@@ -15,6 +15,7 @@ from partialpool.models.priors import Prior
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.effects import summarise_effects
 from partialpool.results.groups import index_by_group
+from partialpool.results.notes import note_groups
 from partialpool.results.pooling_weights import average_weights
 from partialpool.results.raw_estimates import estimate_raw
 from partialpool.results.summary import summarise
@@ -40,7 +41,7 @@ def compare_pooling(posterior: Posterior, factor: str | None) -> Table:
         "partial_sd": partial.sd.ravel(),
         "weight": average_weights(posterior, place).ravel(),
     }
-    return index_by_group(group, columns)
+    return replace(index_by_group(group, columns), notes=note_groups(posterior, place))
 
 
 def _pool_completely(posterior: Posterior, factor: int) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ from partialpool.inference.mixture_summary import ItemMoments, summarise_mixture
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.effects import summarise_effects
 from partialpool.results.infinite_moments import coefficient_spread_is_infinite
+from partialpool.results.notes import note_groups
 from partialpool.results.parameters import check_quantiles, effect_kinds, effect_names, quantile_columns
 from partialpool.results.table import Table
 
@@ -39,7 +40,15 @@ def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]
     heads = ["mean", "sd", *quantile_columns(quantiles)]
     missing = not posterior.plug_in and len(names) > 0 and bool(np.any(np.isnan(values[:, :2])))
     notes = (_MISSING,) if missing else ()
+    if effects:
+        notes += _note_effects(posterior)
     return Table((None,), (names,), {head: values[:, k] for k, head in enumerate(heads)}, notes)
+
+
+def _note_effects(posterior: Posterior) -> tuple[str, ...]:
+    """Return the notes on the groups of all factors, each once."""
+    factors = range(len(posterior.model.groups))
+    return tuple(dict.fromkeys(note for factor in factors for note in note_groups(posterior, factor)))
 
 
 def _population_order(posterior: Posterior) -> list[str]:

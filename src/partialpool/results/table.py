@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Digits printed of a line's sd; wider numbers than this are written as 1.23e+08.
 _FIGURES = 3
 _WIDEST_NUMBER = 12
+# A spread below this share of the line's largest number is what rounding left of none.
+_ROUNDING = 1e-12
 # Columns without the unit of the others in their line, and how the names of more such begin.
 _UNITLESS = ("weight", "P(>0)", "size")
 _UNITLESS_START = "proportion"
@@ -30,7 +32,8 @@ class Table:
     """Columns of one length under an index of one or more levels.
 
     ``index`` holds one sequence per level, named by ``index_names``; ``columns`` maps names to arrays (line,).
-    ``notes`` say why numbers do not exist; they stand below the print, and in the frame's ``attrs["notes"]``.
+    ``notes`` say why numbers do not exist, or how others are to be read; they stand below the print, and in the frame's
+    ``attrs["notes"]``.
     """
 
     index_names: tuple[str | None, ...]
@@ -109,13 +112,13 @@ class Table:
             for name, column in values.items()
             if not _is_unitless(name) and _are_real(column)
         }
-        decimals = self._share_decimals(
-            lines, [_line_decimals({name: column[k] for name, column in together.items()}) for k in range(len(lines))]
-        )
+        each = [{name: column[k] for name, column in together.items()} for k in range(len(lines))]
+        decimals = self._share_decimals(lines, [_line_decimals(line) for line in each])
         cells = {}
         for name, column in values.items():
             if name in together:
-                cells[name] = _align([_write(x, d) for x, d in zip(together[name], decimals, strict=True)])
+                own = [_own_decimals(line, name) for line in each]
+                cells[name] = _align([_write(*cell) for cell in zip(together[name], decimals, own, strict=True)])
             elif _is_unitless(name) and _are_real(column):
                 cells[name] = _align([_write(float(x), _FIGURES) for x in column])
             else:
@@ -150,18 +153,33 @@ def _are_real(values: Sequence[Any]) -> bool:
 def _line_decimals(line: dict[str, float]) -> int:
     """Return the decimals that show three figures of the line's spread, negative where whole tens would do."""
     finite = {name: x for name, x in line.items() if math.isfinite(x)}
-    spreads = [x for name, x in finite.items() if (name == "sd" or name.endswith("_sd")) and x > 0.0]
+    residue = _ROUNDING * max(map(abs, finite.values()), default=0.0)
+    spreads = {name: x for name, x in finite.items() if (name == "sd" or name.endswith("_sd")) and x > residue}
     quantiles = [x for name, x in finite.items() if name.startswith("q")]
     if spreads:
-        size = finite["sd"] if finite.get("sd", 0.0) > 0.0 else min(spreads)
-    elif quantiles and max(quantiles) > min(quantiles):
+        size = spreads.get("sd", min(spreads.values()))
+    elif quantiles and max(quantiles) - min(quantiles) > residue:
         size = 0.3 * (max(quantiles) - min(quantiles))
     else:
-        size = min((abs(x) for x in finite.values() if x != 0.0), default=1.0)
+        size = min((abs(x) for x in finite.values() if abs(x) > residue), default=1.0)
+    return _count_decimals(size)
+
+
+def _own_decimals(line: dict[str, float], name: str) -> int | None:
+    """Return the decimals that show three figures of the spread of one number of the line (None: it has none)."""
+    is_spread = name == "sd" or name.endswith("_sd")
+    named = f"{name}_sd" if f"{name}_sd" in line else "sd"
+    spread = line[name] if is_spread else line.get(named, math.nan)
+    return _count_decimals(spread) if math.isfinite(spread) and spread > 0.0 else None
+
+
+def _count_decimals(size: float) -> int:
     return _FIGURES - 1 - math.floor(math.log10(size))
 
 
-def _write(number: float, decimals: int) -> str:
+def _write(number: float, decimals: int, own: int | None = None) -> str:
+    """Write a number with these decimals, or, where that is too wide, as 1.23e+08 with those that suit its ``own``
+    spread."""
     if math.isnan(number):
         return "-"
     if math.isinf(number):
@@ -170,7 +188,7 @@ def _write(number: float, decimals: int) -> str:
     if len(text) <= _WIDEST_NUMBER:
         return text
     size = math.floor(math.log10(abs(number))) if number else 0
-    return f"{number:.{min(max(size + decimals, _FIGURES - 1), 15)}e}"
+    return f"{number:.{min(max(size + (decimals if own is None else own), _FIGURES - 1), 15)}e}"
 
 
 def _align(texts: list[str]) -> list[str]:

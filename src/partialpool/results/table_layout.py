@@ -10,7 +10,8 @@ from dataclasses import dataclass
 # this so that a block has a number at all.
 _SHORTEST_KEYS = 24
 _SHORTEST_KEY = 8
-_GAP = 2
+# Blanks between columns, and where these bring all numbers into one block.
+_GAP, _NARROW_GAP = 2, 1
 # Columns that answer: they are printed before those that explain the answer.
 _ANSWERS = re.compile(r"mean|sd|q\d.*|P\(>0\)|partial|partial_sd")
 
@@ -45,8 +46,12 @@ def answer_first(names: Sequence[str]) -> list[str]:
 def lay_out(keys: Sequence[TextColumn], numbers: Sequence[TextColumn], width: int) -> list[list[str]]:
     """Return blocks of lines of at most ``width`` characters, the heading first, each with the keys and some numbers.
 
-    Keys are shortened where that brings all numbers into one block, and where no number would fit beside them.
+    Columns stand closer, or keys are shortened, where that brings all numbers into one block; keys are shortened too
+    where no number would fit beside them.
     """
+    every = [*keys, *numbers]
+    if _total(every) > width >= _total(every, _NARROW_GAP):
+        return [_write_block(keys, numbers, _NARROW_GAP)]
     needed = [_GAP + column.width for column in numbers]
     shorter = _fit_keys(keys, max(_SHORTEST_KEYS, width - sum(needed)), [_least(key) for key in keys])
     keys = shorter if _tell_apart(shorter) == _tell_apart(keys) else keys
@@ -71,8 +76,8 @@ def _least(key: TextColumn) -> int:
     return key.width if key.whole else max(len(key.head), _SHORTEST_KEY)
 
 
-def _total(keys: Sequence[TextColumn]) -> int:
-    return sum(key.width for key in keys) + _GAP * max(len(keys) - 1, 0)
+def _total(columns: Sequence[TextColumn], gap: int = _GAP) -> int:
+    return sum(column.width for column in columns) + gap * max(len(columns) - 1, 0)
 
 
 def _tell_apart(keys: Sequence[TextColumn]) -> list[int]:
@@ -91,8 +96,8 @@ def _fit_keys(keys: Sequence[TextColumn], room: int, least: Sequence[int]) -> li
     return [key.shorten(width) for key, width in zip(keys, widths, strict=True)]
 
 
-def _write_block(keys: Sequence[TextColumn], numbers: Sequence[TextColumn]) -> list[str]:
+def _write_block(keys: Sequence[TextColumn], numbers: Sequence[TextColumn], gap: int = _GAP) -> list[str]:
     """Return the heading and the lines, keys left and numbers right."""
     padded = [[text.ljust(key.width) for text in (key.head, *key.texts)] for key in keys]
     padded += [[text.rjust(column.width) for text in (column.head, *column.texts)] for column in numbers]
-    return [(" " * _GAP).join(parts).rstrip() for parts in zip(*padded, strict=True)]
+    return [(" " * gap).join(parts).rstrip() for parts in zip(*padded, strict=True)]

@@ -11,6 +11,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.outputs.plots.panels import Panel, find_intervals, gather_panels
+from partialpool.outputs.plots.picture import POOLED
 
 KINDS = ["shrinkage", "forest"]
 BINOMIAL: dict[str, Any] = {"family": "binomial", "trials": "visits"}
@@ -177,3 +178,34 @@ def test_trials_and_weights_stand_beside_the_groups(fits: dict[str, Any]) -> Non
 def test_without_pooling_there_is_no_population(panels: dict[str, Panel]) -> None:
     assert panels["unpooled"].population is None
     assert panels["unpooled"].new_group is None
+
+
+def test_a_population_of_points_is_drawn_as_such() -> None:
+    """A group whose quantiles are all on one point is not drawn as if it were known."""
+    values = np.append(np.linspace(-1.0, 1.0, 5), np.linspace(9.0, 11.0, 5))
+    data = {"y": values, "se": np.ones(10), "g": np.arange(10)}
+    fit = pp.fit("y ~ 1 + (1 | g)", data, standard_error="se", population="nonparametric")
+    groups = fit.groups()
+    flat = int(np.sum(groups["q95"] == groups["q5"]))
+    assert flat > 0
+    for figure in (fit.plot.shrinkage(), fit.plot.forest()):
+        (hollow,) = [
+            line
+            for line in figure.axes[0].lines
+            if line.get_markerfacecolor() == "white" and line.get_color() == POOLED
+        ]
+        assert len(hollow.get_xdata()) == flat
+        assert "the population's 2 points" in [text.get_text() for text in figure.legends[0].get_texts()]
+        assert any("hollow" in text.get_text() for text in figure.texts)
+
+
+def test_an_axis_far_outside_the_data_says_so() -> None:
+    rng = np.random.default_rng(3)
+    data = {"y": rng.poisson(4.0, 40), "year": rng.integers(2000, 2010, 40), "g": np.repeat(np.arange(5), 8)}
+    fit = pp.fit("y ~ year + (1 | g)", data, family="poisson", method="empirical_bayes")
+    near = pp.fit("y ~ center(year) + (1 | g)", data, family="poisson", method="empirical_bayes")
+    for kind in ("shrinkage", "forest"):
+        texts = [text.get_text() for text in getattr(fit.plot, kind)().axes[0].texts]
+        sds = data["year"].mean() / data["year"].std()
+        assert f"year = 0 is {sds:,.0f} sds from its mean: center(year)" in texts
+        assert not any("sds" in text.get_text() for text in getattr(near.plot, kind)().axes[0].texts)

@@ -86,3 +86,26 @@ def test_every_line_fits_the_width() -> None:
     assert max(map(len, lines)) <= 100
     assert sum(line.startswith("b ") for line in lines) > 1  # folded, each block with its labels
     assert all(f"q{k}" in " ".join(lines) for k in range(1, 19))
+
+
+def test_what_rounding_leaves_of_an_sd_asks_for_no_digits() -> None:
+    columns = {"mean": [0.14371, 0.5], "sd": [2.78e-17, 0.1], "q5": [0.14371, 0.4], "q95": [0.14371 + 3e-17, 0.6]}
+    lines = _lines(Table((None,), (["a", "b"],), columns))
+    assert lines[1].split() == ["a", "0.144", "0.000", "0.144", "0.144"]
+
+
+def test_a_wide_number_has_the_digits_of_its_own_sd() -> None:
+    """The estimate of one column may know nothing of another's."""
+    columns = {"none": [3.1e-40], "none_sd": [1.234e-41], "partial": [4.56789e-20], "partial_sd": [7.654e-21]}
+    (line,) = _lines(Table(("g",), (["a"],), columns))[1:]
+    assert line.split() == ["a", "3.10e-40", "1.23e-41", "4.568e-20", "7.65e-21"]
+
+
+def test_columns_move_together_where_that_makes_one_block() -> None:
+    columns = {name: [123.4, 234.5] for name in ("mean", "q5", "q50", "q95")}
+    table = Table(("group",), (["a", "b"],), {**columns, "sd": [10.0, 20.0]})
+    lines = _lines(table, width=34)
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 34
+    assert _lines(table, width=38)[0] == "group   mean     q5    q50    q95    sd"
+    assert len(_lines(table, width=30)) > 3

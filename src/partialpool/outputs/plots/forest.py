@@ -14,6 +14,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.outputs.plots.panels import Interval, Panel, find_intervals, gather_panels, name_response
 from partialpool.outputs.plots.picture import (
     FAINT,
+    HOLLOW,
     INK,
     NEW,
     POOLED,
@@ -21,8 +22,11 @@ from partialpool.outputs.plots.picture import (
     add_heading,
     as_written,
     create_picture,
+    describe_points,
+    draw_estimates,
     draw_population,
     keep_within,
+    name_axis,
     own_style,
     save_picture,
     shorten,
@@ -59,10 +63,12 @@ def draw_forest(posterior: Posterior, factor: int, path: Path | None) -> Figure:
             last = k % columns == columns - 1 or k == len(panels) - 1
             _draw_panel(axis, panel, intervals[k], order, gap, n - 2 * gap, labelled=k % columns == 0, counted=last)
         note += ", in order" if len(panels) == 1 else f", in order of {panels[0].axis_label}"
+        note += HOLLOW if panels[0].points is not None else ""
         pooled = "partially pooled" if posterior.model.pooling == "partial" else "unpooled"
         handles = [
             Line2D([], [], color=RAW, marker="o", markerfacecolor="white", linestyle="", label="raw"),
             Line2D([], [], color=POOLED, marker="o", linewidth=3.5, label=f"{pooled}, 50 and 90 % intervals"),
+            *describe_points(panels[0]),
         ]
         add_heading(figure, f"{name_response(posterior)} by {group.name}", note, handles)
         save_picture(figure, path)
@@ -89,7 +95,7 @@ def _draw_panel(
     draw_population(axis, panel.population)
     axis.hlines(places, quantiles[:, 0], quantiles[:, 3], color=POOLED, linewidth=1.2)
     axis.hlines(places, quantiles[:, 1], quantiles[:, 2], color=POOLED, linewidth=3.6)
-    axis.plot(mean, places, "o", color=POOLED, markersize=5.5, zorder=4)
+    draw_estimates(axis, mean, places, quantiles[:, 3] - quantiles[:, 0], panel, 5.5)
     axis.plot(raw, places, "o", color=RAW, markerfacecolor="white", markersize=4.6, markeredgewidth=1.2, zorder=5)
     for beyond, edge, marker in ((raw < limits[0], limits[0], "<"), (raw > limits[1], limits[1], ">")):
         if beyond.any():  # an empty line that is not clipped breaks the layout
@@ -114,7 +120,7 @@ def _draw_panel(
     axis.set_ylim(below + 0.3, float(places[-1]) + 0.9)
     axis.set_yticks(list(ticks), list(ticks.values()) if labelled else [""] * len(ticks))
     as_written(axis.get_yticklabels())
-    axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
+    name_axis(axis, panel)
     if counted and (written := panel.count(order)) is not None:
         head, texts = written
         write_beside(axis, places, texts, head, 14 + 5 * max(map(len, [*texts, head])))

@@ -14,6 +14,7 @@ from partialpool.results.latent.groups import choose_kind
 from partialpool.results.latent.population_draws import average_over_population, draw_population
 from partialpool.results.latent.posterior import LatentPosterior
 from partialpool.results.latent.raw import estimate_latent_raw
+from partialpool.results.notes import caution_far_zero, find_support
 from partialpool.results.scale_names import name_response_scale
 
 # Draws of a new group's value: they place the ends of its interval to 0.02 of its sds.
@@ -43,6 +44,8 @@ def gather_latent_panels(posterior: LatentPosterior, factor: int) -> tuple[Panel
             size=_sum_sizes(posterior, factor),
             size_name="trials" if posterior.model.family.response_name == "p" else "exposure",
             bounds=(-np.inf, np.inf) if kind == "theta" else _bounds(posterior),
+            caution=caution_far_zero(posterior, factor, name),
+            points=_place_points(posterior, kind),
         )
         for k, name in enumerate(group.names)
     )
@@ -52,6 +55,12 @@ def find_latent_intervals(posterior: LatentPosterior, factor: int, groups: IntAr
     """Return the ends of each coefficient's 90 % and 50 % intervals (coefficient, group, 4) for some groups."""
     kind = choose_kind(posterior, factor, "response")
     return summarise_latent_effects(posterior, factor, (kind,), np.array(QUANTILES)).quantiles[:, groups]
+
+
+def _place_points(posterior: LatentPosterior, kind: str) -> FloatArray | None:
+    """Return the points of an estimated population on the panel's scale."""
+    points = find_support(posterior.model)
+    return points if points is None or kind == "theta" else posterior.to_response(points)
 
 
 def _raw_ends(posterior: LatentPosterior, factor: int, kind: str) -> tuple[FloatArray, FloatArray]:

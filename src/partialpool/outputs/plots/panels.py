@@ -11,6 +11,7 @@ from partialpool.inference.mixture_summary import MixtureSummary
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.effects import summarise_effects
 from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.results.notes import caution_far_zero
 from partialpool.results.pooling_weights import average_weights
 from partialpool.results.predictors import Predictors, summarise_predictors
 from partialpool.results.raw_estimates import estimate_raw
@@ -43,7 +44,8 @@ class Panel:
     ``raw_low`` and ``raw_high`` are the ends of the raw estimates' 90 % intervals. ``population`` is the coefficient
     the groups vary around (None: they vary around 0, or not at all), ``new_group`` that of a group not in the data
     (None: no population was fitted). ``size`` are trials or exposures, called ``size_name``. No value lies beyond
-    ``bounds``.
+    ``bounds``. ``caution`` is what a reader of the axis must know, ``points`` those that an estimated population
+    consists of.
     """
 
     axis_label: str
@@ -60,6 +62,8 @@ class Panel:
     size: FloatArray | None = None
     size_name: str = "n"
     bounds: tuple[float, float] = (-np.inf, np.inf)
+    caution: str | None = None
+    points: FloatArray | None = None
 
     def count(self, groups: IntArray) -> tuple[str, list[str]] | None:
         """Return a heading and some groups' trials, exposures or numbers of rows, None where each has one row."""
@@ -95,6 +99,7 @@ def gather_panels(posterior: Posterior, factor: int) -> tuple[Panel, ...]:
             raw_high=raw.mean[k] + HALF_90 * raw.sd[k],
             mean=summary.mean[k],
             weight=weights[k],
+            caution=caution_far_zero(posterior, factor, name),
             population=population.get(name),
             new_group=None if new is None else Interval(float(new.mean[0, k]), *map(float, new.quantiles[0, k])),
         )

@@ -13,15 +13,18 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from partialpool.numerics.arrays import FloatArray
 from partialpool.outputs.output_paths import write_whole
-from partialpool.outputs.plots.panels import Interval
+from partialpool.outputs.plots.panels import Interval, Panel
 
 # Okabe and Ito (2008): vermilion, blue, bluish green.
 RAW, POOLED, NEW = "#D55E00", "#0072B2", "#009E73"
 INK, SOFT, FAINT, BAND = "#222222", "#555555", "#8a8a8a", "#ececec"
+#: What is said of groups whose quantiles are all on one point.
+HOLLOW = "; hollow: an interval of no width"
 # Inches for title, note and legend.
 HEADING = 0.95
 _DOTS_PER_INCH = 160
@@ -117,6 +120,38 @@ def draw_population(axis: Axes, population: Interval | None) -> None:
         return
     axis.axvspan(population.q5, population.q95, color=BAND, zorder=0, linewidth=0)
     axis.axvline(population.mean, color=FAINT, linewidth=1.1, zorder=1)
+
+
+def draw_estimates(
+    axis: Axes, mean: FloatArray, places: FloatArray, widths: FloatArray, panel: Panel, size: float
+) -> None:
+    """Draw partially pooled estimates, hollow where the population's points leave an interval no width, and those
+    points."""
+    hollow = np.zeros(len(mean), dtype=bool)
+    if panel.points is not None:
+        hollow = widths <= 0.0
+        for point in panel.points:
+            axis.axvline(point, color=POOLED, linewidth=0.9, linestyle=":", zorder=1)
+    axis.plot(mean[~hollow], places[~hollow], "o", color=POOLED, markersize=size, zorder=4)
+    if hollow.any():
+        axis.plot(mean[hollow], places[hollow], "o", color=POOLED, markerfacecolor="white", markersize=size, zorder=4)
+
+
+def describe_points(panel: Panel) -> list[Line2D]:
+    """Return the legend's entry for the points of an estimated population."""
+    if panel.points is None:
+        return []
+    count = f"{len(panel.points)} points" if len(panel.points) > 1 else "one point"
+    return [Line2D([], [], color=POOLED, linewidth=0.9, linestyle=":", label=f"the population's {count}")]
+
+
+def name_axis(axis: Axes, panel: Panel) -> None:
+    """Write what the axis shows, and under it what its reader must know."""
+    axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
+    if panel.caution is not None:
+        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8.5, "color": RAW}
+        below = {"xycoords": axis.xaxis.label, "textcoords": "offset points", "annotation_clip": False}
+        axis.annotate(panel.caution, (0.5, 0.0), (0, -2), **below, **style).set_parse_math(False)
 
 
 def as_written(texts: Iterable[Text]) -> None:

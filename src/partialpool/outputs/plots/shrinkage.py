@@ -19,14 +19,18 @@ from partialpool.outputs.plots.panels import Panel, find_intervals, gather_panel
 from partialpool.outputs.plots.picture import (
     BAND,
     FAINT,
+    HOLLOW,
     INK,
     POOLED,
     RAW,
     add_heading,
     as_written,
     create_picture,
+    describe_points,
+    draw_estimates,
     draw_population,
     keep_within,
+    name_axis,
     own_style,
     save_picture,
     shorten,
@@ -73,11 +77,14 @@ def _draw_lines(panels: tuple[Panel, ...], intervals: FloatArray, title: str, po
     handles = [
         Line2D([], [], color=RAW, marker="o", markerfacecolor="white", linewidth=1, label="raw, 90 % interval"),
         Line2D([], [], color=POOLED, marker="o", linewidth=2.2, label=f"{pooled}, 90 % interval"),
+        *describe_points(first),
         *_population_handle(panels),
     ]
     note = "each group's own estimate, and the arrow to where the population draws it"
     if any(np.any(np.isfinite(panel.raw) & np.isnan(panel.raw_low)) for panel in panels):
         note = "raw estimates, without interval at a bound, and arrows to where the population draws them"
+    if first.points is not None:
+        note = f"raw estimates, arrows to where the population draws them{HOLLOW}"
     note = note if pooled == "partially pooled" else "each group on its own"
     add_heading(figure, title, note, handles)
     return figure
@@ -102,12 +109,12 @@ def _draw_line_panel(
         arrow = {"arrowstyle": "-|>,head_width=0.16,head_length=0.32", "color": FAINT, "linewidth": 0.9}
         axis.annotate("", (mean[k], below[k]), (raw[k], above[k]), arrowprops={**arrow, "shrinkA": 4, "shrinkB": 4})
     axis.plot(raw, above, "o", color=RAW, markerfacecolor="white", markersize=5.5, markeredgewidth=1.3, zorder=4)
-    axis.plot(mean, below, "o", color=POOLED, markersize=6, zorder=5)
+    draw_estimates(axis, mean, below, high - low, panel, 6)
     axis.set_xlim(limits)
     axis.set_ylim(-0.8, len(order) - 0.3)
     axis.set_yticks(places, [shorten(panel.labels[i]) for i in order] if labelled else [""] * len(order))
     as_written(axis.get_yticklabels())
-    axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
+    name_axis(axis, panel)
     _write_columns(axis, panel, order, counted=counted)
 
 
@@ -178,7 +185,7 @@ def _draw_rail_panel(axis: Axes, panel: Panel, pooled: str, varied: bool) -> Non
     axis.set_xticks([tick for tick in shown if limits[0] <= tick <= limits[1]])
     axis.set_ylim(-0.42, 1.5)
     axis.set_yticks([0.0, 1.0], [pooled.replace(" ", "\n"), "raw"])
-    axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
+    name_axis(axis, panel)
 
 
 def _draw_histogram(
@@ -206,8 +213,12 @@ def _name_extremes(axis: Axes, panel: Panel, drawn: IntArray) -> None:
 
 
 def _population_handle(panels: tuple[Panel, ...]) -> list[Patch | Line2D]:
-    if all(panel.population is None for panel in panels):
+    known = [panel.population for panel in panels if panel.population is not None]
+    if not known:
         return []
+    if all(interval.q95 <= interval.q5 for interval in known):  # an estimate of it, whose uncertainty is ignored
+        name = "population mean" if panels[0].points is None else "its mean"
+        return [Line2D([], [], color=FAINT, linewidth=1.1, label=name)]
     return [
         Patch(facecolor=BAND, edgecolor=FAINT, linewidth=0.8, label="population mean, 90 % interval"),
     ]

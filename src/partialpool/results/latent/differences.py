@@ -17,6 +17,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.draws import draw_posterior
 from partialpool.results.latent.effects import count_own_moments, gather_nodes
 from partialpool.results.levels import find_level, quote_label
+from partialpool.results.notes import note_support
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.selection import no_level
 from partialpool.results.table import Table
@@ -151,7 +152,8 @@ def _tabulate(
     for k, head in enumerate(quantile_columns(quantiles)):
         columns[head] = found[k].T.ravel()
     columns["P(>0)"] = np.mean(values > 0.0, axis=-1).T.ravel()
+    notes = note_support(posterior)
     if tuple(effects) == ("Intercept",):
-        return Table(("contrast",), (list(names),), columns)
+        return Table(("contrast",), (list(names),), columns, notes)
     labels = [name for name in names for _ in effects]
-    return Table(("contrast", "coefficient"), (labels, list(effects) * len(names)), columns)
+    return Table(("contrast", "coefficient"), (labels, list(effects) * len(names)), columns, notes)

@@ -19,6 +19,7 @@ from partialpool.numerics.arrays import FloatArray
 from partialpool.results.groups import index_by_group
 from partialpool.results.latent.effects import EffectsSummary, count_own_moments, summarise_with_weights
 from partialpool.results.latent.raw import estimate_latent_raw
+from partialpool.results.notes import note_groups
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
 
@@ -56,8 +57,8 @@ def tabulate_latent_groups(
     for k, name in enumerate(quantile_columns(quantiles)):
         columns[name] = summary.quantiles[:, :, k].ravel()
     columns["weight"] = weights.ravel()
-    table = index_by_group(group, columns)
-    return replace(table, notes=(f"-: {explain_missing(posterior.model)}",)) if missing else table
+    notes = (f"-: {explain_missing(posterior.model)}",) if missing else ()
+    return replace(index_by_group(group, columns), notes=notes + note_groups(posterior, place))
 
 
 def summarise_by_default(posterior: LatentPosterior, factor: int) -> EffectsSummary:
@@ -95,7 +96,7 @@ def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, sc
         "partial_sd": partial.sd.ravel(),
         "weight": weights.ravel(),
     }
-    return index_by_group(group, columns)
+    return replace(index_by_group(group, columns), notes=note_groups(posterior, place))
 
 
 def choose_kind(posterior: LatentPosterior, factor: int, scale: str) -> str:
@@ -142,7 +143,9 @@ def _pool_completely(posterior: LatentPosterior, factor: int, kind: str) -> tupl
         values = posterior.to_response(values)
     weights = complete.hyper.value_weights
     mean = values @ weights
-    return mean, np.sqrt((values - mean[:, None]) ** 2 @ weights)
+    away = np.abs(values - mean[:, None])
+    largest = np.maximum(away.max(axis=1), np.finfo(float).tiny)  # squares of rates far outside the data overflow
+    return mean, largest * np.sqrt((away / largest[:, None]) ** 2 @ weights)
 
 
 def _family(family: Family) -> tuple[str, ...]:

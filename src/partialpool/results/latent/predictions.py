@@ -22,6 +22,7 @@ from partialpool.results.latent.population_draws import (
     draw_population,
     expectation_is_infinite,
 )
+from partialpool.results.notes import note_support
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.prediction import (
     GROUP_MEAN,
@@ -104,7 +105,7 @@ def predict_latent_rows(
     for start in range(0, rows.n_rows, size):
         which = np.arange(start, min(start + size, rows.n_rows), dtype=np.intp)
         parts += _predict_block(posterior, rows, codes, which, drawn, probabilities, scale, rng)
-    table = _arrange(posterior, rows, parts, quantiles)
+    table = replace(_arrange(posterior, rows, parts, quantiles), notes=note_support(posterior))
     if scale == "response" and not posterior.plug_in and np.any(np.isnan(table.columns["sd"])):
         reason = count_response_moments(posterior.model).reason or explain_missing(posterior.model)
         return replace(table, notes=(f"-: {reason}",))
