@@ -150,7 +150,7 @@ def name_axis(axis: Axes, panel: Panel) -> None:
     axis.set_xlabel(panel.axis_label, fontsize=10, color=INK).set_parse_math(False)
     if panel.caution is not None:
         style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8.5, "color": RAW}
-        below = {"xycoords": axis.xaxis.label, "textcoords": "offset points", "annotation_clip": False}
+        below: dict[str, Any] = {"xycoords": axis.xaxis.label, "textcoords": "offset points", "annotation_clip": False}
         axis.annotate(panel.caution, (0.5, 0.0), (0, -2), **below, **style).set_parse_math(False)
 
 
