@@ -39,7 +39,7 @@ def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]
     values = np.array(rows).reshape(len(names), 2 + len(probabilities))
     heads = ["mean", "sd", *quantile_columns(quantiles)]
     missing = not posterior.plug_in and len(names) > 0 and bool(np.any(np.isnan(values[:, :2])))
-    notes = (_MISSING,) if missing else ()
+    notes: tuple[str, ...] = (_MISSING,) if missing else ()
     if effects:
         notes += _note_effects(posterior)
     return Table((None,), (names,), {head: values[:, k] for k, head in enumerate(heads)}, notes)

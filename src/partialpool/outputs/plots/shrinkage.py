@@ -93,7 +93,7 @@ def _draw_lines(panels: tuple[Panel, ...], intervals: FloatArray, title: str, po
 def _draw_line_panel(
     axis: Axes, panel: Panel, intervals: FloatArray, order: IntArray, *, labelled: bool, counted: bool
 ) -> None:
-    places = np.arange(len(order))
+    places = np.arange(len(order), dtype=float)
     raw, mean = panel.raw[order], panel.mean[order]
     raw_low, raw_high = panel.raw_low[order], panel.raw_high[order]
     low, high = intervals[order, 0], intervals[order, 3]
