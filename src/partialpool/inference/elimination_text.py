@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from partialpool.inference.gaussian_marginal import GaussianMarginal
 from partialpool.inference.remaining_factors import RemainingFactors
+from partialpool.inputs.places import count_things
 
 
 def describe_elimination(marginal: GaussianMarginal, names: tuple[str, ...]) -> str:
@@ -16,7 +17,8 @@ def describe_elimination(marginal: GaussianMarginal, names: tuple[str, ...]) -> 
         return ""
     cross = statistics.cross
     designs = f"{cross.n_classes:,} designs" if cross.n_classes > 1 else "one design"
-    parts = [f"{names[statistics.leading]} leaves group by group ({cross.n_groups:,} groups, {designs})"]
+    groups = count_things(cross.n_groups, "group")
+    parts = [f"{names[statistics.leading]} leaves group by group ({groups}, {designs})"]
     megabytes = 8e-6 * cross.n_effects**2 * (4.0 * cross.n_classes + cross.n_groups)
     if statistics.remaining is not None:
         parts += _describe_remaining(statistics.remaining, names)

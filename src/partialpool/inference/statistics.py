@@ -133,7 +133,7 @@ def build_statistics(
         rows.scaling,
         tuple(slice(int(a), int(b)) for a, b in pairwise(ends)),
         rows.effect_maps,
-        tuple(sum_by_group(measurements.counts, group.codes, group.n_levels) for group in groups),
+        tuple(sum_by_group(measurements.raw_rows, group.codes, group.n_levels) for group in groups),
         tuple(sum_by_group(rows.weights, group.codes, group.n_levels) for group in groups),
         tuple(_multiply_own(columns, rows.weights, group) for columns, group in zip(rows.effects, groups, strict=True))
         if remaining is not None

@@ -12,7 +12,7 @@ from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.levels import lies_within
 from partialpool.inputs.page import wrap_prose
-from partialpool.inputs.places import join_words, list_some
+from partialpool.inputs.places import count_things, join_words, list_some
 
 # Where what a line says begins.
 _MARGIN = 14
@@ -59,7 +59,7 @@ class FormulaDescription:
             f"coefficients  {list_some(self.coefficients) or 'none'}",
         ]
         for name, count in self.levels.items():
-            lines.append(f"column        {name}: labels, {count} levels")
+            lines.append(f"column        {name}: labels, {count_things(count, 'level')}")
         for factor in self.factors:
             lines += _print_factor(factor)
         return "\n".join(part for line in lines for part in wrap_prose(line, indent=_MARGIN))
@@ -126,10 +126,10 @@ def _describe_factor(group: GroupDesign, groups: Sequence[GroupDesign]) -> Facto
 def _print_factor(factor: FactorDescription) -> list[str]:
     levels = ", ".join(factor.first_levels) + (", ..." if len(factor.first_levels) < factor.n_levels else "")
     fewest, _, most = factor.rows_per_level
-    rows = f"{fewest} to {most} rows" if fewest < most else f"{most} row{'s' if most > 1 else ''}"
+    rows = f"{fewest} to {most} rows" if fewest < most else count_things(most, "row")
     nested = f", nested in {join_words(factor.within)}" if factor.within else ""
     return [
-        f"factor        {factor.name}: {factor.n_levels} levels ({levels}), {rows} a level{nested}",
+        f"factor        {factor.name}: {count_things(factor.n_levels, 'level')} ({levels}), {rows} a level{nested}",
         f"  varying     {'; '.join(_print_block(block) for block in factor.blocks)}",
         f"  parameters  {list_some(factor.parameters)}",
     ]

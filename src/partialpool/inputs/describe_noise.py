@@ -71,7 +71,8 @@ def _describe_rows(measurements: Measurements, roles: Roles) -> str:
     if measurements.kind == "estimates":
         return f"estimates with known standard errors{_quote('standard_error', roles)}"
     if measurements.kind == "summaries":
-        return "means of raw rows (n, mean, sd) with unknown sigma"
+        known = "(n, mean)" if measurements.mean_sizes is not None else "(n, mean, sd)"
+        return f"means of raw rows {known} with unknown sigma"
     if measurements.family == "lognormal":
         return "lognormal values with unknown sigma of their logarithms"
     return "raw rows with unknown sigma"

@@ -8,6 +8,7 @@ from partialpool.errors import IdentificationError
 from partialpool.inputs.label_kinds import explain_many_labels
 from partialpool.inputs.labels import Categorical
 from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.places import count_things
 from partialpool.inputs.raw_columns import FloatArray
 
 Columns = Mapping[str, FloatArray | Categorical]
@@ -23,6 +24,7 @@ def check_enough_rows(
     n_raw = n_rows if counts is None else int(counts.sum())
     if dispersion is not None and n_raw <= n_columns:
         raise IdentificationError(
-            f"{n_raw} rows cannot tell {n_columns} coefficients and {dispersion} apart: give more rows or drop columns"
+            f"{count_things(n_raw, 'row')} cannot tell {count_things(n_columns, 'coefficient')} and {dispersion} "
+            "apart: give more rows or drop columns"
             f"{explain_many_labels(columns or {})}"
         )

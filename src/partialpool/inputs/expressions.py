@@ -126,13 +126,14 @@ def read_expression(text: str) -> Expression:
         spaced = _SPACED.search(plain)
         remedy = f"; a column name with spaces goes in backticks: `{spaced.group()}`" if spaced else ""
         raise ExpressionError(f"this is not an expression: check commas, operators and quotes{remedy}") from error
+    if any(isinstance(node, ast.BitXor) for node in ast.walk(tree)):
+        instead = _restore_backticks(plain.replace("^", "**"), names)
+        raise ExpressionError(f"a power in arithmetic is written **: {instead}", "^")
     columns: dict[str, str] = {}
     _check(tree, names, columns)
     if not columns:
         raise ExpressionError("this reads no column: a term is a column or a function of columns")
-    normal = ast.unparse(tree)
-    for alias, column in names.items():
-        normal = normal.replace(alias, quote_column(column))
+    normal = _restore_backticks(ast.unparse(tree), names)
     return Expression(normal, tuple(columns.values()), _kind(tree), tree, dict(columns))
 
 
@@ -157,6 +158,12 @@ def _replace_backticks(text: str) -> tuple[str, dict[str, str]]:
         return key
 
     return re.sub(r"`([^`]+)`", alias, text), names
+
+
+def _restore_backticks(text: str, names: Mapping[str, str]) -> str:
+    for alias, column in names.items():
+        text = text.replace(alias, quote_column(column))
+    return text
 
 
 def _check(node: ast.AST, aliases: Mapping[str, str], columns: dict[str, str]) -> None:

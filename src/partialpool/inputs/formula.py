@@ -8,9 +8,19 @@ from dataclasses import dataclass
 from partialpool.errors import FormulaError
 from partialpool.inputs.expressions import ExpressionError, quote_column, read_expression
 from partialpool.inputs.grouping import expand_factors
-from partialpool.inputs.places import mark_place
+from partialpool.inputs.places import join_words, mark_place
 from partialpool.inputs.terms import Term, TermReader, write_terms
 from partialpool.inputs.tokens import Token, explain_spaces, split_tokens
+
+# What brms adds to a response behind a bar, and the argument that says it; its weights multiply the log likelihood.
+_ADDITIONS = {
+    "se": "standard_error='{column}'",
+    "trials": "trials='{column}'",
+    "rate": "exposure='{column}'",
+    "weights": "counts='{column}'",
+    "cens": "censored='{column}'",
+    "trunc": "truncation=(lower, upper)",
+}
 
 
 @dataclass(frozen=True)
@@ -91,9 +101,10 @@ def _read_response(text: str, tokens: Sequence[Token], tilde: int) -> str:
         raise mark_place(text, tilde, "no response left of '~': name its column")
     if len(tokens) == 1 and tokens[0].kind == "name":
         return quote_column(tokens[0].text)
-    for token in tokens:
+    for place, token in enumerate(tokens):
         if token.text in ("|", "||") and token.kind == "operator":
-            raise mark_place(text, token.start, "a group term stands right of '~'")
+            message = _explain_additions(tokens[place + 1 :]) or "a group term stands right of '~'"
+            raise mark_place(text, token.start, message)
     if spaces := explain_spaces(text, tokens, len(tokens) - 1):
         raise mark_place(text, tokens[0].start, f"a response is one column or arithmetic on columns{spaces}")
     start, stop = tokens[0].start, tokens[-1].stop
@@ -105,6 +116,17 @@ def _read_response(text: str, tokens: Sequence[Token], tilde: int) -> str:
     if expression.kind not in ("column", "elementwise"):
         raise mark_place(text, start, "a response is a column or arithmetic on columns, such as log(y) or y / n")
     return expression.text
+
+
+def _explain_additions(tokens: Sequence[Token]) -> str:
+    """Return which arguments say what 'y | se(x)', brms's way, adds to a response; '' where it adds nothing known."""
+    calls = [token.text[:-1].partition("(") for token in tokens if token.kind == "call"]
+    arguments = [
+        _ADDITIONS[name.strip()].format(column=inside.split(",")[0].strip().strip("`"))
+        for name, _, inside in calls
+        if name.strip() in _ADDITIONS
+    ]
+    return f"nothing stands behind a response: give {join_words(arguments)} beside the formula" if arguments else ""
 
 
 def _split_group_terms(text: str, tokens: Sequence[Token], start: int) -> tuple[list[Token], list[Sequence[Token]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
-from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.places import count_things, suggest_nearest
 from partialpool.inputs.raw_columns import RawColumn, read_array
 from partialpool.inputs.series import read_narwhals
 
@@ -92,7 +92,9 @@ def _common_length(columns: Mapping[str, RawColumn]) -> int:
     for name, length in lengths.items():
         if length != usual:
             other = next(key for key, value in lengths.items() if value == usual)
-            raise DataError(f"column '{name}' has {length} rows, '{other}' has {usual}: make them equally long")
+            raise DataError(
+                f"column '{name}' has {count_things(length, 'row')}, '{other}' has {usual}: make them equally long"
+            )
     return usual
 
 

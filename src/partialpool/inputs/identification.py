@@ -85,6 +85,11 @@ def _standardise(
     for place in np.flatnonzero(nothing):
         if "[" not in names[int(place)] or not centred:
             _refuse_constant(names, values, int(place), part, centred)
+    for place in np.flatnonzero(indicators & (values[:1] == 1).all(axis=0)):
+        if "[" not in (name := names[int(place)]) and name != "Intercept" and (values[:, place] == 1).all():
+            others = [k for k in np.flatnonzero(indicators).tolist() if "[" in names[k] or names[k] == "Intercept"]
+            if _spans_constant(values[:, others]):
+                _refuse_constant(names, values, int(place), part, centred)
     columns[:, nothing], length[nothing], rounding[nothing] = 0.0, 1.0, 0.0
     return columns / length, np.clip(rounding / length, _TOLERANCE, 1e-3), indicators
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 
 import numpy as np
 
+from partialpool.errors import ModelWarning, warn_user
+from partialpool.inputs.expressions import quote_column
 from partialpool.inputs.labels import Categorical
 from partialpool.inputs.levels import level_labels
 from partialpool.inputs.raw_columns import FloatArray
 
 _MANY = 20
+# Values up to which text is taken for labels whatever it says: years, doses, grades.
+_FEW = 5
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 
 
@@ -33,11 +38,41 @@ def explain_many_labels(columns: Mapping[str, FloatArray | Categorical]) -> str:
     )
 
 
+def warn_of_text(name: str, column: Categorical) -> None:
+    """Warn where a column of text, read as labels, is numbers or dates of more than a few values."""
+    if column.levels.dtype.kind != "U" or column.zone or len(column.levels) <= _FEW:
+        return
+    levels = column.levels.tolist()
+    start = f"df['{name}'] ="
+    if all(map(_is_number, levels)):
+        what, remedy = "numbers", f"convert them, {start} pd.to_numeric(df['{name}'])"
+    elif all(map(_is_iso_date, levels)):
+        what = "dates"
+        remedy = f"convert them, {start} (pd.to_datetime(df['{name}']) - pd.Timestamp('{levels[0]}')).dt.days"
+    else:
+        return
+    warn_user(
+        f"column '{name}' holds {what} as text and is read as labels, with a coefficient for each of its "
+        f"{len(levels):,} values: the answer is another one than that of {what}; {remedy}, or write "
+        f"C({quote_column(name)}) where labels are meant",
+        ModelWarning,
+    )
+
+
 def _is_number(text: str) -> bool:
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:
         return False
+
+
+def _is_iso_date(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text[:10])
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) >= len("2024-01-01") and text[4] == "-"
 
 
 def _is_date(text: str) -> bool:

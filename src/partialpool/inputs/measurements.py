@@ -34,7 +34,8 @@ class Measurements:
     at most ``response``, 1 where it is at least that, 2 where it lies between ``response`` and ``upper``, 0 where it
     is observed. Beyond ``lower_limit`` and ``upper_limit``, both or neither given and infinite for none, a row would
     not be in the data. ``classes`` are the labels that meant 0 and 1 of an outcome. ``selection`` is what a group's
-    rows had to pass for the group to be in the data.
+    rows had to pass for the group to be in the data. ``mean_sizes`` are the raw rows behind means whose spread is not
+    given, which needs a given sigma: the row is then its mean alone, and ``precision`` holds them.
     """
 
     kind: Literal["rows", "estimates", "summaries"]
@@ -52,6 +53,12 @@ class Measurements:
     upper_limit: FloatArray | None = None  # (row,) > lower_limit
     classes: Classes | None = None
     selection: RowSelection | None = None
+    mean_sizes: FloatArray | None = None  # (row,) > 0
+
+    @property
+    def raw_rows(self) -> FloatArray | None:
+        """How many raw rows each row stands for, (row,), None for one."""
+        return self.counts if self.mean_sizes is None else self.mean_sizes
 
     @property
     def dispersion(self) -> str | None:
@@ -79,9 +86,8 @@ def check_roles_agree(given: Mapping[str, Any]) -> None:
                     f"standard_error and {role} are both given: with standard errors the noise is known, "
                     f"with {role} sigma is unknown; drop one of them"
                 )
-    for role, other in (("size", "sd"), ("sd", "size")):
-        if role in given and other not in given:
-            raise DataError(f"{role} is given without {other}: rows of (n, mean, sd) need both; add {other}=")
+    if "sd" in given and "size" not in given:
+        raise DataError("sd is given without size: rows of (n, mean, sd) need both; add size=")
     if "size" in given and "counts" in given:
         raise DataError("size and counts are both given: size already says how many rows each mean stands for")
 
@@ -106,7 +112,7 @@ def build_measurements(
     counts, within = None, None
     if "size" in roles:
         counts = _check_sizes(roles["size"], where)
-        within = _within_squares(roles["sd"], counts, where)
+        within = _within_squares(roles["sd"], counts, where) if "sd" in roles else None
     elif "counts" in roles:
         counts = _check_counts(roles["counts"], where)
     precision = None
@@ -114,6 +120,12 @@ def build_measurements(
         precision = invert_standard_errors(roles["standard_error"], where)
     elif "weights" in roles:
         precision = _check_weights(roles["weights"], where)
+    mean_sizes = None
+    if (
+        counts is not None and "size" in roles and within is None
+    ):  # what is known is the density of the mean, not that of raw rows
+        mean_sizes, counts = counts, None
+        precision = mean_sizes if precision is None else precision * mean_sizes
     sizes = check_response(response_title, response, roles, where, family)
     at_least = -np.inf if reads.response == "real" else 0.0
     limits = build_limits(response_title, response, roles, where, at_least)
@@ -137,6 +149,7 @@ def build_measurements(
         limits.upper_limit,
         classes,
         build_selection(response_title, response, roles, where, selection_rows, at_least == 0.0),
+        mean_sizes,
     )
 
 
@@ -155,7 +168,7 @@ def invert_standard_errors(role: Role, where: DescribeRow) -> FloatArray:
     """Return precisions (row,), 1 / standard error squared; raises ``DataError`` unless all are positive."""
     values = role.values
     refuse(role, np.isnan(values), where, "drop the row, or give its standard error")
-    refuse(role, values < 0, where, "a standard error is positive")
+    refuse(role, values < 0, where, "a standard error is positive: drop the row, or mend it")
     refuse(role, values == 0, where, "drop the row, or give its standard error")
     with np.errstate(all="ignore"):
         precision = 1.0 / np.square(values)
@@ -193,7 +206,7 @@ def _check_sizes(role: Role, where: DescribeRow) -> FloatArray:
 def _within_squares(role: Role, sizes: FloatArray, where: DescribeRow) -> FloatArray:
     single = sizes == 1
     refuse(role, np.isnan(role.values) & ~single, where, "give it, or drop the row; only a size of 1 has no sd")
-    refuse(role, role.values < 0, where, "a standard deviation is not negative")
+    refuse(role, role.values < 0, where, "a standard deviation is not negative: drop the row, or mend it")
     return np.where(single, 0.0, (sizes - 1.0) * np.square(role.values))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError, MissingRowsWarning, warn_user
-from partialpool.inputs.places import name_rows
+from partialpool.inputs.places import count_things, name_rows
 
 Mask = NDArray[np.bool_]
 
@@ -37,7 +37,8 @@ def report_missing(masks: Mapping[str, Mask], n_rows: int, missing: Literal["dro
     dropped = 0 if union is None else int(union.sum())
     counts = ", ".join(f"{int(mask.sum())} in '{name}'" for name, mask in masks.items())
     warn_user(
-        f"{dropped} of {n_rows} rows are left out because of missing values: {counts}. "
-        f"The answer describes the other {n_rows - dropped} rows; missing='raise' refuses instead.",
+        f"{dropped} of {count_things(n_rows, 'row')} {'is' if dropped == 1 else 'are'} left out because of missing "
+        f"values: {counts}. The answer describes the other {count_things(n_rows - dropped, 'row')}; missing='raise' "
+        "refuses instead.",
         MissingRowsWarning,
     )

@@ -15,6 +15,7 @@ from partialpool.inputs.columns_used import ColumnsUsed, list_columns_used
 from partialpool.inputs.family_data import check_family_roles
 from partialpool.inputs.formula import Formula
 from partialpool.inputs.frames import read_columns
+from partialpool.inputs.label_kinds import warn_of_text
 from partialpool.inputs.labels import Categorical, code_labels, select_rows
 from partialpool.inputs.levels import level_labels
 from partialpool.inputs.measurements import ROLES, Measurements, build_measurements, check_roles_agree, find_zeros
@@ -202,6 +203,9 @@ def _keep_complete_rows(
     for name, column in ordinary.items():
         if isinstance(column, Categorical):
             columns[name] = column if rows is None else select_rows(column, rows)
+            raw = sources.raw[name]
+            if (raw.categories is None or raw.coded_text) and name not in sources.used.labels:
+                warn_of_text(name, column)
         else:
             columns[name] = _select(column, rows)
     roles = {role: value if isinstance(value, str) else None for role, value in given.items()}

@@ -34,8 +34,9 @@ def suggest_spelling(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
-def suggest_nearest(name: str, known: Iterable[str]) -> str:
-    """Return '; did you mean ...?' when a known name is close, else the known names, else nothing.
+def suggest_nearest(name: str, known: Iterable[str], *, quote: str = "'") -> str:
+    """Return '; did you mean ...?' when a known name is close, else the known names, else nothing; numbers as names
+    take no ``quote``.
 
     >>> suggest_nearest("scool", ["school", "y"])
     "; did you mean 'school'?"
@@ -46,11 +47,20 @@ def suggest_nearest(name: str, known: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in reversed(names)}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
     if close:
-        return f"; did you mean '{by_lower[close[0]]}'?"
+        return f"; did you mean {quote}{by_lower[close[0]]}{quote}?"
     if not names:
         return ""
-    shown = ", ".join(f"'{candidate}'" for candidate in names[:8])
+    shown = ", ".join(f"{quote}{candidate}{quote}" for candidate in names[:8])
     return f"; there are {shown}" + (", ..." if len(names) > 8 else "")
+
+
+def count_things(n: int, thing: str) -> str:
+    """Return a number and what is counted, whose plural ends in s.
+
+    >>> count_things(1, "group"), count_things(1200, "row")
+    ('1 group', '1,200 rows')
+    """
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def list_some(names: Sequence[str]) -> str:

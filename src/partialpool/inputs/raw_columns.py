@@ -25,7 +25,8 @@ class RawColumn:
     """One column: ``values`` (row,), where ``missing`` (None: nowhere but NaN and NaT), and ``categories``.
 
     With ``categories`` the values are codes into them (-1 missing) and the categories' order is the user's. With
-    ``zone`` moments, as values or categories, are UTC's and belong to the time zone of that name.
+    ``zone`` moments, as values or categories, are UTC's and belong to the time zone of that name. ``coded_text`` says
+    that the categories are text which the frame did not call categories.
     """
 
     name: str
@@ -33,6 +34,7 @@ class RawColumn:
     missing: NDArray[np.bool_] | None = None
     categories: NDArray[Any] | None = None
     zone: str | None = None
+    coded_text: bool = False
 
     def __len__(self) -> int:
         """Return the number of rows."""

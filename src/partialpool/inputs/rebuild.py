@@ -13,7 +13,7 @@ from partialpool.inputs.observations import Categorical, Column, Measurements, O
 from partialpool.inputs.places import join_words
 from partialpool.inputs.selection import RowSelection
 
-_MEASURED = ("response", "precision", "counts", "within_squares", "offset")
+_MEASURED = ("response", "precision", "counts", "within_squares", "offset", "mean_sizes")
 _OF_FAMILIES = ("sizes", "censoring", "upper", "lower_limit", "upper_limit")
 _OF_SELECTIONS = ("lower", "upper", "width")
 # The least version that knows all that the measurements hold: those of other families, then a selection of objects
@@ -97,6 +97,7 @@ def _load(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Ob
         measured["upper_limit"],
         None if classes is None else (classes[0], classes[1]),
         _load_selection(arrays, metadata),
+        measured["mean_sizes"],
     )
     zones = metadata.get("zones", {})  # absent where moments were text like any other
     columns = {

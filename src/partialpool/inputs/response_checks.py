@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from partialpool.errors import DataError
 from partialpool.inputs.family_data import FamilyData, find_family
 from partialpool.inputs.numeric import LARGEST_VALUE
+from partialpool.inputs.places import count_things
 from partialpool.inputs.raw_columns import FloatArray
 from partialpool.inputs.role import DescribeRow, Role, refuse
 from partialpool.inputs.sizes import LARGEST_COUNT, check_exposure, check_trials
@@ -133,4 +134,4 @@ def _check_whole(title: str, response: FloatArray, where: DescribeRow, remedy: s
 
 def _count_others(bad: NDArray[np.bool_]) -> str:
     others = int(bad.sum()) - 1
-    return f" (and in {others} more rows)" if others else ""
+    return f" (and in {count_things(others, 'more row')})" if others else ""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from partialpool.errors import DataError
 from partialpool.inputs.frames import read_series
+from partialpool.inputs.places import count_things
 from partialpool.inputs.raw_columns import FloatArray, RawColumn
 
 DescribeRow = Callable[[int], str]
@@ -72,7 +73,10 @@ def read_role_column(role: str, value: Any, raw: Mapping[str, RawColumn], n_rows
     column = read_series(_TITLES.get(role, role), value)
     if len(column) != n_rows:
         title = _TITLES.get(role, role)
-        raise DataError(f"{title} has {len(column)} values, {where} have {n_rows} rows: give one value per row")
+        raise DataError(
+            f"{title} has {count_things(len(column), 'value')}, {where} have {count_things(n_rows, 'row')}: give one "
+            "value per row"
+        )
     return column
 
 
@@ -81,7 +85,7 @@ def refuse(role: Role, bad: NDArray[np.bool_], where: DescribeRow, remedy: str) 
     if bad.any():
         row = int(np.argmax(bad))
         more = int(bad.sum()) - 1
-        also = f" (and in {more} more rows)" if more else ""
+        also = f" (and in {count_things(more, 'more row')})" if more else ""
         value = role.values[row]
         said = "missing" if np.isnan(value) else f"{value:g}"
         raise DataError(f"{role.title} is {said} in {where(row)}{also}: {remedy}")

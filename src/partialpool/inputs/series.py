@@ -72,7 +72,7 @@ def _from_texts(name: str, series: Any) -> RawColumn:
     else:
         return read_objects(name, np.asarray(series.to_numpy(), dtype=object))
     sorted_levels = sort_levels(codes, np.asarray(texts, dtype=str))
-    return RawColumn(name, sorted_levels.codes, None, sorted_levels.levels)
+    return RawColumn(name, sorted_levels.codes, None, sorted_levels.levels, coded_text=True)
 
 
 def _fill_nulls(name: str, series: Any, value: Any) -> RawColumn:

@@ -91,13 +91,25 @@ class TermReader:
 
     def _add_number(self, found: dict[frozenset[str] | tuple[()], Term], token: Token, adding: bool, top: bool) -> None:
         if token.text not in ("0", "1"):
-            raise self._error(token, f"the number {token.text} is not a term: only 1 (intercept) and 0 (none) are")
+            remedy = self._suggest_arithmetic(token, adding)
+            raise self._error(
+                token, f"the number {token.text} is not a term: only 1 (intercept) and 0 (none) are{remedy}"
+            )
         if not top and (token.text == "0" or not adding):
             raise self._error(token, "the intercept is removed outside parentheses: write 0 + ... at the start")
         if (token.text == "1") == adding:
             found.setdefault((), ())
         else:
             found.pop((), None)
+
+    def _suggest_arithmetic(self, number: Token, adding: bool) -> str:
+        """Return how a column and the number just read are added, which stand side by side in a sum of terms."""
+        before = self._tokens[self._at - 3] if self._at > 2 else None
+        if before is None or before.kind not in ("name", "call"):
+            return "; arithmetic goes inside I(...)"
+        column = quote_column(before.text) if before.kind == "name" else before.text
+        centred = "" if adding else f", or center({column}) for the distance from its mean"
+        return f"; arithmetic goes inside I(...): I({column} {'+' if adding else '-'} {number.text}){centred}"
 
     def _product(self) -> list[Term]:
         left = self._interaction()

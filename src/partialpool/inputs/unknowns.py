@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from partialpool.errors import AliasedColumnsWarning, IdentificationError, warn_user
+from partialpool.errors import AliasedColumnsWarning, DataError, IdentificationError, warn_user
 from partialpool.inputs.confounding import check_factors_differ, check_levels, check_not_in_population
 from partialpool.inputs.design import Design, GroupDesign, PopulationDesign
 from partialpool.inputs.enough_rows import Columns, check_enough_rows
@@ -23,9 +23,15 @@ def check_identified(design: Design, given: Collection[str] = (), columns: Colum
 
     Raises ``IdentificationError`` for a factor without a repeated group beside an unknown sigma or single trials, two
     that divide the rows alike, one whose levels the population part tells apart already, and fewer rows than
-    coefficients beside an unknown dispersion; ``DataError`` for a response without spread beside an unknown sigma.
+    coefficients beside an unknown dispersion; ``DataError`` for a response without spread, or means whose
+    spread is not given, beside an unknown sigma.
     """
     measured = design.measurements
+    if measured.mean_sizes is not None and "sigma" not in given:
+        raise DataError(
+            "size is given without sd: rows of (n, mean, sd) need both where sigma is not known; add sd=, or sigma as "
+            "priors={'sigma': 'Fixed(...)'}"
+        )
     if measured.has_residual_sd and "sigma" not in given:
         check_spread(
             f"response '{design.formula.response.strip('`')}'",

@@ -39,8 +39,7 @@ def check_arguments(
     for argument, value in given.items():
         if value not in _CHOICES[argument]:
             raise DataError(f"{argument}={value!r} is not a choice{_suggest(value, _CHOICES[argument])}")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise DataError(f"seed={seed!r}: give a whole number that is not negative")
+    check_seed(seed)
     if accuracy is not None and not _is_accuracy(accuracy):
         raise DataError(
             f"accuracy={accuracy!r}: give the error of posterior means to aim at, in posterior sds, between {_FINEST} "
@@ -59,6 +58,13 @@ def check_arguments(
         )
     if sigma == "by group" and method != "auto":
         raise DataError(f"sigma='by group' has one method: leave method='auto' instead of {method!r}")
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed of draws; raises ``DataError`` unless it is a whole number that is not negative."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise DataError(f"seed={seed!r}: give a whole number that is not negative")
+    return int(seed)
 
 
 def name_family(family: Any) -> str:

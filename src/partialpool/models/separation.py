@@ -42,18 +42,27 @@ def check_flat_coefficients_bounded(
 
 
 def check_maximum_exists(
-    design: Design, family: Family, response: ResponseColumns, replaced: bool, given: Collection[str] = ()
+    design: Design,
+    family: Family,
+    response: ResponseColumns,
+    replaced: bool,
+    given: Collection[str] = (),
+    estimated: bool = False,
 ) -> None:
     """Raise ``IdentificationError`` naming the columns where the likelihood rises without end in some coefficients but
-    those whose values are ``given``; where a population has ``replaced`` the intercept, in its mean."""
+    those whose values are ``given``; where a population has ``replaced`` the intercept, in its mean. An ``estimated``
+    population has no priors that could bound them."""
     if replaced and given:
         return
     taking = find_separating(design, family, response, [name for name in design.population.names if name not in given])
     if taking:
         names = ["the population's mean"] if replaced else taking
+        instead = "leave out method='empirical_bayes': the default priors of a full posterior bound it"
+        if estimated:
+            instead = "choose a population that has priors, such as 'normal': the default ones bound it"
         raise IdentificationError(
             f"{_describe(names, family, response)}: the likelihood rises without end and has no maximum to estimate "
-            "by; fit the posterior (method='auto', a population with priors), which the default priors bound"
+            f"by; {instead}"
             f"{_or_drop(taking)}"
         )
 

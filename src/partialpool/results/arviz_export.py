@@ -15,6 +15,7 @@ import numpy as np
 from partialpool.errors import DataError, PartialpoolWarning, warn_user
 from partialpool.inputs.design import Design
 from partialpool.inputs.observations import Observations
+from partialpool.models.arguments import check_seed
 from partialpool.models.latent_model import LatentModel
 from partialpool.results.arviz_groups import LogLikelihood, check_log_likelihood, collect_group_log_likelihood
 from partialpool.results.arviz_names import deal_effects, effect_coordinates, name_effects, taken_names
@@ -143,7 +144,7 @@ def predict_posterior_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np.
 
 def spawn_streams(seed: int) -> Iterator[np.random.Generator]:
     """Yield generators whose numbers are not those that drew the parameters."""
-    return map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+    return map(np.random.default_rng, np.random.SeedSequence(check_seed(seed)).spawn(3))
 
 
 def check_rows_fit(n_rows: int, n_draws: int) -> bool:

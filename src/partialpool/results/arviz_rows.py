@@ -106,7 +106,9 @@ def _row_noise(measured: Measurements) -> dict[str, FloatArray]:
             1.0 / np.sqrt(measured.precision) if known else measured.precision
         )
     summaries = measured.kind == "summaries"
-    counts = np.ones(len(measured.response)) if measured.counts is None else measured.counts
+    counts = np.ones(len(measured.response)) if measured.raw_rows is None else measured.raw_rows
+    if measured.mean_sizes is not None and (weights := values.pop("weights") / measured.mean_sizes).max() != 1.0:
+        values["weights"] = weights
     if summaries or measured.counts is not None:
         values["size" if summaries else "counts"] = counts
     if measured.within_squares is not None:

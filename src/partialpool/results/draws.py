@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from partialpool.errors import DataError
+from partialpool.models.arguments import check_seed
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.selection import Selection, every_level, population_names, select_parameters
@@ -124,12 +126,13 @@ def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> 
 
 
 def _generator(posterior: Posterior, seed: int | None) -> np.random.Generator:
-    return np.random.default_rng(posterior.seed if seed is None else seed)
+    return np.random.default_rng(posterior.seed if seed is None else check_seed(seed))
 
 
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise DataError(f"draws: n is {n}: give a positive number of draws")
+def _check_count(n: object) -> None:
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+        whole = isinstance(n, float) and n.is_integer() and n >= 1
+        raise DataError(f"draws: n is {n!r}: give {f'{n:.0f}' if whole else 'a positive whole number of draws'}")
 
 
 def _check_fits(n: int, n_effects: int) -> None:

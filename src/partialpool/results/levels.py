@@ -35,8 +35,10 @@ def find_level(group: GroupDesign, level: Any) -> int:
         text = _print_value(level)
     found = np.flatnonzero(np.array(group.labels, dtype=object) == text)
     if not len(found):
-        near = suggest_nearest(text, group.labels) if group.n_levels <= _MOST_COMPARED else ""
-        raise DataError(f"'{text}' is not a level of {group.name}{near}")
+        numbers = len(group.level_keys) == 1 and group.level_keys[0].dtype.kind in "iuf"
+        quote = "" if numbers and not isinstance(level, str) else "'"
+        near = suggest_nearest(text, group.labels, quote=quote) if group.n_levels <= _MOST_COMPARED else ""
+        raise DataError(f"{quote}{text}{quote} is not a level of {group.name}{near}")
     return int(found[0])
 
 

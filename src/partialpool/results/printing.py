@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.page import wrap_prose
+from partialpool.inputs.places import count_things
 from partialpool.models.latent_model import LatentModel
 from partialpool.results.scale_names import describe_named, describe_population, name_linear_scale, name_response_scale
 from partialpool.results.summary import summarise
@@ -47,9 +48,9 @@ def _heading(posterior: Posterior) -> list[str]:
     measurements = model.design.measurements
     lines = [*wrap_prose(f"partialpool fit: {posterior.formula}"), *wrap_prose(_describe_likelihood(model))]
     n_rows = len(measurements.response)
-    used = f"{n_rows:,} rows" if n_rows != 1 else "1 row"
-    if measurements.counts is not None:
-        used += f" standing for {measurements.counts.sum():,.0f}"
+    used = count_things(n_rows, "row")
+    if measurements.raw_rows is not None:
+        used += f" standing for {measurements.raw_rows.sum():,.0f}"
     lines += wrap_prose(", ".join([used, *_count_groups(model)]))
     if model.design.rows_dropped:
         dropped = ", ".join(f"{count:,} for {name}" for name, count in model.design.rows_dropped.items())
@@ -69,7 +70,7 @@ def _describe_likelihood(model: Model) -> str:
     sigma = "sigma given" if "sigma" in model.space.given else "sigma unknown"
     noise = {
         "estimates": "known standard errors",
-        "summaries": f"{sigma}, rows are (n, mean, sd)",
+        "summaries": f"{sigma}, rows are (n, mean{'' if measurements.mean_sizes is not None else ', sd'})",
         "rows": sigma,
     }[measurements.kind]
     return f"gaussian, {noise}; {_describe_pooling(model)}"
@@ -92,7 +93,10 @@ def _scale(model: Model) -> list[str]:
 
 def _count_groups(model: Model) -> list[str]:
     """Return '18 groups of Subject', or with several factors '6 of plate' after the first."""
-    return [f"{group.n_levels:,} {'groups ' if k == 0 else ''}of {group.name}" for k, group in enumerate(model.groups)]
+    return [
+        f"{f'{group.n_levels:,}' if k else count_things(group.n_levels, 'group')} of {group.name}"
+        for k, group in enumerate(model.groups)
+    ]
 
 
 def _describe_pooling(model: Model) -> str:

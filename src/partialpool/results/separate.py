@@ -20,6 +20,8 @@ from partialpool.inputs.design import Design, GroupDesign
 from partialpool.inputs.new_rows import read_new_rows
 from partialpool.inputs.observations import Observations
 from partialpool.inputs.page import wrap_prose
+from partialpool.inputs.places import count_things
+from partialpool.models.arguments import check_seed
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Prior
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -64,7 +66,8 @@ class SeparatePosterior:
     def engine(self) -> Engine:
         """The certificate of the worst group."""
         worst = max((fit.engine for fit in self.fits), key=lambda engine: max([0.0, *_changes(engine)]))
-        reason = f"every group on its own, one sigma each ({len(self.fits)} groups); evidence of the worst group"
+        groups = count_things(len(self.fits), "group")
+        reason = f"every group on its own, one sigma each ({groups}); evidence of the worst group"
         return replace(worst, reason=reason)
 
     @property
@@ -115,7 +118,7 @@ class SeparatePosterior:
         self, n: int = 4000, *, parameters: Sequence[str] | None = None, seed: int | None = None
     ) -> dict[str, FloatArray]:
         """Return ``n`` independent draws of theta and sigma of every group, by name, each array (draw,)."""
-        start = self.seed if seed is None else seed
+        start = self.seed if seed is None else check_seed(seed)
         result: dict[str, FloatArray] = {}
         names = self.line_names()
         for j, fit in enumerate(self.fits):
@@ -149,7 +152,8 @@ class SeparatePosterior:
     def __repr__(self) -> str:
         heading = [
             f"partialpool fit: {self.formula}",
-            f"gaussian, every group of {self.group.name} on its own with its own sigma ({len(self.fits):,} groups)",
+            f"gaussian, every group of {self.group.name} on its own with its own sigma "
+            f"({count_things(len(self.fits), 'group')})",
         ]
         priors = ["priors (each group's):", *(f"  {name}  {prior}" for name, prior in self.priors.items())]
         table = self.tabulate_groups(None, quantiles=(0.05, 0.95)).render()
@@ -230,6 +234,7 @@ def split_by_group(design: Design, group: GroupDesign) -> Iterator[Design]:
             response=measured.response[rows],
             precision=_part(measured.precision, rows),
             counts=_part(measured.counts, rows),
+            mean_sizes=_part(measured.mean_sizes, rows),
             within_squares=_part(measured.within_squares, rows),
             offset=_part(measured.offset, rows),
         )

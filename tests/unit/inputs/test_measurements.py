@@ -82,7 +82,7 @@ def test_rows_that_weigh_nothing_are_left_out_without_a_warning(role: str, given
 @pytest.mark.parametrize(
     ("roles", "said"),
     [
-        ({"standard_error": [1.0, 0.0, 0.0]}, "standard_error is 0 in row 2 (g 'b') (and in 1 more rows): drop"),
+        ({"standard_error": [1.0, 0.0, 0.0]}, "standard_error is 0 in row 2 (g 'b') (and in 1 more row): drop"),
         ({"standard_error": [1.0, -2.0, 1.0]}, "standard_error is -2 in row 2 (g 'b'): a standard error is positive"),
         ({"standard_error": [1.0, INFINITE, 1.0]}, "standard_error is infinite in row 2: drop or mend"),
         ({"standard_error": [1.0, 1e-200, 1.0]}, "in row 2 (g 'b'): change the units"),
@@ -95,7 +95,6 @@ def test_rows_that_weigh_nothing_are_left_out_without_a_warning(role: str, given
         ({"standard_error": "v", "weights": "v"}, "standard_error and weights are both given"),
         ({"standard_error": "v", "sd": "v"}, "standard_error and sd are both given"),
         ({"standard_error": "v", "size": "k"}, "standard_error and size are both given"),
-        ({"size": "k"}, "size is given without sd"),
         ({"sd": "v"}, "sd is given without size"),
         ({"size": "k", "sd": "v", "counts": "k"}, "size and counts are both given"),
         ({"size": [1, 0, 2], "sd": "v"}, "size is 0 in row 2 (g 'b'): a size counts raw rows"),

@@ -58,7 +58,7 @@ COMPLETE = {"y": [1.0, 2.0, 4.0, 3.0], "x": [1.0, 2.0, 3.0, 5.0], "g": ["a", "b"
 )
 def test_every_way_of_writing_missing(column: str, values: Any) -> None:
     data = {**COMPLETE, column: values}
-    with pytest.warns(MissingRowsWarning, match=f"1 of 4 rows are left out.*: 1 in '{column}'. .*other 3 rows") as seen:
+    with pytest.warns(MissingRowsWarning, match=f"1 of 4 rows is left out.*: 1 in '{column}'. .*other 3 rows") as seen:
         found = _read(data)
     assert len(seen) == 1
     assert found.rows is not None

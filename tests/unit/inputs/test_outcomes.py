@@ -72,7 +72,7 @@ def test_text_in_every_frame(frame: Any) -> None:
     ],
 )
 def test_a_missing_outcome_drops_its_row(outcome: Any, classes: Any) -> None:
-    with pytest.warns(MissingRowsWarning, match="1 of 4 rows are left out because of missing values: 1 in 'y'"):
+    with pytest.warns(MissingRowsWarning, match="1 of 4 rows is left out because of missing values: 1 in 'y'"):
         found = _read(outcome)
     assert found.measurements.response.tolist() == [0, 1, 0]
     assert found.measurements.classes == classes

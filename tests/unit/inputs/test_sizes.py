@@ -115,7 +115,7 @@ def test_the_fits_exposure_is_read_again() -> None:
         ("binomial", {"trials": "n"}, {"n": [-1]}, {}, "trials 'n' is -1 in row 1 of the new data: a number of trials"),
         ("binomial", {"trials": "n"}, {"n": [1.5]}, {}, "trials 'n' is 1.5 in row 1 of the new data"),
         ("binomial", {"trials": "n"}, {"n": [NAN]}, {}, "'trials' is missing in row 1 of the new data"),
-        ("binomial", {"trials": "n"}, {}, {"trials": [1, 2]}, "trials has 2 values, the new data have 1 rows"),
+        ("binomial", {"trials": "n"}, {}, {"trials": [1, 2]}, "trials has 2 values, the new data have 1 row"),
         ("binomial", {"trials": "n"}, {}, {"trials": "m"}, "there is no column 'm' in the data"),
         ("poisson", {}, {}, {"exposure": 0}, "exposure is 0 in row 1 of the new data: an exposure is positive"),
         ("poisson", {}, {}, {"trials": 3}, "trials is given with family='poisson': it belongs to binomial and"),

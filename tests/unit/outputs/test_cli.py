@@ -117,7 +117,7 @@ def test_dropped_rows_are_one_line_on_standard_error(schools: str) -> None:
     result = _run("fit", schools, *SCHOOLS)
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [result.stderr.rstrip("\n")]
-    assert result.stderr.startswith("warning: 1 of 9 rows are left out because of missing values: 1 in 'effect'.")
+    assert result.stderr.startswith("warning: 1 of 9 rows is left out because of missing values: 1 in 'effect'.")
     refused = _run("fit", schools, *SCHOOLS, "--missing", "raise")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "'effect' is missing in row 9" in refused.stderr

@@ -66,7 +66,7 @@ def estimate_population(
     likelihood has an unknown dispersion.
     """
     check_estimable(design, family, population)
-    check_maximum_exists(design, family, collect_response(design), replaced=True)
+    check_maximum_exists(design, family, collect_response(design), replaced=True, estimated=True)
     rows = _collect_rows(design, family)
     grid = lay_support_grid(family, rows, measure_latent_scales(design, family, collect_response(design)))
     mixing = estimate_mixing_distribution(

@@ -144,8 +144,8 @@ def _check_bounded(space: HyperSpace, marginal: LatentMarginal, location: FloatA
     if float(marginal.log_likelihood(outward)[0]) >= value - _LITTLE:
         raise IdentificationError(
             f"the likelihood rises without end as {', '.join(growing)} grows: within groups the rows agree completely, "
-            "so that effects without end explain them, and there is no maximum to estimate by; fit the posterior "
-            "(method='auto'), which the default priors bound"
+            "so that effects without end explain them, and there is no maximum to estimate by; leave out "
+            "method='empirical_bayes': the default priors of a full posterior bound it"
         )
 
 

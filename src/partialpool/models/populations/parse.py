@@ -35,6 +35,13 @@ POPULATIONS: dict[str, type[AnyPopulation]] = {population.name: population for p
 _OTHER_NAMES = {"npml": "nonparametric"}
 # How a population that takes an argument is written.
 _USAGE = {"student_t": "student_t or student_t(nu=4)", "mixture": "mixture(components=2)"}
+# The parameters that one would write as a population's arguments, by the names that their priors have.
+_PARAMETERS = {
+    "normal": ("Intercept", "sd"),
+    "beta": ("alpha", "beta"),
+    "gamma": ("alpha", "beta"),
+    "exponential": ("mean",),
+}
 
 
 def read_population(value: object) -> AnyPopulation:
@@ -65,7 +72,8 @@ def read_population(value: object) -> AnyPopulation:
 
 def _build(population: type[AnyPopulation], call: ast.Call, text: str) -> AnyPopulation:
     names = [argument.name for argument in fields(population)]
-    wrong = DataError(f"population={text!r}: write {_USAGE.get(population.name, population.name)}")
+    usage = _USAGE.get(population.name, population.name)
+    wrong = DataError(f"population={text!r}: write {usage}{_suggest_given(population, call)}")
     if len(call.args) > len(names):
         raise wrong
     given = list(zip(names, call.args, strict=False)) + [(str(each.arg), each.value) for each in call.keywords]
@@ -74,6 +82,16 @@ def _build(population: type[AnyPopulation], call: ast.Call, text: str) -> AnyPop
         raise wrong
     make: Callable[..., AnyPopulation] = population
     return make(**values)
+
+
+def _suggest_given(population: type[AnyPopulation], call: ast.Call) -> str:
+    """Return how values are given of parameters that are no arguments of a population."""
+    names = _PARAMETERS.get(population.name, ())
+    given = [*call.args, *(argument.value for argument in call.keywords)]
+    if not names or len(given) != len(names):
+        return ""
+    priors = ", ".join(f"'{name}': 'Fixed({ast.unparse(node)})'" for name, node in zip(names, given, strict=True))
+    return f", and values that are known as priors={{{priors}}}"
 
 
 def _parse_text(text: str) -> tuple[str, ast.Call]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import fields
+from numbers import Real
 
 from partialpool.errors import PriorError
 from partialpool.models.priors.base import Prior
@@ -54,8 +56,10 @@ PRIORS: dict[str, type[Prior]] = {
 _WORDS = {"on": "'sd' or 'variance', in quotes", "at": "'zero' or 'means', in quotes"}
 
 
-def parse_prior(given: Prior | str) -> Prior:
+def parse_prior(given: Prior | str, suit: Callable[[Prior], Prior] | None = None) -> Prior:
     """Return the prior that ``given`` is or that its text says; nothing in the text is executed.
+
+    ``suit`` turns a prior into the one of its family that the parameter can have, for what a message suggests.
 
     Raises:
         PriorError: the text is not a prior, the prior is unknown, or its arguments are wrong.
@@ -71,7 +75,7 @@ def parse_prior(given: Prior | str) -> Prior:
         raise _not_a_prior(given)
     text = given.strip()
     call = _parse_call(text)
-    prior = _find_prior(call.func, text)
+    prior = _find_prior(call, text, suit)
     names = [argument.name for argument in fields(prior)]
     required = [argument.name for argument in fields(prior) if not argument.kw_only]
     positional = [*required, "after_zero"] if prior.may_name_zero else required
@@ -104,6 +108,8 @@ def suggest_nearest(word: str, known: list[str]) -> str:
 def _not_a_prior(given: object) -> PriorError:
     if isinstance(given, type) and issubclass(given, Prior):
         return PriorError(f"{given.__name__} is given without its arguments: write {_usage(given)}")
+    if not isinstance(given, bool) and isinstance(given, Real):
+        return PriorError(f"{given!r} is not a prior: give Fixed({given!r}) if that is its value")
     return PriorError(f"{given!r} is not a prior: give an object or its text, such as 'HalfNormal(1)'")
 
 
@@ -122,13 +128,27 @@ def _parse_call(text: str) -> ast.Call:
     return node
 
 
-def _find_prior(name: ast.expr, text: str) -> type[Prior]:
-    written = ast.unparse(name)
+def _find_prior(call: ast.Call, text: str, suit: Callable[[Prior], Prior] | None) -> type[Prior]:
+    written = ast.unparse(call.func)
     prior = PRIORS.get(written)
     if prior is None:
         nearest = suggest_nearest(written, list(PRIORS))
+        if nearest and suit is not None:
+            nearest = _suggest_suited(call, nearest, suit)
         raise PriorError(f"{text}: there is no prior {written}{nearest or '.'} The priors are {', '.join(PRIORS)}")
     return prior
+
+
+def _suggest_suited(call: ast.Call, nearest: str, suit: Callable[[Prior], Prior]) -> str:
+    """Return '; did you mean ...?' with the nearest prior, or where its own arguments do not suit the parameter, the
+    one that does."""
+    name = nearest.removeprefix("; did you mean ").removesuffix("?")
+    try:
+        meant = parse_prior(ast.unparse(ast.Call(ast.Name(name), call.args, call.keywords)))
+    except PriorError:
+        return nearest
+    suited = suit(meant)
+    return nearest if suited is meant else f"; did you mean {suited}?"
 
 
 def _read_value(node: ast.expr, name: str, text: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,7 +58,7 @@ def resolve_priors(given: Mapping[str, Prior | str] | None, parameters: Sequence
     for key, value in given.items():
         width, slots = _match_key(key, parameters)
         try:
-            prior = parse_prior(value)
+            prior = parse_prior(value, _suit_all(slots))
         except PriorError as error:
             raise PriorError(f"prior for {key!r}: {error}") from None
         for slot in slots:
@@ -145,7 +145,8 @@ def _factor_class(slot: ParameterSlot) -> str | None:
 
 def _check_suits(key: str, prior: Prior, slot: ParameterSlot) -> None:
     if slot.kind not in prior.kinds:
-        remedy = _suggest_instead(prior, slot.kind) or f"give {SUITABLE[slot.kind]}"
+        instead = _find_instead(prior, slot.kind)
+        remedy = f"give {SUITABLE[slot.kind] if instead is None else instead}"
         what = {
             "coefficient": "coefficient",
             "scale": "standard deviation",
@@ -188,8 +189,20 @@ def _check_value(prior: Fixed, slot: ParameterSlot) -> None:
     raise PriorError(f"prior for {slot.name}: {prior} is no value of it: {ranges[slot.kind]}")
 
 
-def _suggest_instead(prior: Prior, kind: Kind) -> str | None:
-    """The prior of the same family that suits the kind, as a remedy."""
+def _suit_all(slots: Sequence[ParameterSlot]) -> Callable[[Prior], Prior]:
+    """Return what turns a prior into the one of its family that suits all of the slots, itself where there is none."""
+    kinds = {slot.kind for slot in slots}
+
+    def suit(prior: Prior) -> Prior:
+        if len(kinds) != 1 or kinds <= set(prior.kinds):
+            return prior
+        return _find_instead(prior, *kinds) or prior
+
+    return suit
+
+
+def _find_instead(prior: Prior, kind: Kind) -> Prior | None:
+    """Return the prior of the same family that suits the kind."""
     instead: Prior | None = None
     if kind == "scale":
         match prior:
@@ -207,4 +220,4 @@ def _suggest_instead(prior: Prior, kind: Kind) -> str | None:
                 instead = Cauchy(0, scale)
             case HalfStudentT(nu, sigma):
                 instead = StudentT(nu, 0, sigma)
-    return None if instead is None else f"give {instead}"
+    return instead
