@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from partialpool.inputs.places import join_words
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.priors import HalfNormal, Prior, ScalarPrior
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -85,8 +86,21 @@ def count_row_moments(model: LatentModel, codes: IntArray) -> IntArray:
 
 
 def explain_missing(model: LatentModel) -> str:
-    """Say why a group's moments do not exist."""
-    return _explain_population(model) + ", and the group's own rows do not bound its value from above"
+    """Say why a known group's moments do not exist: neither the population nor its own rows bound its value."""
+    name = model.family.response_name
+    if model.population.name == "student_t":
+        sources = ["a Student-t population"]
+    else:
+        sources = [f"{prior} on {sd}" for sd, prior in _list_heavy(model)]
+    remedy = "read the quantiles, or give HalfNormal(0.5)"
+    if _least_shape(model) == 0.0 and model.family.name == "gamma":
+        sources.append("a shape that may be near 0")
+        remedy = "read the quantiles, or give the shape (family='gamma(shape=2)')"
+    elif model.family.name == "lognormal" and _noise_rate(model) < 2.0:
+        sources.append(f"{model.priors.get('sigma')} on sigma")
+    else:
+        sources.append("rows that do not bound it from above")
+    return f"a group's {name} has no such moment under {join_words(sources)}: {remedy}"
 
 
 def _count(rate: float) -> int:
@@ -174,28 +188,31 @@ def _count_of_noise(model: LatentModel) -> int:
 def _explain_population(model: LatentModel) -> str:
     if model.population.name == "student_t":
         return "the exponential of a Student-t number has no mean"
-    heavy = [
+    heavy = [f"{prior} on {name}" for name, prior in _list_heavy(model)]
+    if not heavy:
+        return "a mean on the response's scale is exp(sd^2 / 2) times the rate at the average"
+    return (
+        f"a new group's mean holds exp(sd^2 / 2), which has no average under {join_words(heavy)}: read the quantiles, "
+        "or give HalfNormal(0.5)"
+    )
+
+
+def _list_heavy(model: LatentModel) -> list[tuple[str, Prior]]:
+    """Return the sds, and their priors, that leave a mean under a log link without two moments."""
+    return [
         (name, model.priors[name])
         for group in model.groups
         for name in group.sd_names
         if name in model.priors and _scale_rate(model.priors[name]) < 2.0
     ]
-    if not heavy:
-        return "a mean on the response's scale is exp(sd^2 / 2) times the rate at the average"
-    return (
-        f"a mean under a log link holds exp(sd^2 / 2), which has no finite average under {_join(heavy)}: read the "
-        "quantiles, or give a prior with a lighter tail (HalfNormal(0.5), Uniform(0, upper))"
-    )
 
 
 def _explain_noise(model: LatentModel) -> str:
     if model.family.name == "student_t":
         return "Student-t observations have no mean where nu may be 1 or less, no variance where it may be 2 or less"
-    return f"a log-normal observation's mean holds exp(sigma^2 / 2), which has none under {model.priors.get('sigma')}"
-
-
-def _join(pairs: Sequence[tuple[str, Prior]]) -> str:
-    return " and ".join(f"{prior} on {name}" for name, prior in pairs)
+    return (
+        f"an observation's mean holds exp(sigma^2 / 2), which has no average under {model.priors.get('sigma')} on sigma"
+    )
 
 
 def _is_heavy(prior: Prior | None) -> bool:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import PriorError
 from partialpool.outputs.tables import (
-    INTERVAL,
     QUANTILES,
     list_factors,
     name_groups_scale,
@@ -98,7 +97,7 @@ def _name_scale(fit: Posterior | SeparatePosterior, factor: str) -> str:
 
 def _list_groups(fit: Posterior | SeparatePosterior, factor: str, several: bool) -> list[dict[str, Any]]:
     """Return the lines of a factor's groups, which say whose they are where there are several factors."""
-    table = tabulate_fit_groups(fit, factor=factor, quantiles=INTERVAL)
+    table = tabulate_fit_groups(fit, factor=factor)
     named = {"factor": factor} if several else {}
     return [named | _name_group(labels) | line for labels, line in _read_lines(table)] if table else []
 

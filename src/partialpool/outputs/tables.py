@@ -41,22 +41,23 @@ def list_factors(fit: Posterior | SeparatePosterior) -> list[str]:
 
 
 def tabulate_fit_groups(
-    fit: Posterior | SeparatePosterior, *, factor: str | None, quantiles: Sequence[float]
+    fit: Posterior | SeparatePosterior, *, factor: str | None, quantiles: Sequence[float] | None = None
 ) -> Table | None:
-    """Return the table of ``groups()`` of one factor (None: the first); None for a fit without groups."""
+    """Return the table of ``groups()`` of one factor (None: the first); None for a fit without groups. Without
+    ``quantiles`` they are an interval, with the median where a mean does not exist."""
     from partialpool.results.groups import tabulate_groups
     from partialpool.results.latent.groups import tabulate_latent_groups
     from partialpool.results.latent.posterior import LatentPosterior
     from partialpool.results.posterior import Posterior
 
     if not isinstance(fit, Posterior):
-        return fit.tabulate_groups(factor, quantiles=quantiles)
+        return fit.tabulate_groups(factor, quantiles=quantiles or INTERVAL)
     factors = list_factors(fit)
     if not factors:
         return None
     if isinstance(fit, LatentPosterior):
         return tabulate_latent_groups(fit, factor or factors[0], quantiles=quantiles, scale="response")
-    return tabulate_groups(fit, factor or factors[0], quantiles=quantiles)
+    return tabulate_groups(fit, factor or factors[0], quantiles=quantiles or INTERVAL)
 
 
 def name_groups_scale(fit: Posterior | SeparatePosterior, factor: str) -> str | None:
@@ -78,7 +79,7 @@ def write_groups(fit: Posterior | SeparatePosterior, factor: str | None = None, 
     other factors; nothing where ``repr`` has it already."""
     from partialpool.results.posterior import Posterior
 
-    table = tabulate_fit_groups(fit, factor=factor, quantiles=INTERVAL)
+    table = tabulate_fit_groups(fit, factor=factor)
     if table is None or not isinstance(fit, Posterior):
         return ""
     shown = factor or list_factors(fit)[0]

@@ -38,7 +38,7 @@ def tabulate_latent_groups(
     place = posterior.check_factor(factor)
     group = posterior.model.groups[place]
     kind = choose_kind(posterior, place, scale)
-    missing = kind != "theta" and bool(np.any(count_own_moments(posterior, place) < 2))
+    missing = _lacks_moments(posterior, place, kind)
     if quantiles is None:
         quantiles = (0.05, 0.5, 0.95) if missing else (0.05, 0.95)
     probabilities = check_quantiles(quantiles)
@@ -57,8 +57,7 @@ def tabulate_latent_groups(
     for k, name in enumerate(quantile_columns(quantiles)):
         columns[name] = summary.quantiles[:, :, k].ravel()
     columns["weight"] = weights.ravel()
-    notes = (f"-: {explain_missing(posterior.model)}",) if missing else ()
-    return replace(index_by_group(group, columns), notes=notes + note_groups(posterior, place))
+    return _explain(posterior, place, index_by_group(group, columns), missing)
 
 
 def summarise_by_default(posterior: LatentPosterior, factor: int) -> EffectsSummary:
@@ -85,7 +84,8 @@ def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, sc
     group = posterior.model.groups[place]
     kind = choose_kind(posterior, place, scale)
     raw = estimate_latent_raw(posterior, place, "response" if kind != "theta" else "linear")
-    partial, weights = summarise_with_weights(posterior, place, (kind,), np.empty(0))
+    missing = _lacks_moments(posterior, place, kind)
+    partial, weights = summarise_with_weights(posterior, place, (kind,), np.array([0.5] if missing else []))
     mean, sd = _pool_completely(posterior, place, kind)
     columns = {
         "none": raw.mean.ravel(),
@@ -94,9 +94,22 @@ def compare_latent_pooling(posterior: LatentPosterior, factor: str | None, *, sc
         "complete_sd": np.repeat(sd, group.n_levels),
         "partial": partial.mean.ravel(),
         "partial_sd": partial.sd.ravel(),
-        "weight": weights.ravel(),
     }
-    return replace(index_by_group(group, columns), notes=note_groups(posterior, place))
+    if missing:
+        columns["partial_q50"] = partial.quantiles.ravel()
+    columns["weight"] = weights.ravel()
+    return _explain(posterior, place, index_by_group(group, columns), missing)
+
+
+def _lacks_moments(posterior: LatentPosterior, factor: int, kind: str) -> bool:
+    """Say whether the mean or the sd of some group does not exist."""
+    return kind != "theta" and bool(np.any(count_own_moments(posterior, factor) < 2))
+
+
+def _explain(posterior: LatentPosterior, factor: int, table: Table, missing: bool) -> Table:
+    """Add below a table what is to be said of its groups, and why numbers do not exist where some are ``missing``."""
+    notes = (f"-: {explain_missing(posterior.model)}",) if missing else ()
+    return replace(table, notes=notes + note_groups(posterior, factor))
 
 
 def choose_kind(posterior: LatentPosterior, factor: int, scale: str) -> str:

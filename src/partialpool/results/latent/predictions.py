@@ -237,8 +237,8 @@ def _summarise(quantity: str, rows: IntArray, values: FloatArray, probabilities:
     discrete = quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION) and bool(np.all(values == np.rint(values)))
     method = "inverted_cdf" if discrete else "linear"
     if np.isinf(values).all():
-        endless = np.full(len(rows), np.inf)
-        return _Lines(quantity, rows, endless, endless, np.full((len(rows), len(probabilities)), np.inf), codes)
+        nothing = np.full(len(rows), np.nan)  # a mean that does not exist at any point has no quantiles either
+        return _Lines(quantity, rows, nothing, nothing, np.full((len(rows), len(probabilities)), np.nan), codes)
     found = np.quantile(values, probabilities, axis=1, method=method).T  # type: ignore[call-overload]
     with np.errstate(over="ignore"):  # where a moment that does not exist is left out
         return _Lines(quantity, rows, values.mean(axis=1), values.std(axis=1), found, codes)
