@@ -102,7 +102,7 @@ def test_arguments_that_do_not_suit_the_family(family: str, roles: dict[str, Any
     ("trials", "said"),
     [
         ([4, 5, 2, 2, 6, 1], "response 'y' is 3 of 2 trials in row 3 (g 'b'): there are at most as many successes as"),
-        (1, "response 'y' is 3 of 1 trials in row 3 (g 'b') (and in 1 more rows)"),
+        (1, "response 'y' is 3 of 1 trials in row 3 (g 'b') (and in 1 more row)"),
         (0, "response 'y' is 1 of 0 trials in row 1 (g 'a') (and in 3 more rows)"),
         ([4, 5.5, 3, 2, 6, 1], "trials is 5.5 in row 2 (g 'a'): a number of trials is a whole number"),
         (2.5, "trials is 2.5 in row 1 (g 'a') (and in 5 more rows): a number of trials is a whole number"),
@@ -131,7 +131,7 @@ def test_trials(trials: Any, said: str) -> None:
     [
         (
             [1.0, 0.0, 1.0, 2.0, 1.0, 0.0],
-            "exposure is 0 in row 2 (g 'a') (and in 1 more rows): an exposure is positive",
+            "exposure is 0 in row 2 (g 'a') (and in 1 more row): an exposure is positive",
         ),
         ("x", "exposure 'x' is -1 in row 3 (g 'b')"),
         (0, "exposure is 0 in row 1"),
@@ -178,7 +178,7 @@ def _numbers(first: Any) -> list[Any]:
         ("poisson", _numbers(1e300), "counts so large are not told apart"),
         ("negative_binomial", _numbers(1.5), "response 'y' is 1.5 in row 3"),
         ("negative_binomial", _numbers(-INFINITE), "response 'y' is infinite in row 3"),
-        ("lognormal", [1.0, 2.0, 0.0, 1.0, 0.0, 3.0], "response 'y' is 0 in row 3 (g 'b') (and in 1 more rows): with "),
+        ("lognormal", [1.0, 2.0, 0.0, 1.0, 0.0, 3.0], "response 'y' is 0 in row 3 (g 'b') (and in 1 more row): with "),
         ("lognormal", [1.0, 2.0, -1.0, 1.0, 2.0, 3.0], "with family='lognormal' values are positive; mend or drop"),
         ("exponential", [1.0, 2.0, -1.0, 1.0, 2.0, 3.0], "with family='exponential' values are not negative"),
         ("student_t", [2.0] * 6, "response 'y' is constant (2 in every row)"),
@@ -231,7 +231,7 @@ ACCEPTED = "it is 'none', 'left', 'right' or 'interval', or 0, -1, 1 or 2, or tr
     [
         (["none", "none", "rigth", "none", "none", "none"], f"censored is 'rigth' in row 3: {ACCEPTED}"),
         (["none", "none", "", "none", "none", "none"], f"censored is '' in row 3: {ACCEPTED}"),
-        ([0, 0, 0, 3, 0, 3], f"censored is 3 in row 4 (and in 1 more rows): {ACCEPTED}"),
+        ([0, 0, 0, 3, 0, 3], f"censored is 3 in row 4 (and in 1 more row): {ACCEPTED}"),
         ([0, 0, 0, 0.5, 0, 0], "censored is 0.5 in row 4"),
         ([0, 0, 0, INFINITE, 0, 0], "censored is infinite in row 4"),
         (pd.Categorical([0, 0, 0, 7, 0, 0]), "censored is 7 in row 4"),

@@ -40,7 +40,7 @@ KNOWN = {"standard_error": "se"}
         ({"sd(g)": "HalfCauch(1)"}, ["there is no prior HalfCauch; did you mean HalfCauchy?"]),
         ({"sd(g)": "Normal(0, 1)"}, ["does not suit a standard deviation: give HalfNormal(1)"]),
         ({"x": "HalfNormal(1)"}, ["prior for x", "does not suit a coefficient: give Normal(0, 1)"]),
-        ({"sd(g)": 3}, ["3 is not a prior: give an object or its text"]),
+        ({"sd(g)": 3}, ["3 is not a prior: give Fixed(3) if that is its value"]),
         (["HalfNormal(1)"], ["give a mapping such as"]),
     ],
 )

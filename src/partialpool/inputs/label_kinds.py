@@ -39,7 +39,10 @@ def explain_many_labels(columns: Mapping[str, FloatArray | Categorical]) -> str:
 
 
 def warn_of_text(name: str, column: Categorical) -> None:
-    """Warn where a column of text, read as labels, is numbers or dates of more than a few values."""
+    """Warn where a column of text, read as labels, is numbers or dates of more than a few values; where each row has
+    its own they are refused, with the same explanation."""
+    if len(column.levels) >= len(column.codes):
+        return
     if column.levels.dtype.kind != "U" or column.zone or len(column.levels) <= _FEW:
         return
     levels = column.levels.tolist()

@@ -11,7 +11,6 @@ The number of nodes or draws that are averaged does not come in: their averages 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -193,7 +193,7 @@ def test_wrong_text_is_refused_with_the_remedy(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (5, "5 is not a prior: give an object or its text, such as 'HalfNormal(1)'"),
+        (5, "5 is not a prior: give Fixed(5) if that is its value"),
         (None, "None is not a prior"),
         (HalfNormal, "HalfNormal is given without its arguments: write HalfNormal(sigma)"),
     ],

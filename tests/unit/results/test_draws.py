@@ -102,7 +102,7 @@ def test_batches_are_made_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"n": 0}, "n is 0: give a positive number"),
+        ({"n": 0}, "n is 0: give a positive whole number"),
         ({"n": 5, "size": 0}, "size is 0: give a positive number of draws a batch"),
         ({"n": 5, "size": 2.5}, "size is 2.5"),
         ({"n": 5, "size": True}, "size is True"),
