@@ -5,6 +5,7 @@ That they do not exist is seen by brute force: a sum over sds up to a limit grow
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
+from partialpool.outputs.json_report import write_json
 
 Y = [1, 2, 0.5, 3, 1, 0.2, 4, 1, 2, 9, 9, 9]
 CENSORED = ["none"] * 9 + ["right"] * 3
@@ -65,7 +67,10 @@ def test_no_warning_and_the_median_leads() -> None:
     assert groups[["q5", "q50", "q95"]].notna().all(axis=None)
     assert np.isnan(lines.loc["mean[g=11]", "mean"])
     assert np.isfinite(lines.loc["theta[g=11]", "mean"])
-    assert "exp(sd^2 / 2)" in str(groups)
+    assert "rows that do not bound it from above" in " ".join(str(groups).split())
+    assert fit.pooling()["partial_q50"].notna().all()
+    table = json.loads(write_json(fit, effects=False, written=()))["groups"]
+    assert all(line["q50"] == pytest.approx(groups["q50"].iloc[k]) for k, line in enumerate(table))
     assert "Exponential(1) on sd(g)" in " ".join(str(groups).split())
     spread = predicted.set_index("quantity", append=True)
     assert spread.xs("population average", level=1)[["mean", "sd"]].isna().all(axis=None)
