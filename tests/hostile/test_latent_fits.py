@@ -125,3 +125,13 @@ def test_scales_are_checked(call: str) -> None:
     fit = pp.fit("y ~ 1 + (1 | g)", DATA, **BINOMIAL)
     with pytest.raises(DataError, match="choose 'response' or 'linear'"):
         getattr(fit, call)(scale="logit")
+
+
+@pytest.mark.parametrize(
+    "options", [{"family": "lognormal"}, {"family": "student_t(nu=4)"}, {"population": "student_t"}]
+)
+def test_groups_whose_rows_are_alike(options: dict[str, str]) -> None:
+    """A lognormal fit of them took two minutes, and then asked for more informative priors."""
+    data = {"y": [0.1, 1, 2, 0.2, 5, 3] * 2, "g": list(range(6)) * 2}
+    with pytest.raises(IdentificationError, match=r"the same in every row of each group of g .*sigma would be 0"):
+        pp.fit("y ~ 1 + (1 | g)", data, **options)

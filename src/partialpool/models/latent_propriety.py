@@ -7,18 +7,20 @@ bound their own values, because each leaves a factor 1 / sd as the sd grows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import PriorError
+from partialpool.errors import IdentificationError, PriorError
 from partialpool.inputs.design import Design
+from partialpool.models.exact_fit import find_unbounded_fit
 from partialpool.models.families.base import Family, ResponseColumns
 from partialpool.models.hyperspace import HyperSpace
 from partialpool.models.populations.base import Population
-from partialpool.models.priors import AlphaBetaPower, Flat, Prior, ScalarPrior, VariancePower
+from partialpool.models.priors import AlphaBetaPower, Fixed, Flat, Prior, ScalarPrior, VariancePower
 from partialpool.models.separation import check_flat_coefficients_bounded, find_separating
-from partialpool.models.slots import Pooling
+from partialpool.models.slots import Pooling, get_scalar_prior
 
 
 def check_latent_posterior_is_proper(
@@ -52,6 +54,7 @@ def check_latent_posterior_is_proper(
         )
     if flat and population.centred:
         check_flat_coefficients_bounded(design, family, response, flat)
+    _check_not_fitted_exactly(design, family, response, priors, pooling)
     scales = [name for name, prior in priors.items() if not prior.proper and name not in flat]
     for name in scales:
         prior = priors[name]
@@ -64,6 +67,30 @@ def check_latent_posterior_is_proper(
             )
         _check_flat_sd(design, name, prior, family, response)
     return count_latent_moments(design, family, response, space, priors)
+
+
+def _check_not_fitted_exactly(
+    design: Design, family: Family, response: ResponseColumns, priors: Mapping[str, Prior], pooling: Pooling
+) -> None:
+    """Raise ``IdentificationError`` where effects fit every row exactly and sigma = 0 has infinite mass, as under a
+    Gaussian likelihood whose groups leave in closed form."""
+    sigma = priors.get("sigma")
+    is_limited = response.censoring is not None or response.lower_limit is not None or response.upper_limit is not None
+    is_unknown = "sigma" in family.dispersions and isinstance(sigma, ScalarPrior) and not isinstance(sigma, Fixed)
+    if not is_unknown or is_limited or not isinstance(sigma, ScalarPrior):
+        return
+    values = np.log(response.values) if family.name == "lognormal" else response.values
+    measured = replace(design.measurements, response=values)
+    groups = () if pooling == "complete" else design.groups
+    names = [name for group in groups for name in group.sd_names] if pooling == "partial" else []
+    exponents = {name: get_scalar_prior(priors, name).zero_exponent for name in names if name in priors}
+    if find_unbounded_fit(replace(design, measurements=measured), groups, sigma.zero_exponent, exponents) is None:
+        return
+    by = f" of each group of {groups[0].name}" if groups else ""
+    raise IdentificationError(
+        f"the response is the same in every row{by} (or fitted exactly there): sigma would be 0; give sigma a "
+        "value, such as Fixed(0.1), if the noise is known, or drop the term that fits"
+    )
 
 
 def _bounded_rows(family: Family, response: ResponseColumns) -> NDArray[np.bool_]:
