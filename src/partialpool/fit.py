@@ -196,12 +196,11 @@ def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
     from partialpool.inputs.observations import read_observations
-    from partialpool.inputs.unknowns import check_identified
+    from partialpool.inputs.unknowns import find_obstacle
 
     parsed = parse_formula(formula)
     design = build_design(parsed, read_observations(data, parsed, **roles))
-    check_identified(design)
-    return describe_formula(design)
+    return describe_formula(design, find_obstacle(design))
 
 
 def load(path: Any) -> Posterior | SeparatePosterior:

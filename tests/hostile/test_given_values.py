@@ -66,10 +66,16 @@ def test_empirical_bayes_takes_sigma_alone() -> None:
 
 
 def test_one_group_under_a_default_prior_is_warned_of() -> None:
-    with pytest.warns(PriorWarning, match=r"has one group \('a'\).* rests on the default prior of sd\(g\); give one"):
+    with pytest.warns(
+        PriorWarning, match=r"has one group \('a'\).* rests on the default prior of Intercept and sd\(g\), made"
+    ):
         pp.fit("y ~ 1 + (1 | g)", {"y": [1.0, 2.0, 4.0], "g": ["a"] * 3})
     with pytest.raises(PriorError, match=r"sd\(g\): under Flat\(\) with 1 group the posterior is improper"):
-        pp.fit("y ~ 1 + (1 | g)", {"y": [1.0, 2.0, 4.0], "g": ["a"] * 3}, priors={"sd(g)": "Flat()"})
+        pp.fit(
+            "y ~ 1 + (1 | g)",
+            {"y": [1.0, 2.0, 4.0], "g": ["a"] * 3},
+            priors={"sd(g)": "Flat()", "Intercept": "Normal(0, 5)"},
+        )
 
 
 def test_what_a_given_value_lets_the_rows_tell() -> None:

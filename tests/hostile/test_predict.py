@@ -65,7 +65,7 @@ def test_without_the_noise_there_are_means_alone() -> None:
         ("y ~ x + (1 | g)", {"x": [1.0]}, {"quantiles": (1.5,)}, "strictly between 0 and 1"),
         ("y ~ x + (1 | g)", {"x": [1.0]}, {"standard_error": [0.0]}, "standard_error is 0 in row 1 of the new data"),
         ("y ~ x + (1 | g)", {"x": [1.0]}, {"standard_error": "s"}, "no column 's'"),
-        ("y ~ x + (1 | g)", {"x": [1.0]}, {"offset": [1.0, 2.0]}, "offset has 2 values, the new data have 1 rows"),
+        ("y ~ x + (1 | g)", {"x": [1.0]}, {"offset": [1.0, 2.0]}, "offset has 2 values, the new data have 1 row"),
     ],
 )
 def test_rows_that_cannot_be(formula: str, new: Any, arguments: dict[str, Any], said: str) -> None:
@@ -123,7 +123,7 @@ def test_a_mix_of_known_new_and_missing_levels(quantiles: tuple[float, ...]) -> 
     ("call", "said"),
     [
         (lambda fit: fit.groups("h"), "the factor is 'g'"),
-        (lambda fit: fit.draws(0), "give a positive number of draws"),
+        (lambda fit: fit.draws(0), "give a positive whole number of draws"),
         (lambda fit: fit.draws(10, parameters=["sd(h)"]), "did you mean 'sd(g)'?"),
         (lambda fit: fit.summary(quantiles=(0.0,)), "strictly between 0 and 1"),
     ],

@@ -49,6 +49,7 @@ class FormulaDescription:
     rows_read: int
     rows_used: int
     rows_dropped: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the description as lines of text."""
@@ -62,11 +63,13 @@ class FormulaDescription:
             lines.append(f"column        {name}: labels, {count_things(count, 'level')}")
         for factor in self.factors:
             lines += _print_factor(factor)
+        lines += [f"note          {note}" for note in self.notes]
         return "\n".join(part for line in lines for part in wrap_prose(line, indent=_MARGIN))
 
 
-def describe_formula(design: Design) -> FormulaDescription:
-    """Describe what the formula means for these data: columns, factors, levels, counts and parameter names.
+def describe_formula(design: Design, obstacle: str = "") -> FormulaDescription:
+    """Describe what the formula means for these data: columns, factors, levels, counts and parameter names, which
+    columns are left out, and the ``obstacle`` to fitting it, if there is one.
 
     >>> from partialpool.inputs.formula import parse_formula
     >>> from partialpool.inputs.observations import read_observations
@@ -92,7 +95,15 @@ def describe_formula(design: Design) -> FormulaDescription:
         design.rows_read,
         len(design.measurements.response),
         design.rows_dropped,
+        _collect_notes(design, obstacle),
     )
+
+
+def _collect_notes(design: Design, obstacle: str) -> tuple[str, ...]:
+    notes = [f"columns of {part} are left out: {said}" for part, said in design.left_out.items()]
+    if obstacle:
+        notes.append(f"not fitted as it stands, without given values such as sigma: {obstacle}")
+    return tuple(notes)
 
 
 def name_parameters(group: GroupDesign) -> tuple[str, ...]:

@@ -57,6 +57,15 @@ def check_identified(design: Design, given: Collection[str] = (), columns: Colum
     check_covariances_differ(several, population, measured, scattered)
 
 
+def find_obstacle(design: Design) -> str:
+    """Return why a design cannot be fitted while nothing is given, '' where it can."""
+    try:
+        check_identified(design)
+    except (IdentificationError, DataError) as error:
+        return str(error)
+    return ""
+
+
 def warn_of_left_out(design: Design) -> None:
     """Warn of coefficient columns that are left out because others determine them."""
     for part, said in design.left_out.items():

@@ -168,13 +168,14 @@ def warn_of_one_group(
     """Warn where a factor has one level and the priors of its population, its sds or what stands ``beside`` them, are
     defaults."""
     for group in groups:
-        own = (*group.sd_names, *beside)
+        # a default intercept is centred on the response itself, which one group then tells twice
+        own = ("Intercept", *group.sd_names, *beside) if "Intercept" in group.names else (*group.sd_names, *beside)
         names = [slot.name for slot in slots if slot.name in own and priors[slot.name] is slot.default]
         if group.n_levels == 1 and names:
             warn_user(
                 f"grouping column '{group.name}' has one group ('{group.labels[0]}'), which does not show how groups "
-                f"differ: the answer rests on the default prior of {join_words(names)}; give one that says what is "
-                "known, or a value as Fixed(value)",
+                f"differ: the answer rests on the default prior of {join_words(names)}, made from the same data; give "
+                "one that says what is known, or a value as Fixed(value)",
                 PriorWarning,
             )
 

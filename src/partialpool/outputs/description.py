@@ -15,14 +15,13 @@ def describe_model(
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
     from partialpool.inputs.observations import describe_rows, read_observations
-    from partialpool.inputs.unknowns import check_identified
+    from partialpool.inputs.unknowns import find_obstacle
     from partialpool.models.arguments import is_latent, name_family
 
     parsed = parse_formula(formula)
     observations = read_observations(data, parsed, family=name_family(family), **roles)
     design = build_design(parsed, observations)
-    check_identified(design)
-    text = str(describe_formula(design))
+    text = str(describe_formula(design, find_obstacle(design)))
     if not is_latent(design.measurements, link, population):
         return text
     from partialpool.models.latent_arguments import choose_likelihood
