@@ -91,7 +91,7 @@ def test_numbers_are_levels_as_they_are() -> None:
     expected = fit.contrast("year", 1999, 2004)
     for year in ("1999", 1999.0, np.int32(1999), np.float32(1999)):
         assert fit.contrast("year", year, 2004).equals(expected)
-    with pytest.raises(DataError, match="^True is not a level of year"):
+    with pytest.raises(DataError, match=r"^True is not a level of year"):
         fit.contrast("year", True, 2004)
 
 
