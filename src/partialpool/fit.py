@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -99,16 +100,10 @@ def fit(
         NotYetError: the model is understood but not computed yet.
         ComputationError: the integration did not reach its accuracy.
     """
-    from partialpool.inference.choose import run_engine
     from partialpool.inputs.design import build_design
     from partialpool.inputs.formula import parse_formula
-    from partialpool.inputs.observations import describe_rows, read_observations
-    from partialpool.inputs.unequal_noise import warn_of_unequal_noise
-    from partialpool.inputs.unknowns import check_identified, warn_of_left_out
-    from partialpool.models.arguments import check_arguments, is_latent, name_family
-    from partialpool.models.slots import find_given_parameters
-    from partialpool.results.posterior import Posterior
-    from partialpool.results.separate import fit_separately
+    from partialpool.inputs.observations import read_observations
+    from partialpool.models.arguments import check_arguments, name_family
 
     check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, seed=seed, accuracy=accuracy)
     parsed = parse_formula(formula)
@@ -131,44 +126,72 @@ def fit(
         family=name_family(family),
     )
     design = build_design(parsed, observations)
+    computing = _Computing(pooling, method, estimator, accuracy, sigma, seed)
+    return _fit_design(observations, design, priors, _Likelihood(family, link, population), computing)
+
+
+@dataclass(frozen=True)
+class _Likelihood:
+    """The arguments that say where rows and groups come from."""
+
+    family: Family | str
+    link: str | None
+    population: Population | str | Mapping[str, Population | str] | None
+
+
+@dataclass(frozen=True)
+class _Computing:
+    """The arguments that say what is computed, and how."""
+
+    pooling: Literal["partial", "complete", "none"]
+    method: Method
+    estimator: str | None
+    accuracy: float | None
+    sigma: str
+    seed: int
+
+
+def _fit_design(
+    observations: Observations,
+    design: Design,
+    priors: Mapping[str, Prior | str] | None,
+    likelihood: _Likelihood,
+    computing: _Computing,
+) -> Posterior | SeparatePosterior:
+    """Check that the rows tell the unknowns apart, and fit by the engine that suits."""
+    from partialpool.inference.choose import run_engine
+    from partialpool.inputs.observations import describe_rows
+    from partialpool.inputs.unequal_noise import warn_of_unequal_noise
+    from partialpool.inputs.unknowns import check_identified, warn_of_left_out
+    from partialpool.models.arguments import is_latent
+    from partialpool.models.slots import find_given_parameters
+    from partialpool.results.posterior import Posterior
+    from partialpool.results.separate import fit_separately
+
     warn_of_left_out(design)
     check_identified(design, find_given_parameters(design, priors), observations.columns)
-    if is_latent(design.measurements, link, population):
-        return _fit_latent(
-            observations,
-            design,
-            family,
-            link,
-            population,
-            priors,
-            pooling=pooling,
-            method=method,
-            estimator=estimator,
-            accuracy=accuracy,
-            sigma=sigma,
-            seed=seed,
-        )
-    if sigma == "by group":
-        return fit_separately(observations, design, priors, seed)
+    if is_latent(design.measurements, likelihood.link, likelihood.population):
+        return _fit_latent(observations, design, priors, likelihood, computing)
+    if computing.sigma == "by group":
+        return fit_separately(observations, design, priors, computing.seed)
     warn_of_unequal_noise(design.measurements, describe_rows(observations.rows, observations.factors))
-    outcome = run_engine(design, priors, pooling=pooling, method=method, estimator=estimator, accuracy=accuracy)
-    return Posterior(observations, *outcome, method=method, seed=seed)
+    outcome = run_engine(
+        design,
+        priors,
+        pooling=computing.pooling,
+        method=computing.method,
+        estimator=computing.estimator,
+        accuracy=computing.accuracy,
+    )
+    return Posterior(observations, *outcome, method=computing.method, seed=computing.seed)
 
 
 def _fit_latent(
     observations: Observations,
     design: Design,
-    family: Family | str,
-    link: str | None,
-    population: Population | str | Mapping[str, Population | str] | None,
     priors: Mapping[str, Prior | str] | None,
-    *,
-    pooling: Literal["partial", "complete", "none"],
-    method: Method,
-    estimator: str | None,
-    accuracy: float | None,
-    sigma: str,
-    seed: int,
+    likelihood: _Likelihood,
+    computing: _Computing,
 ) -> Posterior:
     """Fit a model whose effects leave by quadrature or conjugacy."""
     from partialpool.inference.latent.run import run_latent_engine
@@ -176,14 +199,17 @@ def _fit_latent(
     from partialpool.models.latent_arguments import check_latent_arguments, choose_likelihood
     from partialpool.results.latent.posterior import LatentPosterior
 
-    check_latent_arguments(design, method=method, estimator=estimator, sigma=sigma, pooling=pooling)
+    pooling, method, estimator = computing.pooling, computing.method, computing.estimator
+    check_latent_arguments(design, method=method, estimator=estimator, sigma=computing.sigma, pooling=pooling)
     where = describe_rows(observations.rows, observations.factors)
     grouped = bool(design.groups) and pooling != "complete"
-    chosen, people = choose_likelihood(design, family, link, population, where, grouped=grouped)
-    outcome = run_latent_engine(
-        design, chosen, people, priors, pooling=pooling, method=method, estimator=estimator, accuracy=accuracy
+    chosen, people = choose_likelihood(
+        design, likelihood.family, likelihood.link, likelihood.population, where, grouped=grouped
     )
-    return LatentPosterior(observations, *outcome, method=method, seed=seed)
+    outcome = run_latent_engine(
+        design, chosen, people, priors, pooling=pooling, method=method, estimator=estimator, accuracy=computing.accuracy
+    )
+    return LatentPosterior(observations, *outcome, method=method, seed=computing.seed)
 
 
 def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:

@@ -11,7 +11,8 @@ from scipy.integrate import quad
 
 from partialpool.inference.conjugate import beta_binomial, gamma_poisson
 from partialpool.inference.conjugate.conditional import summarise_proportions, summarise_rates
-from partialpool.inference.conjugate.pairs import collapse_pairs
+
+from .pairs import collapse_pairs
 
 DATA = [(2.0, 20.0), (0.0, 7.0), (5.0, 5.0), (14.0, 60.0), (2.0, 20.0)]
 NODES = np.array([0.7, 5.0, 14.0, 2.0]), np.array([3.0, 95.0, 90.0, 8.0])

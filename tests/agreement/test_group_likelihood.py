@@ -63,7 +63,8 @@ def test_every_family_and_population_by_quadrature(name: str) -> None:
 def test_one_beta_binomial_group(a: float, b: float, y: int, n: int) -> None:
     """Where the population narrows to a point it is a binomial group."""
     from partialpool.inference.conjugate.beta_binomial import log_probabilities
-    from partialpool.inference.conjugate.pairs import collapse_pairs
+
+    from .pairs import collapse_pairs
 
     pairs = collapse_pairs(np.array([y]), np.array([n]))
     found = log_probabilities(np.array([a]), np.array([b]), pairs)
@@ -74,7 +75,8 @@ def test_one_beta_binomial_group(a: float, b: float, y: int, n: int) -> None:
 @pytest.mark.parametrize(("a", "b", "y", "size"), [(2.5, 1.5, 4, 2.0), (1e9, 1e9, 3, 2.5), (0.2, 0.1, 0, 3.0)])
 def test_one_gamma_poisson_group(a: float, b: float, y: int, size: float) -> None:
     from partialpool.inference.conjugate.gamma_poisson import log_probabilities
-    from partialpool.inference.conjugate.pairs import collapse_pairs
+
+    from .pairs import collapse_pairs
 
     found = log_probabilities(np.array([a]), np.array([b]), collapse_pairs(np.array([y]), np.array([size])))
     exact = stats.nbinom.logpmf(y, a, b / (b + size)) if a < 1e6 else stats.poisson.logpmf(y, size * a / b)

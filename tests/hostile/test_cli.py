@@ -182,6 +182,18 @@ def test_a_command_line_that_is_not_understood(here: Path, options: list[str], t
     assert "Usage: " in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [("--se", "--standard-error"), ("--sbg", "--sigma-by-group"), ("--standard-errors", "--standard-error")],
+)
+def test_an_option_of_another_name_suggests_the_one_that_is_meant(here: Path, option: str, meant: str) -> None:
+    said = " ".join(_refuse(here, "fit", "schools.csv", FORMULA, option, "se", code=2).stderr.split())
+    assert "No such option" in said
+    suggested = said.split("Did you mean")[1]
+    assert meant in suggested
+    assert "--seed" not in suggested
+
+
 def test_a_command_line_without_its_arguments(here: Path) -> None:
     assert "Missing argument 'FORMULA'" in _refuse(here, "fit", "schools.csv", code=2).stderr
     assert "No such command" in _refuse(here, "fot", code=2).stderr

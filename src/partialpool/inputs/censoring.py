@@ -10,6 +10,7 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inputs.labels import code_labels
+from partialpool.inputs.limit_pairs import check_limits_in_order, check_within_truncation
 from partialpool.inputs.numeric import read_numbers
 from partialpool.inputs.raw_columns import FloatArray, IntArray, RawColumn
 from partialpool.inputs.role import DescribeRow, Role, refuse
@@ -151,21 +152,8 @@ def _build_truncation(
         np.full(len(response), empty) if end is None else end.values
         for end, empty in zip(ends, (-np.inf, np.inf), strict=True)
     )
-    crossed = ~(lower < upper)
-    if crossed.any():
-        row = int(np.argmax(crossed))
-        raise DataError(
-            f"truncation is ({lower[row]:g}, {upper[row]:g}) in {where(row)}: the lower limit is below the upper; "
-            "mend the limits"
-        )
-    for outside, limits, side in ((response < lower, lower, "below"), (response > upper, upper, "above")):
-        if outside.any():
-            row = int(np.argmax(outside))
-            raise DataError(
-                f"{title} is {response[row]:g} in {where(row)}, {side} its limit of truncation {limits[row]:g}: such "
-                "a row could not be in the data; mend the limit, or drop the row (censored= is for rows that are "
-                "there, with a value that is not known)"
-            )
+    check_limits_in_order("truncation", lower, upper, where)
+    check_within_truncation(title, response, lower, upper, where)
     lower = np.maximum(lower, at_least)
     if (lower == at_least).all() and np.isposinf(upper).all():
         return None, None

@@ -62,7 +62,6 @@ _ELSEWHERE = {
     "te": _SMOOTH,
 }
 _SPACED = re.compile(r"\b[^\W\d]\w*(?: +\w+)+")
-_NAMESPACES = ("contr", "np")
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError, FormulaError, NotYetError
+from partialpool.inputs.limit_pairs import check_limits_in_order
 from partialpool.inputs.raw_columns import FloatArray, IntArray
 from partialpool.inputs.role import DescribeRow, Role, refuse
 
@@ -92,13 +93,7 @@ def build_selection(
     )
     if positive:
         lower = np.where(lower <= 0.0, -np.inf, lower)
-    crossed = ~(lower < upper)
-    if crossed.any():
-        row = int(np.argmax(crossed))
-        raise DataError(
-            f"selection is ({lower[row]:g}, {upper[row]:g}) in {where(row)}: the lower limit is below the upper; mend "
-            "the limits"
-        )
+    check_limits_in_order("selection", lower, upper, where)
     if positive and given[1] is not None:
         refuse(given[1], upper <= 0.0, where, f"{title} is positive, and nothing is selected below it; mend the limit")
     width = given[2]

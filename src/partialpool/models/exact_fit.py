@@ -23,19 +23,6 @@ _SOME_ROWS = 20_000
 _MOST_RANKED, _MOST_SUBSETS = 2_000, 8
 
 
-def is_fitted_exactly(design: Design, groups: Sequence[GroupDesign]) -> bool:
-    """Say whether some coefficients and effects fit the response in every row, while they do not fit any response
-    whatever: the likelihood then grows without bound as sigma falls to 0.
-
-    Conjugate gradients; of many rows those of the largest factor's first levels are looked at before the others.
-    """
-    measurements = design.measurements
-    if not spans_response(design, groups):
-        return False
-    repeated = measurements.counts is not None and bool((measurements.counts > 1.0).any())
-    return repeated or not _Columns(design, groups, slice(None)).span_noise()
-
-
 def find_unbounded_fit(
     design: Design, groups: Sequence[GroupDesign], sigma_exponent: float, sd_exponents: Mapping[str, float]
 ) -> Collection[str] | None:
@@ -48,7 +35,7 @@ def find_unbounded_fit(
     Some sds may fall to 0 together with sigma where the other effects alone still fit exactly; each adds its own
     exponent and one. ``sd_exponents`` are those by name, of population sds that have priors.
     """
-    if not spans_response(design, groups):
+    if not _spans_response(design, groups):
         return None
     measurements = design.measurements
     n_rows = len(measurements.response) if measurements.counts is None else int(measurements.counts.sum())
@@ -66,7 +53,7 @@ def find_unbounded_fit(
     return None
 
 
-def spans_response(design: Design, groups: Sequence[GroupDesign]) -> bool:
+def _spans_response(design: Design, groups: Sequence[GroupDesign]) -> bool:
     """Say whether some coefficients and effects fit the response in every row.
 
     Conjugate gradients; of many rows those of the largest factor's first levels are looked at before the others.

@@ -110,11 +110,32 @@ def build_model(
     scales = measure_scales(design)
     if means is not None:
         scales = replace(scales, column_means=dict(means))
+    used = _choose_priors(priors, design, scales, pooling, estimated)
+    if pooling == "complete":
+        groups = ()
+    known = groups[0] if pooling == "none" and groups else None
+    coefficients = _split_coefficients(design, known, used, scales)
+    space = _lay_out(design, groups, known, coefficients, used, scales)
+    if not estimated:
+        check_posterior_is_proper(design, groups, used, pooling)
+    if known:
+        check_each_group_identifies(known, used)
+    moments = (2,) * len(space.names)
+    if not estimated:
+        moments = tuple(map(sum, find_finite_moments(design, space.names, groups, used, pooling)))
+    return Model(design, pooling, groups, used, space, coefficients.prior, scales, moments)
+
+
+def _choose_priors(
+    priors: Mapping[str, Prior | str] | None, design: Design, scales: DataScales, pooling: Pooling, estimated: bool
+) -> dict[str, Prior]:
+    """Return the priors in use by parameter name, flat ones of what is ``estimated``; warn of those that mislead."""
     if design.measurements.known_scale and "sigma" in (priors or {}):
         raise PriorError(
             "priors: 'sigma' is given a prior, but standard_error says that the noise is known: drop one of them "
             "(weights= keeps sigma unknown, with variance sigma^2 / weight)"
         )
+    groups = design.groups
     slots, resolved = resolve_block_priors(priors, design, groups, scales, pooling)
     used = {
         slot.name: resolved[slot.name]
@@ -130,33 +151,7 @@ def build_model(
     for name, prior in used.items():
         if caution := prior_caution(prior):
             warn_user(f"prior for {name}: {caution}", PriorWarning)
-    if pooling == "complete":
-        groups = ()
-    known = groups[0] if pooling == "none" and groups else None
-    coefficients = _split_coefficients(design, known, used, scales)
-    pooled = () if known else groups
-    space = HyperSpace(
-        effect_sds=tuple(hyper for group in pooled for hyper in build_effect_sds(group, used, scales)),
-        blocks=tuple(
-            block
-            for group, part in zip(pooled, slice_effects(pooled), strict=True)
-            for block in build_covariance_blocks(group, part.start, used, scales)
-        ),
-        residual_sd=_residual_sd(design, used, scales),
-        coefficients=coefficients.sampled,
-        coefficient_sds=coefficients.sds,
-        n_effects=sum(len(group.names) for group in groups),
-        fixed_effect_root=fix_effect_root(known, used, scales) if known else None,
-        fixed_coefficients=fix_coefficients(design, known, used, scales) if known else (),
-    )
-    if not estimated:
-        check_posterior_is_proper(design, groups, used, pooling)
-    if known:
-        check_each_group_identifies(known, used)
-    moments = (2,) * len(space.names)
-    if not estimated:
-        moments = tuple(map(sum, find_finite_moments(design, space.names, groups, used, pooling)))
-    return Model(design, pooling, groups, used, space, coefficients.prior, scales, moments)
+    return used
 
 
 def _leave_open(priors: Mapping[str, Prior]) -> dict[str, Prior]:
@@ -180,6 +175,32 @@ def check_one_factor(design: Design, argument: str) -> None:
             f"{join_words([group.name for group in design.groups])} cannot be told apart without populations that they "
             f"come from: keep one factor, such as {columns}, or pool partially"
         )
+
+
+def _lay_out(
+    design: Design,
+    groups: Sequence[GroupDesign],
+    known: GroupDesign | None,
+    coefficients: _Coefficients,
+    priors: Mapping[str, Prior],
+    scales: DataScales,
+) -> HyperSpace:
+    """Lay out the hyperparameters; a factor of ``known`` population (no pooling) adds none."""
+    pooled = () if known else groups
+    return HyperSpace(
+        effect_sds=tuple(hyper for group in pooled for hyper in build_effect_sds(group, priors, scales)),
+        blocks=tuple(
+            block
+            for group, part in zip(pooled, slice_effects(pooled), strict=True)
+            for block in build_covariance_blocks(group, part.start, priors, scales)
+        ),
+        residual_sd=_residual_sd(design, priors, scales),
+        coefficients=coefficients.sampled,
+        coefficient_sds=coefficients.sds,
+        n_effects=sum(len(group.names) for group in groups),
+        fixed_effect_root=fix_effect_root(known, priors, scales) if known else None,
+        fixed_coefficients=fix_coefficients(design, known, priors, scales) if known else (),
+    )
 
 
 def _residual_sd(design: Design, priors: Mapping[str, Prior], scales: DataScales) -> ScalarHyperparameter | None:

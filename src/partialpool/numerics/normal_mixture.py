@@ -23,13 +23,6 @@ def mixture_moments(weights: FloatArray, means: FloatArray, variances: FloatArra
     return mean, np.sqrt(np.maximum(variance, 0.0))
 
 
-def mixture_cdf(weights: FloatArray, means: FloatArray, sds: FloatArray, at: FloatArray) -> FloatArray:
-    """Return P(mixture <= at) for each quantity; ``at`` is (quantity,)."""
-    from scipy.special import ndtr
-
-    return np.asarray(weights @ ndtr((at - means) / sds))
-
-
 def mixture_quantiles(
     weights: FloatArray,
     means: FloatArray,

@@ -14,8 +14,6 @@ _NEAR = 1e-7
 # Values whose squares are not formed.
 _LARGE = 1e100
 
-Transform = Callable[[FloatArray], FloatArray]
-
 
 def table_moments(weights: FloatArray, density: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return mean and sd (item,) of mixtures; ``weights`` (node,) or (item, node), ``density`` and ``values``

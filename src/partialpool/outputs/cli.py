@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import partialpool
 from partialpool.outputs.cli_options import data_options, read_population, read_roles
 from partialpool.outputs.console import escape_json, escape_what_is_lacking
 from partialpool.outputs.messages import speak_plainly
+from partialpool.outputs.option_names import SuggestingCommand
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior
@@ -35,7 +37,7 @@ def main() -> None:
     escape_what_is_lacking()
 
 
-@main.command("fit", short_help="Fit a model to a CSV or Parquet file.")
+@main.command("fit", cls=SuggestingCommand, short_help="Fit a model to a CSV or Parquet file.")
 @data_options
 @click.option(
     "--prior",
@@ -140,19 +142,11 @@ def fit_command(
         given = read_prior_texts(priors)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--prior'") from None
-    population = read_population(populations)
-    data_roles = read_roles(roles)
-    pictures = [path for path in (plot, forest) if path is not None]
-    if pictures and pooling == "complete":
-        raise click.UsageError("--plot and --forest show groups, which --pooling complete has not: drop one of them")
-    if factor is not None and pooling == "complete":
-        raise click.UsageError("--factor names groups, which --pooling complete has not: drop one of them")
-    if sigma_by_group and pictures:
-        raise click.UsageError("--plot and --forest do not work with --sigma-by-group yet: drop them")
-    if plot is not None and plot == forest:
-        raise click.UsageError("--plot and --forest name the same file: give two")
+    population, data_roles = read_population(populations), read_roles(roles)
+    shown = _Shown(out, plot, forest, factor)
+    _check_options(shown, pooling, sigma_by_group)
     with speak_plainly():
-        _check_outputs(out, pictures, formula, factor)
+        _check_outputs(shown, formula)
         fit: Any = partialpool.fit(
             formula,
             _read(data, formula, data_roles),
@@ -168,7 +162,7 @@ def fit_command(
             population=population,
             **data_roles,
         )
-        written = _write_files(fit, out, plot, forest, factor)
+        written = _write_files(fit, shown)
         if as_json:
             from partialpool.outputs.json_report import write_json
 
@@ -177,7 +171,7 @@ def fit_command(
             _print_fit(fit, effects, written, factor)
 
 
-@main.command("describe", short_help="Show how a formula is understood, without fitting.")
+@main.command("describe", cls=SuggestingCommand, short_help="Show how a formula is understood, without fitting.")
 @data_options
 def describe_command(
     data: Path, formula: str, *, missing: str, populations: tuple[str, ...], link: str | None, **roles: str | None
@@ -223,13 +217,39 @@ def demo_command(no_plot: bool) -> None:
         fit = fit_demo()
         _print_fit(fit, False, [])
         click.echo(f"\n{conclude(fit)}")
-        if written := _write_files(fit, None, picture, None):
+        if written := _write_files(fit, _Shown(plot=picture)):
             click.echo(f"\npicture: {written[0]}")
         elif missing:
             click.echo(f"\nno picture: {missing}")
 
 
-def _check_outputs(out: Path | None, pictures: list[Path], formula: str, factor: str | None) -> None:
+@dataclass(frozen=True)
+class _Shown:
+    """The files asked for, and the factor whose groups are shown and drawn (None: the first)."""
+
+    out: Path | None = None
+    plot: Path | None = None
+    forest: Path | None = None
+    factor: str | None = None
+
+    @property
+    def pictures(self) -> list[Path]:
+        return [path for path in (self.plot, self.forest) if path is not None]
+
+
+def _check_options(shown: _Shown, pooling: str, sigma_by_group: bool) -> None:
+    """Refuse options that contradict one another."""
+    if shown.pictures and pooling == "complete":
+        raise click.UsageError("--plot and --forest show groups, which --pooling complete has not: drop one of them")
+    if shown.factor is not None and pooling == "complete":
+        raise click.UsageError("--factor names groups, which --pooling complete has not: drop one of them")
+    if sigma_by_group and shown.pictures:
+        raise click.UsageError("--plot and --forest do not work with --sigma-by-group yet: drop them")
+    if shown.plot is not None and shown.plot == shown.forest:
+        raise click.UsageError("--plot and --forest name the same file: give two")
+
+
+def _check_outputs(shown: _Shown, formula: str) -> None:
     """Refuse what could not be written or shown, before anything is read or computed."""
     from partialpool.errors import FormulaError
     from partialpool.inputs.formula import parse_formula
@@ -238,17 +258,19 @@ def _check_outputs(out: Path | None, pictures: list[Path], formula: str, factor:
     from partialpool.results.save_paths import check_save_path
 
     parsed = parse_formula(formula)
-    if pictures and not parsed.group_terms:
+    if shown.pictures and not parsed.group_terms:
         raise FormulaError(
             "--plot and --forest show groups, of which the formula has none: add a group term such as (1 | g), or drop "
             "the picture"
         )
     factors = [term.factor_name for term in parsed.group_terms]
-    if factor is not None and factor not in factors:
-        raise FormulaError(f"--factor: '{factor}' is not a grouping factor of it{suggest_nearest(factor, factors)}")
-    if out is not None:
-        check_save_path(out)
-    for path in pictures:
+    if shown.factor is not None and shown.factor not in factors:
+        raise FormulaError(
+            f"--factor: '{shown.factor}' is not a grouping factor of it{suggest_nearest(shown.factor, factors)}"
+        )
+    if shown.out is not None:
+        check_save_path(shown.out)
+    for path in shown.pictures:
         check_picture_path(path)
 
 
@@ -269,26 +291,24 @@ def _read(data: Path, formula: str, roles: Mapping[str, Any]) -> Any:
     return read_data_file(data, parse_formula(formula), columns)
 
 
-def _write_files(
-    fit: Posterior, out: Path | None, plot: Path | None, forest: Path | None, factor: str | None = None
-) -> list[str]:
-    """Write what was asked for, pictures of one factor (None: the first); return the paths."""
-    shown = factor or next((group.name for group in fit.model.groups), None)
-    if out is not None:
-        fit.save(out)
-    if plot is not None:
-        fit.plot.shrinkage(plot, factor=shown)
-    if forest is not None:
-        fit.plot.forest(forest, factor=shown)
-    return [str(path) for path in (out, plot, forest) if path is not None]
+def _write_files(fit: Posterior, shown: _Shown) -> list[str]:
+    """Write what was asked for; return the paths."""
+    factor = shown.factor or next((group.name for group in fit.model.groups), None)
+    if shown.out is not None:
+        fit.save(shown.out)
+    if shown.plot is not None:
+        fit.plot.shrinkage(shown.plot, factor=factor)
+    if shown.forest is not None:
+        fit.plot.forest(shown.forest, factor=factor)
+    return [str(path) for path in (shown.out, *shown.pictures) if path is not None]
 
 
 def _print_fit(
     fit: Posterior | SeparatePosterior, effects: bool, written: list[str], factor: str | None = None
 ) -> None:
-    from partialpool.outputs.tables import QUANTILES, tabulate_summary, write_groups
+    from partialpool.outputs.tables import QUANTILES, tabulate_summary, write_groups, write_heading
 
-    parts = [repr(fit), write_groups(fit, factor)]
+    parts = [write_heading(fit), write_groups(fit, factor)]
     if effects:
         parts.append(tabulate_summary(fit, effects=True, quantiles=QUANTILES).render(60))
     if written:

@@ -74,6 +74,14 @@ def name_groups_scale(fit: Posterior | SeparatePosterior, factor: str) -> str | 
     return name if on_response else f"{fit.model.family.link} {name}"
 
 
+def write_heading(fit: Posterior | SeparatePosterior) -> str:
+    """Return what a fit prints, without the groups that ``write_groups`` writes."""
+    from partialpool.results.posterior import Posterior
+    from partialpool.results.printing import describe_posterior
+
+    return describe_posterior(fit, groups=False) if isinstance(fit, Posterior) else repr(fit)
+
+
 def write_groups(fit: Posterior | SeparatePosterior, factor: str | None = None, most_lines: int = 30) -> str:
     """Return the table of one factor's groups (None: the first's) as text, with a key to its columns and the names of
     other factors; nothing where ``repr`` has it already."""

@@ -14,7 +14,7 @@ from partialpool.models.prior_draws import (
     draw_hyperparameters_from_priors,
     log_priors,
 )
-from partialpool.models.priors import Prior, ScalarPrior
+from partialpool.models.priors import Prior, ScalarPrior, is_at_means
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.arviz_names import level_coordinate
 from partialpool.results.arviz_rows import SAMPLE, deal, sample_coordinates
@@ -96,7 +96,7 @@ def collect_log_prior(posterior: Posterior, drawn: PosteriorDraws) -> xr.Dataset
 def move_intercept(model: Model, names: Sequence[str], theta: FloatArray, *, to_zero: bool = False) -> FloatArray:
     """Return groups' own coefficients (coefficient, ...) with an intercept whose prior is stated at the columns' means
     moved there from their zero, or back (``to_zero``)."""
-    if "Intercept" not in names or getattr(model.priors["Intercept"], "at", "zero") != "means":
+    if "Intercept" not in names or not is_at_means(model.priors["Intercept"]):
         return theta
     place, sign, moved = list(names).index("Intercept"), -1.0 if to_zero else 1.0, theta.copy()
     for k, name in enumerate(names):

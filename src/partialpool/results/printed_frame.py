@@ -31,7 +31,8 @@ class _AnyFrame(type):
 
 
 class PrintedFrame(pd.DataFrame, metaclass=_AnyFrame):
-    """A data frame whose print has every column; all that is made of it, copies and pickles too, are plain."""
+    """A data frame whose print has every column, as its head and tail have; all else that is made of it, copies and
+    pickles too, are plain."""
 
     @property
     def _constructor(self) -> Callable[..., pd.DataFrame]:
@@ -39,6 +40,20 @@ class PrintedFrame(pd.DataFrame, metaclass=_AnyFrame):
 
     def __reduce__(self) -> Any:
         return pd.DataFrame(self).__reduce__()
+
+    # final to type checkers, so that subclasses keep the numbers; only the print differs
+    def head(self, n: int = 5) -> PrintedFrame:  # type: ignore[misc]
+        """Return the first ``n`` lines."""
+        return self._as_printed(super().head(n))
+
+    def tail(self, n: int = 5) -> PrintedFrame:  # type: ignore[misc]
+        """Return the last ``n`` lines."""
+        return self._as_printed(super().tail(n))
+
+    def _as_printed(self, lines: pd.DataFrame) -> PrintedFrame:
+        printed = PrintedFrame(lines)
+        printed.attrs = dict(self.attrs)
+        return printed
 
     def __repr__(self) -> str:
         if not all(isinstance(name, str) for name in self.columns) or not self.columns.is_unique:

@@ -8,6 +8,7 @@ from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.page import wrap_prose
 from partialpool.inputs.places import count_things
 from partialpool.models.latent_model import LatentModel
+from partialpool.models.priors import Fixed
 from partialpool.results.scale_names import describe_named, describe_population, name_linear_scale, name_response_scale
 from partialpool.results.summary import summarise
 
@@ -30,14 +31,15 @@ _STATUS = {
 _MOST_PRIORS = 40
 
 
-def describe_posterior(posterior: Posterior) -> str:
-    """Return the text that a fit prints."""
+def describe_posterior(posterior: Posterior, *, groups: bool = True) -> str:
+    """Return the text that a fit prints; with its ``groups`` where they alone are unknown."""
     table = summarise(posterior, effects=False, quantiles=(0.05, 0.5, 0.95))
     parts = [
         "\n".join(_heading(posterior)),
         "\n".join(_priors(posterior)),
         "\n".join(_scale(posterior.model)),
         table.render(most_lines=60) if len(table) else "",
+        *(_tabulate_unknown_groups(posterior) if groups else ()),
         "\n".join(_certificate(posterior)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -126,6 +128,24 @@ def _stated_at_means(model: Model) -> set[str]:
         for block in model.space.blocks
         if block.intercept is not None and block.at == "means"
     }
+
+
+def _tabulate_unknown_groups(posterior: Posterior) -> list[str]:
+    """Return each factor's groups where all of the population is given: its own table then says nothing new."""
+    from partialpool.results.groups import tabulate_groups
+    from partialpool.results.latent.groups import tabulate_latent_groups
+    from partialpool.results.latent.posterior import LatentPosterior
+
+    model = posterior.model
+    if model.pooling != "partial" or not all(isinstance(prior, Fixed) for prior in model.priors.values()):
+        return []
+    tables = [
+        tabulate_latent_groups(posterior, group.name, quantiles=None, scale="response")
+        if isinstance(posterior, LatentPosterior)
+        else tabulate_groups(posterior, group.name, quantiles=(0.05, 0.95))
+        for group in model.groups
+    ]
+    return [table.render(most_lines=30) for table in tables]
 
 
 def _certificate(posterior: Posterior) -> list[str]:

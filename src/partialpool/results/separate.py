@@ -171,8 +171,8 @@ class SeparatePosterior:
     ) -> xr.DataTree:
         """Return draws as an ``xarray.DataTree`` with ArviZ's groups and named coordinates.
 
-        ``log_likelihood`` has one value a row, given its groups' effects, or one a ``"group"``, effects integrated out:
-        of the outermost factor, or of ``factor`` given those above it. ``az.loo`` then leaves out whole groups.
+        ``log_likelihood`` has one value a row. One a ``"group"`` is left out, which the tree's ``attrs`` say: without a
+        population there are no effects to integrate out.
         """
         from partialpool.results.arviz_export_separate import export_separate_draws
 

@@ -52,14 +52,19 @@ class _Line(NamedTuple):
     finite: int
 
 
-def tabulate_variances(posterior: Posterior, *, quantiles: Sequence[float]) -> Table:
-    """Return mean, sd and quantiles of each variance component and of its proportion of the total."""
-    model = posterior.model
+def check_has_population(model: Model) -> None:
+    """Raise ``DataError`` for a fit without a population that groups vary in, which has no variances to tell apart."""
     if model.pooling != "partial" or not model.groups:
         raise DataError(
             "variances: this fit has no population that groups vary in (no groups, or pooling='complete' or 'none'): "
             "fit with pooling='partial'"
         )
+
+
+def tabulate_variances(posterior: Posterior, *, quantiles: Sequence[float]) -> Table:
+    """Return mean, sd and quantiles of each variance component and of its proportion of the total."""
+    model = posterior.model
+    check_has_population(model)
     probabilities = check_quantiles(quantiles)
     lines = _lay_out_lines(posterior)
     n_effects, n_main = model.n_effects, len(model.groups) + 2

@@ -46,6 +46,12 @@ def test_fit_prints_the_fit_and_the_groups(schools: str) -> None:
     assert os.listdir() == ["schools.csv"]
 
 
+def test_groups_are_printed_once_where_they_alone_are_unknown(schools: str) -> None:
+    given = ["--prior", "Intercept=Fixed(8)", "--prior", "sd(school)=Fixed(6)"]
+    printed = _run("fit", schools, *SCHOOLS, *given).stdout
+    assert sum(line.startswith("school ") for line in printed.splitlines()) == 1
+
+
 def test_json_is_one_object_and_nothing_else(schools: str) -> None:
     result = _run(
         "fit", schools, *SCHOOLS, "--prior", "sd(school)=HalfCauchy(5)", "--prior", "Intercept=Normal(0, 5)", "--json"

@@ -106,9 +106,23 @@ def test_labels_that_would_be_printed_alike_are_not_shortened() -> None:
 def test_it_is_a_data_frame_and_what_is_made_of_it_is_a_plain_one(several: Fit) -> None:
     frame = several.groups("technician")
     assert isinstance(frame, pd.DataFrame)
-    made = [frame.round(2), frame.head(2), frame[["mean", "sd"]], frame.copy(), frame + 1, frame.reset_index()]
+    made = [frame.round(2), frame.iloc[:2], frame[["mean", "sd"]], frame.copy(), frame + 1, frame.reset_index()]
     made += [copy.copy(frame), copy.deepcopy(frame), pickle.loads(pickle.dumps(frame)), pd.concat([frame, frame])]
     assert {type(other) for other in made} == {pd.DataFrame}
+
+
+def test_its_head_and_tail_print_whole_too(several: Fit) -> None:
+    frame = several.groups("laboratory")
+    assert "..." in repr(pd.DataFrame(frame).head(3))
+    for part, lines in ((frame.head(3), slice(0, 3)), (frame.head(), slice(0, 5)), (frame.tail(2), slice(-2, None))):
+        assert set(frame.columns) <= set(_headings(repr(part)))
+        assert max(map(len, repr(part).splitlines())) <= 80
+        pd.testing.assert_frame_equal(part, pd.DataFrame(frame).iloc[lines])
+        part["mean"] = 0.0
+    assert (frame["mean"] != 0.0).all()
+    frame.attrs["notes"] = ["of some kind"]
+    assert frame.head(3).attrs == frame.attrs
+    assert "of some kind" in repr(frame.tail(1))
 
 
 def test_it_equals_a_plain_frame_from_either_side(several: Fit) -> None:

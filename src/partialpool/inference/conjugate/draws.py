@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from partialpool.models.families.binomial import draw_successes
-from partialpool.models.families.counts import draw_counts
 from partialpool.models.populations.gamma import draw_log_gamma
 from partialpool.numerics.arrays import FloatArray
 
@@ -39,18 +37,6 @@ def draw_rates(
             gamma[tiny] = np.exp(draw_log_gamma(shape[tiny], (int(tiny.sum()),), rng))
         rates[rows] = np.maximum(gamma / (beta[rows, None] + sizes), _LEAST)
     return rates
-
-
-def draw_new_successes(alpha: FloatArray, beta: FloatArray, sizes: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Draw successes (draw, row) of new groups, one a row, among ``sizes`` (row,) trials."""
-    nothing = np.zeros(len(sizes))
-    return draw_successes(draw_proportions(alpha, beta, nothing, nothing, rng), sizes, rng)
-
-
-def draw_new_counts(alpha: FloatArray, beta: FloatArray, sizes: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Draw counts (draw, row) of new groups, one a row, in exposures ``sizes`` (row,)."""
-    nothing = np.zeros(len(sizes))
-    return draw_counts(sizes * draw_rates(alpha, beta, nothing, nothing, rng), rng)
 
 
 def _draw_beta(a: FloatArray, b: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -12,10 +12,6 @@ from partialpool.inference.conjugate.tails import Distinct, collapse, is_whole, 
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.gamma_differences import log_rising
 
-# Cells of a table of counts that are cheaper to go through than to sort as many groups: this many a group, and these.
-_CELLS_PER_GROUP = 8
-_CELLS = 2**16
-
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -106,38 +102,3 @@ class Pairs:
     def whole_sizes(self) -> bool:
         """Whether sizes are whole numbers."""
         return is_whole(self.sizes)
-
-
-def collapse_pairs(values: FloatArray, sizes: FloatArray) -> Pairs:
-    """Return the distinct pairs of ``values`` and ``sizes`` (group,), ordered by value, then size."""
-    value_codes, distinct_values = _codes(np.asarray(values, dtype=np.float64))
-    size_codes, distinct_sizes = _codes(np.asarray(sizes, dtype=np.float64))
-    n_sizes = len(distinct_sizes)
-    keys = value_codes * n_sizes + size_codes
-    pair_of, found, weights = _rank(keys, len(distinct_values) * n_sizes)
-    return Pairs(distinct_values[found // n_sizes], distinct_sizes[found % n_sizes], weights, pair_of)
-
-
-def _codes(numbers: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Return the position (group,) of each number among the distinct ones, and those in order."""
-    if len(numbers) and is_whole(numbers):
-        least, greatest = float(numbers.min()), float(numbers.max())
-        if greatest - least < max(_CELLS, _CELLS_PER_GROUP * len(numbers)):
-            ranks, found, _ = _rank((numbers - least).astype(np.intp), int(greatest - least) + 1)
-            return ranks, found.astype(np.float64) + least
-    distinct, positions = np.unique(numbers, return_inverse=True)
-    return positions.astype(np.intp, copy=False), distinct
-
-
-def _rank(keys: IntArray, n_cells: int) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return each key's rank among the distinct keys, those in order, and how often each occurs."""
-    if n_cells > max(_CELLS, _CELLS_PER_GROUP * len(keys)):
-        found, ranks, occurrences = np.unique(keys, return_inverse=True, return_counts=True)
-        return ranks.astype(np.intp, copy=False), found, occurrences.astype(np.float64)
-    occurrences = np.bincount(keys, minlength=n_cells)
-    found = np.flatnonzero(occurrences)
-    if len(found) == n_cells:
-        return keys, found, occurrences.astype(np.float64)
-    rank_of = np.empty(n_cells, dtype=np.intp)
-    rank_of[found] = np.arange(len(found))
-    return rank_of[keys], found, occurrences[found].astype(np.float64)

@@ -64,12 +64,6 @@ class GroupedRows:
         """Whether every class has one row."""
         return self.n_rows == self.n_classes
 
-    @cached_property
-    def row_weights(self) -> FloatArray:
-        """How many raw rows each merged row stands for over all groups, (row,)."""
-        weights = self.spread(self.class_weights)
-        return weights if self.counts is None else weights * self.counts
-
     def spread(self, values: FloatArray) -> FloatArray:
         """Return values (class, ...) at every row (row, ...)."""
         return values if self.has_single_rows else np.repeat(values, self.lengths, axis=0)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
+from partialpool.inputs.limit_pairs import check_limits_in_order, check_within_truncation
 from partialpool.inputs.role import DescribeRow, Role, refuse
 from partialpool.models.families.base import ResponseColumns
 
@@ -41,13 +42,7 @@ def _check_truncation(title: str, response: ResponseColumns, where: DescribeRow)
     values = response.values
     lower = np.full(len(values), -np.inf) if response.lower_limit is None else response.lower_limit
     upper = np.full(len(values), np.inf) if response.upper_limit is None else response.upper_limit
-    crossed = ~(lower < upper)
-    if crossed.any():
-        row = int(np.argmax(crossed))
-        raise DataError(
-            f"truncation of {title} is ({lower[row]:g}, {upper[row]:g}) in {where(row)}: the lower limit is below the "
-            "upper; mend the limits"
-        )
+    check_limits_in_order(f"truncation of {title}", lower, upper, where)
     codes = np.zeros(len(values), dtype=np.intp) if response.censoring is None else response.censoring
     measured = Role(title, title, values)
     for code, empty in ((LEFT, values <= lower), (RIGHT, values >= upper)):
@@ -57,11 +52,4 @@ def _check_truncation(title: str, response: ResponseColumns, where: DescribeRow)
         ends = Role(f"upper end of {title}", title, response.upper)
         remedy = "it is above the upper limit of truncation; mend one of the two"
         refuse(ends, (codes == INTERVAL) & (response.upper > upper), where, remedy)
-    for outside, limits, side in ((values < lower, lower, "below"), (values > upper, upper, "above")):
-        if outside.any():
-            row = int(np.argmax(outside))
-            raise DataError(
-                f"{title} is {values[row]:g} in {where(row)}, {side} its limit of truncation {limits[row]:g}: such a "
-                "row could not be in the data; mend the limit, or drop the row (censored= is for rows that are there, "
-                "with a value that is not known)"
-            )
+    check_within_truncation(title, values, lower, upper, where)

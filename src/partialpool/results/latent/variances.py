@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.errors import DataError
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.latent_model import LatentModel
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.derived import summarise_derived
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
+from partialpool.results.variances import check_has_population
 
 if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior
@@ -41,11 +41,7 @@ def variance_may_be_infinite(model: LatentModel) -> bool:
 def tabulate_latent_variances(posterior: LatentPosterior, *, quantiles: Sequence[float]) -> Table:
     """Return mean, sd and quantiles of each effect's variance, and of its proportion where there is one."""
     model = posterior.model
-    if model.pooling != "partial" or not model.groups:
-        raise DataError(
-            "variances: this fit has no population that groups vary in (no groups, or pooling='complete' or 'none'): "
-            "fit with pooling='partial'"
-        )
+    check_has_population(model)
     probabilities = check_quantiles(quantiles)
     intercepts = all(group.names == ("Intercept",) for group in model.groups)
     residual = _LATENT_VARIANCE.get(model.family.link) if model.family.response_name == "p" and intercepts else None

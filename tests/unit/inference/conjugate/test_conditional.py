@@ -9,7 +9,8 @@ from scipy.special import betainc, betaincc, betaincinv, expit, gammaincinv, pol
 from partialpool.inference.conjugate.beta_tails import beta_tail
 from partialpool.inference.conjugate.conditional import summarise_proportions, summarise_rates, trigamma
 from partialpool.inference.conjugate.laws import BetaLaw
-from partialpool.inference.conjugate.pairs import collapse_pairs
+
+from ....agreement.pairs import collapse_pairs
 
 ONE = np.ones(1)
 PROBABILITIES = np.array([1e-4, 0.025, 0.3, 0.5, 0.9, 0.975, 0.9999])

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from partialpool.inference.conjugate.draws import (
-    draw_new_counts,
-    draw_new_successes,
     draw_proportions,
     draw_rates,
 )
@@ -42,15 +40,6 @@ def test_tiny_shapes_give_neither_0_nor_1():
     rates = draw_rates(alpha, alpha, np.zeros(1), np.zeros(1), rng)
     assert rates.min() > 0.0
     assert (rates < 1e-50).mean() == pytest.approx(10 ** (-48 * 0.01) * 1.0057 * 10**-0.04, abs=0.02)
-
-
-def test_new_groups_are_beta_binomial_and_negative_binomial():
-    rng = np.random.default_rng(3)
-    alpha, beta = np.full(N, 2.0), np.full(N, 6.0)
-    y = draw_new_successes(alpha, beta, np.array([10.0]), rng)
-    _check(y, 2.5, (10 * 0.25 * 0.75 * 18 / 9) ** 0.5)
-    counts = draw_new_counts(alpha, beta, np.array([12.0]), rng)
-    _check(counts, 4.0, (4.0 * (1 + 12 / 6)) ** 0.5)
 
 
 def test_draws_follow_their_own_hyperparameters():

@@ -11,7 +11,8 @@ from partialpool.errors import DataError
 from partialpool.inference.conjugate import beta_binomial, gamma_poisson
 from partialpool.inference.conjugate.estimate import by_moments
 from partialpool.inference.conjugate.maximum_likelihood import by_maximum_likelihood
-from partialpool.inference.conjugate.pairs import collapse_pairs
+
+from ....agreement.pairs import collapse_pairs
 
 
 def _data(kind, n_groups, seed, spread=1.0):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from partialpool.inference.conjugate import beta_binomial, gamma_poisson
-from partialpool.inference.conjugate.pairs import collapse_pairs
 
+from ....agreement.pairs import collapse_pairs
 from . import exact
 
 SHAPES = [
