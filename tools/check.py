@@ -19,7 +19,7 @@ STEPS: list[tuple[str, list[str]]] = [
     ("lint", ["ruff", "check", *CODE]),
     ("types", ["mypy"]),
     ("import rules", ["lint-imports"]),
-    ("tests and doctests", [sys.executable, "-m", "pytest", "-q", "-n", "auto"]),
+    ("tests and doctests", [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile"]),
 ]
 
 

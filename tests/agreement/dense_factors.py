@@ -40,6 +40,18 @@ class DenseFactors:
             start += order
         return np.asarray(block_diag(*blocks))
 
+    def scale(self, root: FloatArray) -> LongArray:
+        """Return the indicator times ``spread(root)``, effect by effect."""
+        indicator = self.indicator.astype(np.longdouble)
+        columns, start = [indicator[:, :0]], 0
+        for factor, (order, n_levels) in enumerate(zip(self.n_effects, self.n_levels, strict=True)):
+            first = self.place(factor, 0, 0)
+            effects = [indicator[:, first + k * n_levels : first + (k + 1) * n_levels] for k in range(order)]
+            for i in range(order):
+                columns.append(sum(effects[k] * root[start + k, start + i] for k in range(order)))
+            start += order
+        return np.concatenate(columns, axis=1)
+
     def repeat(self, matrices: FloatArray) -> FloatArray:
         """Return matrices (node, effect, effect) over all factors as those of all levels' effects."""
         n_columns = self.indicator.shape[1]
@@ -88,7 +100,7 @@ def log_likelihood(
     normal = ~point & ~flat
     x = rows.population.astype(np.longdouble)
     residual = rows.response - x[:, point] @ known[point] - x[:, normal] @ mean[normal]
-    half = rows.indicator.astype(np.longdouble) @ rows.spread(root)
+    half = rows.scale(root)
     v = half @ half.T + (x[:, normal] / precision[normal]) @ x[:, normal].T
     v[np.diag_indices(len(v))] += np.longdouble(sigma) ** 2 * rows.noise
     factor = cholesky(v)

@@ -103,8 +103,7 @@ def integrate_posterior(
         weight = 1.0 / (noise[:, None] ** 2 * rows.noise)
         posterior = prior + np.einsum("ri,nr,rj->nij", design, weight, design, optimize=True)
         pull = (weight * shifted) @ design
-        covariance = np.linalg.inv(posterior)
-        centre = np.einsum("nij,nj->ni", covariance, pull)
+        centre = np.linalg.solve(posterior, pull[:, :, None])[:, :, 0]
         quadratic = (weight * shifted * shifted).sum(axis=1) - (centre * pull).sum(axis=1)
         log_likelihood = (
             -0.5 * len(rows.response) * np.log(2 * np.pi)
@@ -117,10 +116,14 @@ def integrate_posterior(
         )
         log_density[part] += log_likelihood
         centre[:, :n_unknown] += mean[unknown]
-        means[part], variances[part] = centre, np.einsum("nii->ni", covariance)
         higher = max(peak, float(log_density[part].max()))
+        # inverses, which take longest, where there is mass
+        heavy = np.flatnonzero(log_density[part] > higher - 60.0)
+        covariance = np.linalg.inv(posterior[heavy])
+        means[part], variances[part] = centre, 1.0
+        variances[start + heavy] = np.einsum("nii->ni", covariance)
         within *= np.exp(peak - higher)
-        within += np.einsum("n,nij->ij", np.exp(log_density[part] - higher), covariance)
+        within += np.einsum("n,nij->ij", np.exp(log_density[start + heavy] - higher), covariance)
         peak = higher
     weights = np.exp(log_density - peak)
     log_integral = peak + np.log(weights.sum())

@@ -65,7 +65,7 @@ def stores():
     visits = rng.integers(20, 60, 4)
     sold = rng.binomial(visits, rng.beta(3, 9, 4))
     data = {"sold": sold, "visits": visits, "g": list("abcd")}
-    return pp.fit("sold ~ 1 + (1 | g)", data, family="binomial", trials="visits", population="beta")
+    return pp.fit("sold ~ 1 + (1 | g)", data, family="binomial", trials="visits", population="beta", accuracy=0.1)
 
 
 @pytest.mark.parametrize("scale", ["linear", "response"])

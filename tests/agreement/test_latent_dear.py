@@ -19,7 +19,7 @@ ACCURACY, ROUGH = 0.02, 0.05
 
 
 def _outcomes() -> dict[str, Any]:
-    rng, n_groups, n_rows = np.random.default_rng(6), 8, 6
+    rng, n_groups, n_rows = np.random.default_rng(6), 5, 6
     g, x = np.repeat(np.arange(n_groups), n_rows), rng.normal(size=n_groups * n_rows)
     eta = -0.3 + rng.normal(size=n_groups)[g] + (0.5 + 0.7 * rng.normal(size=n_groups)[g]) * x
     return {"y": (rng.random(len(g)) < 1.0 / (1.0 + np.exp(-eta))).astype(int), "x": x, "g": g}

@@ -246,16 +246,17 @@ def test_modes_are_found_after_a_step_that_overshot() -> None:
     assert np.abs(slopes.root[1, 1, :4]).max() < 0.01
 
 
-def test_quantiles_from_fewer_nodes_meet_all_points_above(
-    nested: LatentPosterior, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quantiles_from_fewer_nodes_meet_all_points_above(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every so many columns would be the same point of the rule above at every node, its outermost."""
-    assert isinstance(nested.latent, NestedHermite)
-    columns = nested.hyper.points.n_nodes * nested.latent.order
+    data = {"y": _COUNTS[:7], "a": _BATCH[:7], "b": _CASK[:7]}
+    fit = pp.fit("y ~ 1 + (1 | a) + (1 | b)", data, family="poisson", priors=_NESTED_PRIORS, accuracy=0.1)
+    assert isinstance(fit, LatentPosterior)
+    assert isinstance(fit.latent, NestedHermite)
+    columns = fit.hyper.points.n_nodes * fit.latent.order
     shapes = "partialpool.results.latent.effects._SHAPE_NODES"
     monkeypatch.setattr(shapes, columns)
-    every = nested.groups("b")
-    monkeypatch.setattr(shapes, -(-columns // (2 * nested.latent.order)))
-    fewer = nested.groups("b")
+    every = fit.groups("b")
+    monkeypatch.setattr(shapes, -(-columns // (2 * fit.latent.order)))
+    fewer = fit.groups("b")
     for column in ("q5", "q95"):
         assert np.abs((fewer[column] - every[column]) / every["sd"]).max() < 0.05

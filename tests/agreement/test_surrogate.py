@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,12 +44,18 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@cache
+def fit_by_surrogate(name: str) -> Any:
+    formula, data = MODELS[name]
+    return pp.fit(formula, data, method="surrogate")
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_tables_are_those_of_importance_sampling(name: str) -> None:
     """Of slopes the density must go on where the nodes that shaped it end: the sds were 2 % too small where it fell."""
     formula, data = MODELS[name]
     exact: Any = pp.fit(formula, data, method="importance")
-    fit: Any = pp.fit(formula, data, method="surrogate")
+    fit = fit_by_surrogate(name)
     assert fit.engine.route == "surrogate of the likelihood"
     assert fit.engine.evidence["evaluations"] < 100
     ours, its = fit.summary(effects=True), exact.summary(effects=True)
@@ -58,8 +65,7 @@ def test_tables_are_those_of_importance_sampling(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["crossed", "slopes"])
 def test_draws_are_those_of_the_tables(name: str) -> None:
-    formula, data = MODELS[name]
-    fit: Any = pp.fit(formula, data, method="surrogate")
+    fit = fit_by_surrogate(name)
     table, draws = fit.summary(), fit.draws(20_000, seed=1)
     chosen = fit.summary(effects=True).iloc[::37]
     for parameter, line in [*table.iterrows(), *chosen.iterrows()]:

@@ -27,7 +27,7 @@ def make_data(successes: Any = None) -> dict[str, Any]:
 
 
 def test_strange_labels_leave_and_come_back(tmp_path: Path) -> None:
-    fit = pp.fit("y ~ 1 + (1 | g)", make_data(), **BINOMIAL)
+    fit = pp.fit("y ~ 1 + (1 | g)", make_data(), **BINOMIAL, accuracy=0.1)
     loaded = pp.load(fit.save(tmp_path / "fit.nc"))
     pd.testing.assert_frame_equal(fit.groups(), loaded.groups(), check_exact=True)
     assert loaded.groups().index.tolist() == fit.groups().index.tolist()
@@ -43,7 +43,7 @@ def test_strange_labels_leave_and_come_back(tmp_path: Path) -> None:
 def test_groups_that_always_or_never_succeed(successes: str, population: str, tmp_path: Path) -> None:
     n = make_data()["n"]
     counts = {"none": 0 * n, "all": n, "some of both": np.where(np.arange(10) < 5, 0, n)}[successes]
-    fit = pp.fit("y ~ 1 + (1 | g)", make_data(counts), **BINOMIAL, population=population)
+    fit = pp.fit("y ~ 1 + (1 | g)", make_data(counts), **BINOMIAL, population=population, accuracy=0.1)
     fit.plot.shrinkage(tmp_path / "a.png")
     fit.plot.forest(tmp_path / "b.svg")
     table = fit.groups()
@@ -69,7 +69,7 @@ def test_a_column_with_the_name_of_a_quantity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keep", [0.2, 0.6, 0.95])
 def test_a_file_cut_short_is_refused(keep: float, tmp_path: Path) -> None:
-    path = pp.fit("y ~ 1 + (1 | g)", make_data(), **BINOMIAL).save(tmp_path / "fit.nc")
+    path = pp.fit("y ~ 1 + (1 | g)", make_data(), **BINOMIAL, accuracy=0.1).save(tmp_path / "fit.nc")
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content))])
     with pytest.raises(OutputError):
@@ -77,7 +77,7 @@ def test_a_file_cut_short_is_refused(keep: float, tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = pp.fit("y ~ 1 + (1 | g)", make_data(), **BINOMIAL).save(tmp_path / "fit.nc")
+    path = pp.fit("y ~ 1 + (1 | g)", make_data(), **BINOMIAL, accuracy=0.1).save(tmp_path / "fit.nc")
     monkeypatch.setattr(storage, "FORMAT_VERSION", 2)
     with pytest.raises(OutputError, match="reads up to 2: upgrade"):
         pp.load(path)

@@ -131,16 +131,16 @@ def test_levels_that_never_meet() -> None:
         "left": np.where(np.arange(N) < half, DAY, DAY + 6),
         "right": np.arange(N) % 4 + 4 * (np.arange(N) >= half),
     }
-    _check_sound(pp.fit("y ~ 1 + (1 | left) + (1 | right)", data))
+    _check_sound(pp.fit("y ~ 1 + (1 | left) + (1 | right)", data, accuracy=0.1))
     chain = {"y": DATA["y"][:60], "a": np.arange(60) // 2, "b": (np.arange(60) + 1) // 2}
-    _check_sound(pp.fit("y ~ 1 + (1 | a) + (1 | b)", chain))
+    _check_sound(pp.fit("y ~ 1 + (1 | a) + (1 | b)", chain, accuracy=0.1))
 
 
 def test_nearly_all_rows_in_one_level() -> None:
     most = RNG.random(N) < 0.9
     data = {**DATA, "a": np.where(most, 0, np.arange(N) % 7), "b": np.where(RNG.random(N) < 0.9, 3, np.arange(N) % 5)}
-    _check_sound(pp.fit("y ~ x + (1 | a) + (1 | b)", data))
-    _check_sound(pp.fit("y ~ x + (x | a) + (1 | a:b)", data))
+    _check_sound(pp.fit("y ~ x + (1 | a) + (1 | b)", data, accuracy=0.1))
+    _check_sound(pp.fit("y ~ x + (x | a) + (1 | a:b)", data, accuracy=0.1))
 
 
 def test_estimates_within_studies() -> None:

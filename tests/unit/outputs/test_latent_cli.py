@@ -89,7 +89,9 @@ def test_json_of_a_gaussian_fit_says_the_same_things(shop: pd.DataFrame) -> None
 
 
 def test_json_says_which_label_is_one(shop: pd.DataFrame) -> None:
-    report = _json("bought ~ x + (1 | store)", "--family", "bernoulli", "--link", "probit", "--effects")
+    report = _json(
+        "bought ~ x + (1 | store)", "--family", "bernoulli", "--link", "probit", "--effects", "--accuracy", "0.1"
+    )
     assert report["outcome"] == {"0": "no", "1": "yes"}
     assert (report["family"], report["link"]) == ("bernoulli", "probit")
     assert report["scale"] == {"store": "p (bought = yes)"}
