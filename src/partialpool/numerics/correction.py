@@ -14,7 +14,8 @@ from partialpool.numerics.pareto import normalise_log_weights
 # Nodes that a plane is fitted to, for each of its coefficients, and fresh ones that it is measured at.
 _FITTED = 3
 _FRESH = (12, 2)
-_MOST_ROUNDS = 3
+# Fits by a plane, and by a quadratic after them, to so many nodes for each of its coefficients and, later, twice that.
+_PLANES, _QUADRATICS = 2, 2
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,28 @@ def correct(
 
     The difference is taken to be linear in the coordinates over the posterior. What that misses is measured at fresh
     nodes, in the tails too, and bounds the error of means as that of a surrogate does (see ``surrogate_integral``);
-    where it exceeds ``accuracy`` the fresh nodes join in another fit, at most twice.
+    where it exceeds ``accuracy`` the fresh nodes join in another fit, and after two of them in quadratic ones, to as
+    many nodes as their coefficients need.
     """
     dimension = nodes.shape[1]
     n_fresh = max(_FRESH[0], _FRESH[1] * dimension + 2)
     tried = spread_nodes(nodes, weights, _FITTED * (dimension + 1), 0)
     values = difference(tried)
     corrected, log_factor, error = weights, 0.0, np.inf
-    for round_number in range(1, _MOST_ROUNDS + 1):
+    for round_number in range(1, _PLANES + _QUADRATICS + 1):
         if not np.isfinite(values).all():
             return Correction(corrected, log_factor, np.inf, len(values))
-        plane = _fit_plane(tried, values)
-        corrected, log_factor = normalise_log_weights(np.log(np.maximum(weights, 1e-300)) + plane(nodes))
+        degree = 1 if round_number <= _PLANES else 2
+        if degree == 2:
+            n_wanted = _FITTED * (round_number - _PLANES) * len(_terms(nodes[:1], degree).T)
+            more = spread_nodes(nodes, corrected, max(n_wanted - len(values), 1), -round_number)
+            tried, values = np.concatenate([tried, more]), np.concatenate([values, difference(more)])
+        fitted = _fit(tried, values, degree)
+        corrected, log_factor = normalise_log_weights(np.log(np.maximum(weights, 1e-300)) + fitted(nodes))
         fresh = spread_nodes(nodes, corrected, n_fresh, round_number)
         tails = tail_nodes(nodes, corrected)
         found = difference(np.concatenate([fresh, tails]))
-        missed = found - plane(np.concatenate([fresh, tails]))
+        missed = found - fitted(np.concatenate([fresh, tails]))
         in_bulk, in_tails = np.sqrt(np.mean(missed[: len(fresh)] ** 2)), np.max(np.abs(missed[len(fresh) :]))
         error = float(max(in_bulk, TAIL_SHARE * in_tails))
         tried, values = np.concatenate([tried, fresh, tails]), np.concatenate([values, found])
@@ -60,11 +67,21 @@ def correct(
     return Correction(corrected, log_factor, error, len(values))
 
 
-def _fit_plane(nodes: FloatArray, values: FloatArray) -> Callable[[FloatArray], FloatArray]:
+def _fit(nodes: FloatArray, values: FloatArray, degree: int) -> Callable[[FloatArray], FloatArray]:
+    """Return the polynomial of a degree, 1 or 2, that is nearest to the values at the nodes; a quadratic, which soon
+    goes astray beyond them, is kept within the values."""
     centre, spread = nodes.mean(axis=0), np.maximum(nodes.std(axis=0), 1e-12)
 
     def rows(at: FloatArray) -> FloatArray:
-        return np.concatenate([np.ones((len(at), 1)), (at - centre) / spread], axis=1)
+        return _terms((at - centre) / spread, degree)
 
     coefficients = np.linalg.lstsq(rows(nodes), values, rcond=None)[0]
-    return lambda at: np.asarray(rows(at) @ coefficients)
+    bounds = (-np.inf, np.inf) if degree == 1 else (values.min(), values.max())
+    return lambda at: np.clip(rows(at) @ coefficients, *bounds)
+
+
+def _terms(z: FloatArray, degree: int) -> FloatArray:
+    """Return the monomials (node, term) up to a degree, 1 or 2."""
+    dimension = z.shape[1]
+    products = [z[:, [k]] * z[:, k:] for k in range(dimension)] if degree == 2 else []
+    return np.concatenate([np.ones((len(z), 1)), z, *products], axis=1)

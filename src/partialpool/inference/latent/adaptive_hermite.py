@@ -47,7 +47,7 @@ _ORDERS = {
     3: (3, 4, 5, 7, 11, 15, 21),
 }
 # The most points along each effect of a coarse rule, and how many times cheaper it must be.
-_COARSE, _MUCH_CHEAPER = 5, 5.0
+_COARSE, _MUCH_CHEAPER = 5, 2.0
 # The grid of conditional densities, in Laplace sds: its reach is doubled where the ends carry more than this.
 _REACH, _SPACING, _END = 8.0, 0.4, 1e-7
 _MOST_REACH = 64.0

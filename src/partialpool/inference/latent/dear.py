@@ -9,7 +9,6 @@ import numpy as np
 
 from partialpool.errors import ComputationError
 from partialpool.inference.by_importance import integrate_exactly
-from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import FineNodes, HyperPosterior
 from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.inference.surrogate_likelihood import certify_surrogate, find_guide, integrate_on_surrogate
@@ -17,13 +16,15 @@ from partialpool.models.hyperspace import HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.correction import correct
 from partialpool.numerics.node_subset import thin_lattice
-from partialpool.numerics.pareto import effective_sample_size
+from partialpool.numerics.pareto import effective_sample_size, normalise_log_weights, pareto_k
 from partialpool.numerics.surrogate_integral import SurrogateIntegral
 
 # Nodes at which effects are conditioned: as many as take this many seconds, within these bounds.
 _CARRYING, _CARRIERS = 0.3, (48, 512)
 # A correction that leaves less than this share of the effective draws is not taken.
 _LEAST_KEPT = 0.8
+# Weights of the full quadrature at the nodes of a coarse one are taken within these, as those of any lattice.
+_GOOD_PARETO_K, _MAX_HALF_DIFFERENCE = 0.5, 0.02
 
 
 def integrate_by_way_of_surrogate(
@@ -39,9 +40,14 @@ def integrate_by_way_of_surrogate(
 
 
 def integrate_by_coarser(
-    space: HyperSpace, marginal: LatentMarginal, accuracy: float, guide: BatchLogDensity | None
+    space: HyperSpace,
+    marginal: LatentMarginal,
+    accuracy: float,
+    guide: BatchLogDensity | None,
+    every_node: bool = False,
 ) -> HyperPosterior | None:
-    """Integrate under a quadrature of fewer points, corrected towards the full one at a few nodes.
+    """Integrate under a quadrature of fewer points, corrected towards the full one at a few nodes, or where that does
+    not become accurate at ``every_node`` if that is wanted.
 
     None where there is none that is much cheaper, or its correction does not become accurate. ``guide`` is a log
     density near the posterior's in the chart that the priors are stated in.
@@ -58,55 +64,81 @@ def integrate_by_coarser(
         f"{space.dimension} hyperparameters, coefficients among them; a coarser quadrature at all nodes, corrected at "
         "a few, the error measured at others"
     )
-    found = correct_posterior(cheap, coarse, marginal, accuracy, reason)
-    if found is None:
-        return None
-    sample = (found.coordinates, found.weights, found.log_marginal_likelihood)
-    return _condition_on_few(found.space, marginal, *sample, found.engine)
+    found = correct_posterior(cheap, coarse, marginal, accuracy, reason, every_node)
+    return None if found is None else condition_on_few(found, marginal)
 
 
 def correct_posterior(
-    cheap: HyperPosterior, coarse: LatentMarginal, marginal: LatentMarginal, accuracy: float, reason: str
+    cheap: HyperPosterior,
+    coarse: LatentMarginal,
+    marginal: LatentMarginal,
+    accuracy: float,
+    reason: str,
+    every_node: bool = False,
 ) -> HyperPosterior | None:
-    """Correct a posterior of weighted nodes under a ``coarse`` quadrature towards another one at a few nodes; None
-    where that does not become accurate."""
+    """Correct a posterior of weighted nodes under a ``coarse`` quadrature towards another one at a few nodes; where
+    that does not become accurate at ``every_node`` if that is wanted, else None."""
 
     def difference(coordinates: FloatArray) -> FloatArray:
         points = cheap.space.constrain(coordinates)[0]
         return marginal.log_likelihood(points) - coarse.log_likelihood(points)
 
     found = correct(cheap.coordinates, cheap.weights, difference, accuracy)
-    effective_size = effective_sample_size(found.weights)
-    if not (found.error <= accuracy and effective_size >= _LEAST_KEPT * cheap.engine.effective_draws):
+    if not found.error <= accuracy:
+        return _weigh_every_node(cheap, difference, found.n_evaluations, reason) if every_node else None
+    evidence = {"evaluations": float(found.n_evaluations), "correction's error (sd)": found.error}
+    return _take_weights(cheap, found.weights, found.log_factor, reason, evidence)
+
+
+def _weigh_every_node(
+    cheap: HyperPosterior, difference: BatchLogDensity, n_before: int, reason: str
+) -> HyperPosterior | None:
+    """Return the posterior with the exact weights of the full quadrature at all of its nodes: a coarse rule that is no
+    smooth step away still says where the posterior is. None where the weights are then too uneven."""
+    logs = np.log(np.maximum(cheap.weights, 1e-300)) + difference(cheap.coordinates)
+    if not np.isfinite(logs.max()) or np.isnan(logs).any():
+        return None
+    weights, log_factor = normalise_log_weights(logs)
+    tail, n_nodes = pareto_k(weights), len(weights)
+    halves = [np.average(cheap.coordinates[k::2], axis=0, weights=weights[k::2]) for k in (0, 1)]
+    sd = np.sqrt(weights @ (cheap.coordinates - weights @ cheap.coordinates) ** 2)
+    apart = float(np.max(np.abs(halves[0] - halves[1]) / sd) / 2.0)
+    if not (tail <= _GOOD_PARETO_K and apart <= _MAX_HALF_DIFFERENCE):
         return None
     evidence = {
-        **cheap.engine.evidence,
-        "effective draws": effective_size,
-        "coarse evaluations": cheap.engine.evidence["evaluations"],
-        "evaluations": float(found.n_evaluations),
-        "correction's error (sd)": found.error,
+        "evaluations": float(n_before + n_nodes),
+        "Pareto-k": tail,
+        "half-lattice difference (sd)": apart,
     }
+    return _take_weights(cheap, weights, log_factor, reason, evidence)
+
+
+def _take_weights(
+    cheap: HyperPosterior, weights: FloatArray, log_factor: float, reason: str, evidence: dict[str, float]
+) -> HyperPosterior | None:
+    """Return the posterior with other weights and their evidence, None where they leave too few effective draws."""
+    effective_size = effective_sample_size(weights)
+    if not effective_size >= _LEAST_KEPT * cheap.engine.effective_draws:
+        return None
+    before = cheap.engine.evidence
+    coarse = before["evaluations"] + before.get("coarse evaluations", 0.0)
+    evidence = {**before, "effective draws": effective_size, "coarse evaluations": coarse, **evidence}
     engine = replace(cheap.engine, reason=reason, evidence=evidence, effective_draws=effective_size)
-    log_integral = cheap.log_marginal_likelihood + found.log_factor
-    return replace(cheap, weights=found.weights, log_marginal_likelihood=log_integral, engine=engine)
+    log_integral = cheap.log_marginal_likelihood + log_factor
+    return replace(cheap, weights=weights, log_marginal_likelihood=log_integral, engine=engine)
 
 
 def _from_surrogate(space: HyperSpace, marginal: LatentMarginal, found: SurrogateIntegral) -> HyperPosterior:
-    sample = (found.fine_nodes, found.fine_weights, found.log_integral)
-    return _condition_on_few(space, marginal, *sample, certify_surrogate(space, found))
+    engine = certify_surrogate(space, found)
+    every = HyperPosterior(space, found.fine_nodes, found.fine_weights, found.log_integral, None, engine)
+    return condition_on_few(every, marginal)
 
 
-def _condition_on_few(
-    space: HyperSpace,
-    marginal: LatentMarginal,
-    nodes: FloatArray,
-    weights: FloatArray,
-    log_integral: float,
-    engine: Engine,
-) -> HyperPosterior:
-    """Return the posterior of ``nodes`` (node, dimension), a few of which effects are conditioned on."""
+def condition_on_few(posterior: HyperPosterior, marginal: LatentMarginal) -> HyperPosterior:
+    """Return the posterior with its nodes as the fine ones, a few of which effects are conditioned on."""
+    nodes, weights = posterior.coordinates, posterior.weights
     few = thin_lattice(weights, int(np.clip(_CARRYING / marginal.seconds, *_CARRIERS)))
-    return HyperPosterior(space, nodes[few.nodes], few.weights, log_integral, None, engine, FineNodes(nodes, weights))
+    return replace(posterior, coordinates=nodes[few.nodes], weights=few.weights, fine=FineNodes(nodes, weights))
 
 
 def guess_variances(space: HyperSpace, marginal: LatentMarginal) -> FloatArray:

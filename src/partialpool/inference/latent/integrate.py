@@ -2,12 +2,12 @@
 
 | evaluations that the accuracy takes | dimension | route |
 | --- | --- | --- |
-| last less than a second | any | importance sampling on a lattice; a conjugate pair's two shapes: an adaptive grid |
-| last longer | any | a surrogate of the likelihood, its error measured |
+| last less | any | importance sampling on a lattice; a conjugate pair's two shapes: an adaptive grid |
+| last longer, by a coarser quadrature too | any | a surrogate of the likelihood, its error measured |
 | the surrogate does not become accurate, or is not wanted | 1, 2 | an adaptive grid |
 | an adaptive grid would have too many nodes | 1, 2 | importance sampling at every node |
-| no surrogate | 3 and more | importance sampling by a coarser quadrature, corrected, its error measured |
-| that is not much cheaper or not accurate, or is not wanted | 3 and more | importance sampling at every node |
+| last half a second, no surrogate | 3 and more | importance sampling by a coarser quadrature, corrected |
+| that is not cheaper or not accurate, or is not wanted | 3 and more | importance sampling at every node |
 
 Importance sampling has routes of its own for what one map does not fit: the table of ``by_importance``. A grid suits
 groups' own values badly where their sd may be near zero: about a coefficient on the lines of a grid they have a comb
@@ -27,6 +27,7 @@ from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightl
 from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
 from partialpool.inference.latent.contract import LatentMarginal
 from partialpool.inference.latent.dear import (
+    condition_on_few,
     correct_posterior,
     guess_variances,
     integrate_by_coarser,
@@ -46,6 +47,8 @@ from partialpool.numerics.node_subset import thin_lattice
 # evaluations may take where it fails.
 _PATIENCE, _PATIENCE_WITH_FEW = 1.0, 5.0
 _LONGEST = 600.0
+# Seconds of exact evaluations from which a coarser quadrature that is corrected is taken instead.
+_WORTH_CORRECTING = 0.5
 _FEWEST_DRAWS = 500.0
 # Evaluations that a grid takes, and importance sampling for each effective draw.
 _GRID_EVALUATIONS, _LATTICE_EVALUATIONS = 700.0, 2.6
@@ -88,10 +91,15 @@ def _correct(
 ) -> HyperPosterior | None:
     """Return the posterior under a finer quadrature from that under a coarser one: both differ by little and smoothly,
     so that a few evaluations of the finer are enough. None where they are not, or where nodes carry no weights."""
-    if posterior.grid is not None or posterior.fine is not None or not posterior.space.dimension:
+    if posterior.grid is not None or not posterior.space.dimension:
         return None
     reason = f"{posterior.engine.reason}; its quadrature refined by a correction, the error measured at other nodes"
-    return correct_posterior(posterior, coarse, finer, accuracy, reason)
+    fine = posterior.fine
+    if fine is None:
+        return correct_posterior(posterior, coarse, finer, accuracy, reason, True)
+    every = replace(posterior, coordinates=fine.coordinates, weights=fine.weights, fine=None)
+    found = correct_posterior(every, coarse, finer, accuracy, reason, True)
+    return None if found is None else condition_on_few(found, finer)
 
 
 def _near_mode(space: HyperSpace, marginal: LatentMarginal) -> HyperPoints:
@@ -145,16 +153,18 @@ def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accurac
     on_lattice = count_evaluations(space.dimension, accuracy**-2.0)
     n_evaluations = _GRID_EVALUATIONS if plain or many else on_lattice
     patience = _PATIENCE if many_groups else _PATIENCE_WITH_FEW
-    dear = method == "auto" and n_evaluations * marginal.seconds > patience
+    seconds = n_evaluations * marginal.seconds if method == "auto" else 0.0
+    coarse = marginal.coarser
+    on_coarse = seconds if plain or many or coarse is None else n_evaluations * coarse.seconds
     guide = None
-    if space.fixed_effect_root is None and (method == "surrogate" or dear):
+    if space.fixed_effect_root is None and (method == "surrogate" or on_coarse > patience):
         found = integrate_by_way_of_surrogate(space, marginal, accuracy)
         if isinstance(found, HyperPosterior):
             return found
         guide = found
     if method in ("auto", "surrogate") and (plain or many):
         return take_grid_first(lambda: _by_grid(space, marginal), space, marginal, accuracy)
-    corrected = integrate_by_coarser(space, marginal, accuracy, guide) if dear else None
+    corrected = integrate_by_coarser(space, marginal, accuracy, guide, True) if seconds > _WORTH_CORRECTING else None
     if corrected is not None:
         return corrected
     found = integrate_exactly(space, marginal, _affordable(accuracy, marginal), guide)

@@ -24,6 +24,8 @@ _LOG_2PI = float(np.log(2.0 * np.pi))
 # Newton steps to a mode, and the step, in conditional sds, from which it is near enough to centre a rule on.
 _MOST_STEPS = 100
 _NEAR = 1e-4
+# Share of the nodes still on their way below which they are taken apart from those that have arrived.
+_MOSTLY = 0.8
 # Curvature below which the rule's scale does not follow it: the prior's alone is 1.
 _LEAST_CURVATURE = 0.2
 # Spreads of the data's linear predictors from which a search starts elsewhere than at the population's value.
@@ -121,15 +123,13 @@ def predict_at(located: Located, v: FloatArray) -> FloatArray:
 
 def evaluate(located: Located, rule: Rule) -> Evaluated:
     """Evaluate the integrand at the points of a rule."""
-    rows, n_axes = located.rows, len(located.mode)
+    n_axes = len(located.mode)
     v = np.empty((*located.mode.shape, rule.points.shape[1]))
     for k in range(n_axes):
         v[k] = located.mode[k, ..., None]
         for j in range(k + 1):
             v[k] += located.root[k, j, ..., None] * rule.points[j]
-    eta = np.broadcast_to(located.base[..., None], (*located.base.shape, v.shape[-1]))
-    for column, value in zip(located.columns, v, strict=True):
-        eta = eta + column[..., None] * rows.spread(value)
+    eta = _spread_over_rule(located, rule)
     log_terms = log_density_of(located, eta)
     log_terms = log_terms - 0.5 * sum(value * value for value in v)
     volume = np.zeros(located.mode.shape[1:])
@@ -137,6 +137,18 @@ def evaluate(located: Located, rule: Rule) -> Evaluated:
         volume = volume + np.log(located.root[k, k])
     log_terms += (volume - 0.5 * n_axes * _LOG_2PI)[..., None] + rule.log_weights
     return Evaluated(v, eta, log_terms)
+
+
+def _spread_over_rule(located: Located, rule: Rule) -> FloatArray:
+    """Return eta (row, node, point) at the points of a rule: a product with them of what moves each row."""
+    rows, columns, n_axes = located.rows, located.columns, len(located.mode)
+    parts = np.empty((*located.base.shape, n_axes + 1))
+    parts[..., 0] = located.base
+    for k in range(n_axes):
+        parts[..., 0] += columns[k] * rows.spread(located.mode[k])
+    for j in range(n_axes):
+        parts[..., j + 1] = sum(columns[k] * rows.spread(located.root[k, j]) for k in range(j, n_axes))
+    return np.asarray(parts @ np.concatenate([np.ones((1, rule.points.shape[1])), rule.points]))
 
 
 def log_density_of(located: Located, eta: FloatArray) -> FloatArray:
@@ -157,21 +169,30 @@ def log_sum(log_terms: FloatArray, axis: int = -1) -> FloatArray:
 
 
 def _climb(located: Located) -> Located:
-    """Newton's method for every class and node at once; a step that does not climb is halved."""
-    v = located.mode
-    if not len(v):
+    """Newton's method for every class and node at once; a step that does not climb is halved. Nodes of which all
+    classes have arrived are left alone while others, often a few far out, go on."""
+    if not len(located.mode):
         return located
-    value, gradient, curvature = derivatives_at(located, v)
+    modes, left = located.mode.copy(), np.arange(located.mode.shape[-1], dtype=np.intp)
+    here, v = located._replace(root=located.mode), located.mode
+    value, gradient, curvature = derivatives_at(here, v)
     length = np.ones(v.shape[1:])
     for _ in range(_MOST_STEPS):
         step = _solve(curvature, gradient)
         size = np.sqrt(np.sum(step * step, axis=0))
         step = step * np.minimum(1.0, _LONGEST_STEP / np.maximum(size, 1e-300))
         moved = np.sqrt(np.maximum(np.sum(step * gradient, axis=0), 0.0))
-        if np.all((moved < _NEAR) | (length < 1e-6)):
+        going = np.any((moved >= _NEAR) & (length >= 1e-6), axis=0)
+        if not going.any():
             break
+        if np.count_nonzero(going) < _MOSTLY * len(going):
+            modes[..., left] = v
+            kept = np.flatnonzero(going)
+            left, here = left[kept], here.at_nodes(kept)
+            parts = (v, value, gradient, curvature, length, step)
+            v, value, gradient, curvature, length, step = (part[..., kept] for part in parts)
         proposal = v + length * step
-        new_value, new_gradient, new_curvature = derivatives_at(located, proposal)
+        new_value, new_gradient, new_curvature = derivatives_at(here, proposal)
         better = new_value >= value - 1e-12 * (1.0 + np.abs(value))
         if better.all():
             v, value, gradient, curvature = proposal, new_value, new_gradient, new_curvature
@@ -182,7 +203,8 @@ def _climb(located: Located) -> Located:
         gradient = np.where(better, new_gradient, gradient)
         curvature = np.where(better, new_curvature, curvature)
         length = np.where(better, np.minimum(1.0, 2.0 * length), 0.3 * length)
-    return located._replace(mode=v)
+    modes[..., left] = v
+    return located._replace(mode=modes)
 
 
 def measure_distance_from_modes(located: Located) -> float:

@@ -35,15 +35,16 @@ from partialpool.numerics.progress import track
 _PER_SD, _MOST_POINTS = (1.0, 1.5, 2.0, 3.0), 400
 # Points of the scan that finds the units' peaks, how far it goes, and how far the grid does, in spreads of the data.
 _SCAN_POINTS, _SCAN_REACH, _REACH = 1201, 15.0, 60.0
-# The grid of a deviation's density mixed over the levels above: points on each side, how far it goes, and how fine it
-# must be, in Laplace sds; what is worth less than this is not looked at.
-_TABLE_HALF, _TABLE_REACH, _TABLE_SPACING, _CARRIES_NOTHING = 40, 7.0, 0.5, 1e-7
+# The grid of a deviation's density mixed over the levels above: points on each side, more in turn where too few, how far
+# it goes, and how fine it must be, in Laplace sds; what is worth less than this is not looked at.
+_TABLE_HALVES = (40, 80, 160)
+_TABLE_REACH, _TABLE_SPACING, _CARRIES_NOTHING = 7.0, 0.5, 1e-7
 # Array elements (node, row or unit, point) of a block.
-_BLOCK = 2**18
+_BLOCK = 2**16
 # Rows whose effects are drawn at once, at most.
 _DRAWN_ROWS = 256
 # Seconds that a row takes at one point, a unit there, and an entry of the population's kernel.
-_SECONDS, _UNIT_SECONDS, _KERNEL_SECONDS = 5e-9, 1.5e-8, 3e-9
+_SECONDS, _UNIT_SECONDS, _KERNEL_SECONDS = 1e-8, 2e-8, 5e-9
 # Seconds that a point of a table takes for each point of the rule above.
 _TABLE_SECONDS = 4e-8
 
@@ -74,7 +75,7 @@ class NestedGrid(NestedHermite):
         if self.grid is None:
             return super().table_seconds(factor)
         level = self.tree.factors.index(factor)
-        n_points = self.tree.n_units(level) * (2 * _TABLE_HALF + 1) * (self.order if level else 1)
+        n_points = self.tree.n_units(level) * (2 * _TABLE_HALVES[0] + 1) * (self.order if level else 1)
         return 2.0 * self.seconds + _TABLE_SECONDS * n_points
 
     @property
@@ -98,6 +99,11 @@ class NestedGrid(NestedHermite):
             for nodes in track(_runs(points.n_nodes, size), "evaluating the likelihood"):
                 total[nodes] = self.log_constant + self._climb_tree(points.select(nodes), self.grid)
         return np.where(np.isnan(total), -np.inf, total)
+
+    @property
+    def coarser(self) -> NestedGrid | None:
+        """The marginal with every second point of the grid."""
+        return None if self.grid is None else replace(self, grid=self.grid.thinned)
 
     @property
     def fallback(self) -> NestedHermite:
@@ -149,14 +155,12 @@ class NestedGrid(NestedHermite):
         level = self.tree.factors.index(factor)
         if self.grid is None or not level:
             return super().tables(points, factor, effect, classes)
-        joined = []
         with np.errstate(all="ignore"):
-            for recursion, units in self._conditionals(points, level, classes):
-                part = self._join(recursion, level, units)
-                if part is None:
-                    return super().tables(points, factor, effect, classes)
-                joined.append(part)
-        return self._in_order(joined, level, classes)
+            for half in _TABLE_HALVES:
+                joined = self._join_runs(points, level, classes, half)
+                if joined is not None:
+                    return self._in_order(joined, level, classes)
+        return super().tables(points, factor, effect, classes)
 
     def _drawn_together(self, needed: IntArray) -> list[tuple[int, int]]:
         """Return runs of coarsest units of a few rows together: they share their nodes' kernels."""
@@ -176,16 +180,20 @@ class NestedGrid(NestedHermite):
             return super()._draws_at_once(n_rows)
         return max(1, 4 * _BLOCK // (self.grid.n_points * n_rows))
 
-    def _join(self, recursion: Recursion, level: int, units: IntArray) -> ConditionalTables | None:
-        """Return the tables of some units over the levels above them summed, None where they are too narrow."""
-        parts = []
-        for part in self._in_blocks(recursion, level):
-            shift, weights = spread_over_rules(part, level)
-            found = join_tables(part, level, units, part.centre(level, shift), weights)
-            if found is None:
-                return None
-            parts.append(found)
-        return _join_nodes(parts)
+    def _join_runs(self, points: HyperPoints, level: int, units: IntArray, half: int) -> list[ConditionalTables] | None:
+        """Return the tables of some units over the levels above them summed, on a grid of ``half`` points on each side;
+        None where some units are too narrow for it."""
+        runs = []
+        for recursion, places in self._conditionals(points, level, units):
+            parts = []
+            for part in self._in_blocks(recursion, level):
+                shift, weights = spread_over_rules(part, level)
+                found = join_tables(part, level, places, part.centre(level, shift), weights, half)
+                if found is None:
+                    return None
+                parts.append(found)
+            runs.append(_join_nodes(parts))
+        return runs
 
     def _table(self, recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
         """Return the tables of some units, of some nodes at a time."""
@@ -196,7 +204,7 @@ class NestedGrid(NestedHermite):
 
     def _in_blocks(self, recursion: Recursion, level: int) -> Iterator[Recursion]:
         """Yield the recursion at as many nodes as tables of a level leave memory for."""
-        size = max(1, _BLOCK // (recursion.tree.n_units(level) * (2 * _TABLE_HALF + 1) * self.order))
+        size = max(1, _BLOCK // (recursion.tree.n_units(level) * (2 * _TABLE_HALVES[0] + 1) * self.order))
         for nodes in _runs(recursion.base.shape[1], size):
             yield recursion.at_columns(nodes)
 
@@ -278,19 +286,20 @@ def _join_nodes(parts: list[ConditionalTables]) -> ConditionalTables:
 
 
 def join_tables(
-    recursion: Recursion, level: int, units: IntArray, centred: Centred, weights: FloatArray
+    recursion: Recursion, level: int, units: IntArray, centred: Centred, weights: FloatArray, half: int
 ) -> ConditionalTables | None:
     """Return tables (unit, node, point) of some units of a level, mixed over what they are ``centred`` at, which are
-    worth ``weights``; None where one grid of deviations would be too coarse for the narrowest."""
+    worth ``weights``; None where one grid of deviations, of ``half`` points on each side, would be too coarse for the
+    narrowest."""
     mode, scale = centred.mode, centred.scale
     above = tuple(range(mode.ndim - 2))
     carried = weights > _CARRIES_NOTHING
     low = np.min(np.where(carried, mode - _TABLE_REACH * scale, np.inf), axis=above)
     high = np.max(np.where(carried, mode + _TABLE_REACH * scale, -np.inf), axis=above)
-    spacing = (high - low) / (2.0 * _TABLE_HALF)
+    spacing = (high - low) / (2.0 * half)
     if np.any(spacing > _TABLE_SPACING * np.min(np.where(carried, scale, np.inf), axis=above)):
         return None
-    z = np.arange(-_TABLE_HALF, _TABLE_HALF + 1, dtype=np.float64)
+    z = np.arange(-half, half + 1, dtype=np.float64)
     middle = 0.5 * (low + high)
     v = middle + spacing * z.reshape(-1, *(1,) * mode.ndim)
     logs = recursion.log_density(level, centred, v)

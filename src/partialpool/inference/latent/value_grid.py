@@ -10,6 +10,7 @@ accuracy far out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,9 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import hermite_rule
 
 # Population sds, in spacings, from which the trapezoid rule resolves the population's density; narrower ones have a
-# Gauss-Hermite rule of so many points.
-_RESOLVED, _NARROW_ORDER = 1.1, 7
+# Gauss-Hermite rule, of as many points as stand by the next of these.
+_RESOLVED = 1.1
+_NARROW_ORDERS = ((0.0, 3), (0.1, 5), (0.25, 7))
 # Log densities below their peak are not told apart beyond this.
 _FLOOR = -650.0
 # The coefficients of the polynomial through values at -2, ..., 3, by rising powers.
@@ -54,6 +56,11 @@ class ValueGrid(NamedTuple):
         """dt / dw (point,)."""
         w = np.arange(-self.half, self.half + 1, dtype=np.float64)
         return np.asarray(self.spacing * np.cosh(self.bend * w))
+
+    @property
+    def thinned(self) -> ValueGrid:
+        """The grid of every second point, from the centre to both ends."""
+        return ValueGrid(self.centre, 2.0 * self.spacing, 2.0 * self.bend, -(-self.half // 2), 2.0 * self.core)
 
     def place(self, t: FloatArray) -> FloatArray:
         """Return the positions of linear predictors among the points, those beyond the ends at these."""
@@ -151,23 +158,18 @@ def smooth(grid: ValueGrid, logs: FloatArray, sds: FloatArray) -> FloatArray:
 
     ``logs`` that are the same at all nodes have one."""
     result = np.empty((len(sds), *logs.shape[1:]))
-    wide = sds >= _RESOLVED * grid.core
-    for resolved in (True, False):
-        nodes = np.flatnonzero(wide == resolved)
-        if not len(nodes):
-            continue
+    for nodes, order in _by_rule(grid, sds):
         sd, part = sds[nodes, None, None], logs if len(logs) == 1 else logs[nodes]
-        if resolved:
+        if not order:
             kernel = np.swapaxes(_kernel(grid.points[:, None], grid.points, sd), -1, -2)
             peak = part.max(axis=-1, keepdims=True)
             found = (np.exp(part - peak) * grid.spacings) @ kernel
             result[nodes] = peak + np.log(found / (grid.spacings @ kernel)[:, None])
         else:
-            rule = hermite_rule(_NARROW_ORDER)
-            t = grid.points + sd * rule.points[0][:, None]  # (node, point of the rule, point)
+            t = grid.points + sd * hermite_rule(order).points[0][:, None]  # (node, point of the rule, point)
             places = grid.place(t).reshape(len(nodes), -1)
             found = interpolate(part, places).reshape(len(nodes), logs.shape[1], *t.shape[1:])
-            result[nodes] = log_sum(found + _rule_logs()[:, None], axis=-2)
+            result[nodes] = log_sum(found + _rule_logs(order)[:, None], axis=-2)
     return floor_below_peak(result)
 
 
@@ -175,19 +177,25 @@ def integrate_at(grid: ValueGrid, logs: FloatArray, sds: FloatArray, means: Floa
     """Return the logs (node, unit) of the integrals of densities (node, unit, point) over a normal population of each
     node's ``means`` and ``sds``."""
     result = np.empty(logs.shape[:2])
-    wide = sds >= _RESOLVED * grid.core
-    for resolved in (True, False):
-        nodes = np.flatnonzero(wide == resolved)
-        if not len(nodes):
-            continue
+    for nodes, order in _by_rule(grid, sds):
         mean, sd = means[nodes, None, None], sds[nodes, None, None]
-        if resolved:
+        if not order:
             kernel = _kernel(mean, grid.points, sd) * grid.spacings
             result[nodes] = log_sum(logs[nodes] + np.log(kernel / kernel.sum(axis=-1, keepdims=True)))
         else:
-            places = grid.place(means[nodes, None] + sds[nodes, None] * hermite_rule(_NARROW_ORDER).points[0])
-            result[nodes] = log_sum(interpolate(logs[nodes], places) + _rule_logs())
+            places = grid.place(means[nodes, None] + sds[nodes, None] * hermite_rule(order).points[0])
+            result[nodes] = log_sum(interpolate(logs[nodes], places) + _rule_logs(order))
     return result
+
+
+def _by_rule(grid: ValueGrid, sds: FloatArray) -> Iterator[tuple[IntArray, int]]:
+    """Yield nodes with the order of the rule that their ``sds`` take, 0 where the grid resolves them."""
+    starts = grid.core * np.array([*(start for start, _ in _NARROW_ORDERS), _RESOLVED])
+    which = np.searchsorted(starts, sds, side="right") - 1
+    for k, order in enumerate([*(order for _, order in _NARROW_ORDERS), 0]):
+        nodes = np.flatnonzero(which == k)
+        if len(nodes):
+            yield nodes, order
 
 
 def floor_below_peak(logs: FloatArray) -> FloatArray:
@@ -204,8 +212,8 @@ def _kernel(means: FloatArray, points: FloatArray, sd: FloatArray) -> FloatArray
     return np.asarray(np.exp(kernel, out=kernel))
 
 
-def _rule_logs() -> FloatArray:
+def _rule_logs(order: int) -> FloatArray:
     """Return the log weights of the standard normal rule."""
-    rule = hermite_rule(_NARROW_ORDER)
+    rule = hermite_rule(order)
     logs = rule.log_weights - 0.5 * rule.points[0] ** 2
     return np.asarray(logs - np.log(np.exp(logs).sum()))
