@@ -35,7 +35,7 @@ from partialpool.numerics.progress import track
 _PER_SD, _MOST_POINTS = (1.0, 1.5, 2.0, 3.0), 400
 # Points of the scan that finds the units' peaks, how far it goes, and how far the grid does, in spreads of the data.
 _SCAN_POINTS, _SCAN_REACH, _REACH = 1201, 15.0, 60.0
-# The grid of a deviation's density mixed over the levels above: points on each side, more in turn where too few, how far
+# The grid of a deviation's density mixed over the levels above: points on each side, more in turn where few, how far
 # it goes, and how fine it must be, in Laplace sds; what is worth less than this is not looked at.
 _TABLE_HALVES = (40, 80, 160)
 _TABLE_REACH, _TABLE_SPACING, _CARRIES_NOTHING = 7.0, 0.5, 1e-7
