@@ -165,6 +165,7 @@ def _fit_design(
     from partialpool.inputs.unknowns import check_identified, warn_of_left_out
     from partialpool.models.arguments import is_latent
     from partialpool.models.slots import find_given_parameters
+    from partialpool.models.unequal_rows import warn_of_unequal_rows
     from partialpool.results.posterior import Posterior
     from partialpool.results.separate import fit_separately
 
@@ -175,6 +176,8 @@ def _fit_design(
     if computing.sigma == "by group":
         return fit_separately(observations, design, priors, computing.seed)
     warn_of_unequal_noise(design.measurements, describe_rows(observations.rows, observations.factors))
+    if computing.pooling != "complete":
+        warn_of_unequal_rows(design)
     outcome = run_engine(
         design,
         priors,

@@ -20,10 +20,6 @@ def warn_of_unequal_noise(measured: Measurements, where: DescribeRow) -> None:
 
     Rows of size 1 have no sd, and an sd of 0, which rounding makes, is not compared. Of 60,000 simulated sets of equal,
     normal noise at most .0011 were warned of, whatever the number of rows (2 to 200) and their sizes (2 to 61).
-
-    The sds of raw rows are not compared: Brown and Forsythe's test at .001, made for residuals that are not normal, was
-    set off by equal noise too often: in 50 groups of 3, 4, 5, 10 or 50 rows by .012 of sets of t(4) and .002 of
-    exponential residuals, in 50 groups of 4 rows by .006 and .019.
     """
     if measured.counts is None or measured.within_squares is None or measured.kind != "summaries":
         return

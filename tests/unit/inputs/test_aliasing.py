@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from partialpool.errors import DataError
+from partialpool.errors import DataError, IdentificationError
 from partialpool.inputs.design import Design, build_design
 from partialpool.inputs.formula import parse_formula
 from partialpool.inputs.identification import find_aliased
@@ -116,3 +116,19 @@ def test_columns_far_from_zero_and_many_rows() -> None:
     np.testing.assert_allclose(columns[:5, :3] @ found.weights, columns[:5, 3:], rtol=1e-9)
     columns[:, 3] += 1e-4 * np.sin(7.0 * rows)
     assert find_aliased(["Intercept", "u", "v", "w"], columns, "the population part") is None
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (1, 0, 2)])
+def test_levels_that_add_up_to_one_stand_in_for_the_intercept(order: tuple[int, ...]) -> None:
+    """Beside them a covariate counts by what varies of it, in whatever order they come."""
+    g = np.tile([0, 1], 20)
+    levels = np.column_stack([np.arange(40) < 10, g == 0, g == 1]).astype(float)[:, order]
+    names = [("f[1]", "g[1]", "g[2]")[k] for k in order]
+    far = 1e7 + RNG.normal(size=40)
+    assert find_aliased([*names, "x"], np.column_stack([levels, far]), "the population part") is None
+    twice = np.column_stack([levels, far, 2.0 * far + 3.0])
+    found = find_aliased([*names, "x", "z"], twice, "the population part")
+    assert found is not None
+    assert found.places == (4,)
+    with pytest.raises(IdentificationError, match="'one' of the population part is constant, as the intercept is"):
+        find_aliased([*names, "one"], np.column_stack([levels, np.full(40, 3.0)]), "the population part")
