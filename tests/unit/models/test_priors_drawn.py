@@ -170,7 +170,8 @@ def test_groups_on_their_own_have_the_priors_each() -> None:
 def test_an_intercept_where_its_default_is_stated(options: dict[str, Any]) -> None:
     """At the columns' means or at their zero, whichever the prior says."""
     data = ROWS | {"x": ROWS["x"] + 40.0}
-    fit = pp.fit("y ~ x + (x | g)", data, accuracy=0.1, **options)
+    varying = "1" if "family" in options else "x"  # quadrature of slopes takes long
+    fit = pp.fit(f"y ~ x + ({varying} | g)", data, accuracy=0.1, **options)
     tree, prior = fit.to_arviz(N), fit.model.priors["Intercept"]
     mean = float(np.mean(data["x"])) if getattr(prior, "at", "zero") == "means" else 0.0
     own = "pooling" in options
