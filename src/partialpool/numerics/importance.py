@@ -33,7 +33,7 @@ _FRESH = 0.381966
 @dataclass(frozen=True)
 class WeightedNodes:
     """Nodes (node, dimension), their log density, its log ratios to the proposal's, weights that sum to one, and the
-    evidence."""
+    evidence; ``unreached`` is the share of the density that walks found where no node was."""
 
     nodes: FloatArray
     log_density: FloatArray
@@ -43,6 +43,7 @@ class WeightedNodes:
     effective_size: float
     pareto_k: float
     n_evaluations: int
+    unreached: float = 0.0
 
 
 def integrate_by_importance(

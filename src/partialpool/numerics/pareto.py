@@ -6,6 +6,8 @@ import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
 
+_BOUNDED = 4.0
+
 
 def normalise_log_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """Return weights that sum to one and the log of the sum of the unnormalised weights."""
@@ -23,7 +25,8 @@ def effective_sample_size(weights: FloatArray) -> float:
 def pareto_k(weights: FloatArray) -> float:
     """Return the shape k of the generalised Pareto tail of importance weights.
 
-    Below 0.5 the weights have finite variance; above 0.7 the estimate is not to be trusted.
+    Below 0.5 the weights have finite variance; above 0.7 the estimate is not to be trusted. Weights of which none is
+    four times the mean have no tail, whatever shape fits their largest: k is then 0 at most.
 
     Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Pareto smoothed importance sampling, JMLR 25(72),
     section 3; the fit is Zhang and Stephens (2009), Technometrics 51:316-325, with the prior of section 6
@@ -33,6 +36,12 @@ def pareto_k(weights: FloatArray) -> float:
     if n_tail < 5:
         return float("nan")
     largest = np.sort(weights)[-(n_tail + 1) :]
+    if largest[-1] < _BOUNDED * weights.mean():
+        return min(_shape_of(largest), 0.0)
+    return _shape_of(largest)
+
+
+def _shape_of(largest: FloatArray) -> float:
     exceedances = largest[1:] - largest[0]
     if exceedances[-1] <= 1e-12 * largest[-1]:
         return float("-inf")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from partialpool.numerics.coverage import follow_lines
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
-from partialpool.numerics.mixture_importance import MapMixture, integrate_by_mixture
+from partialpool.numerics.mixture_importance import integrate_by_mixture
 from partialpool.numerics.mode import find_mode, find_modes
-from partialpool.numerics.transport import fit_to_curvature, fit_to_points
+from partialpool.numerics.transport import fit_to_curvature
 
 FloatArray = NDArray[np.float64]
 LogDensity = Callable[[FloatArray], FloatArray]
@@ -92,18 +92,6 @@ def test_one_mode_from_several_starts_is_one() -> None:
     assert np.allclose([mode.location for mode in found], [[-6.0, -6.0], [6.0, 6.0]], atol=0.1) or np.allclose(
         [mode.location for mode in found], [[6.0, 6.0], [-6.0, -6.0]], atol=0.1
     )
-
-
-def test_a_mixtures_density_is_that_of_its_nodes() -> None:
-    """The mean of the ratio of one mixture's density to another's, over the other's nodes, is 1."""
-    rng = np.random.default_rng(4)
-    first, second = rng.normal(size=(2, 500, 3))
-    even = np.full(500, 1 / 500)
-    maps = tuple(fit_to_points(points, even) for points in (1.2 * first, 2.0 + 1.2 * second))
-    mixture = MapMixture(maps, np.array([0.75, 0.25]))
-    other = fit_to_points(np.concatenate([first, 2.0 + second]), np.full(1000, 1e-3))
-    sample = mixture.sample(other.log_density, 8192, 0.0)
-    assert sample.log_integral == pytest.approx(0.0, abs=0.02)
 
 
 def test_evaluations_are_counted_and_answers_repeat() -> None:
