@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +53,7 @@ def integrate_by_importance(
     effective_target: float,
     pilots: int = 1,
     guide: BatchLogDensity | None = None,
+    rough: Callable[[WeightedNodes], bool] | None = None,
 ) -> WeightedNodes:
     """Adapt the proposal on small lattices, then evaluate one lattice large enough for the target.
 
@@ -61,7 +63,8 @@ def integrate_by_importance(
 
     Its effective sample size is at least ``effective_target`` unless 131,072 nodes do not reach that, which the
     caller reads from the result. ``pilots`` (a power of two) multiplies the nodes that each round of adaptation
-    sees. A small shifted lattice tops up what a power of two of nodes falls short of.
+    sees. The lattice is doubled while it is ``rough``, and a small shifted one tops up what a power of two of nodes
+    falls short of.
 
     Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18:447-459 (adaptive importance
     sampling); L'Ecuyer and Lemieux (2000), Management Science 46:1214-1235 (lattice rules).
@@ -73,11 +76,13 @@ def integrate_by_importance(
         transport, _, _ = _adapt(guide, fit_to_curvature(guide, mode), pilots)
         sample = _weigh(log_density, transport, _lattice_size(_USUAL_EFFICIENCY, effective_target), shift=_FRESH)
         if sample.effective_size >= _ENOUGH_GUIDED * len(sample.nodes) and sample.pareto_k < _GOOD_PARETO_K:
+            sample = _smooth(log_density, transport, sample, rough)
             sample = _reach(log_density, transport, sample, effective_target)
             return replace(sample, n_evaluations=len(sample.nodes))
         spent = len(sample.nodes)
     transport, efficiency, n_evaluations = _adapt(log_density, transport, pilots)
     sample = _weigh(log_density, transport, _lattice_size(efficiency, effective_target), shift=_FRESH)
+    sample = _smooth(log_density, transport, sample, rough)
     sample = _reach(log_density, transport, sample, effective_target)
     return replace(sample, n_evaluations=spent + n_evaluations + len(sample.nodes))
 
@@ -88,6 +93,27 @@ def _lattice_size(efficiency: float, effective_target: float) -> int:
     while 2 * n_nodes * efficiency < effective_target and n_nodes < _MAX_NODES:
         n_nodes *= 2
     return n_nodes
+
+
+def _smooth(
+    log_density: BatchLogDensity,
+    transport: Transport,
+    sample: WeightedNodes,
+    rough: Callable[[WeightedNodes], bool] | None,
+) -> WeightedNodes:
+    """Double a lattice while it is ``rough``: its points are every second one of the larger."""
+    while rough is not None and len(sample.nodes) < _MAX_NODES and rough(sample):
+        between = _weigh(log_density, transport, 2 * len(sample.nodes), _FRESH, slice(1, None, 2))
+        nodes, log_density_at, log_ratios = (
+            np.stack([known, new], axis=1).reshape(-1, *known.shape[1:])
+            for known, new in (
+                (sample.nodes, between.nodes),
+                (sample.log_density, between.log_density),
+                (sample.log_ratios, between.log_ratios),
+            )
+        )
+        sample = _weigh_ratios(nodes, log_density_at, log_ratios)
+    return sample
 
 
 def _reach(
@@ -180,11 +206,17 @@ def temper(weights: FloatArray) -> FloatArray:
     return tempered
 
 
-def _weigh(log_density: BatchLogDensity, transport: Transport, n_nodes: int, shift: float = 0.0) -> WeightedNodes:
-    """Evaluate the density on a pushed lattice and weigh the nodes."""
+def _weigh(
+    log_density: BatchLogDensity,
+    transport: Transport,
+    n_nodes: int,
+    shift: float = 0.0,
+    kept: slice = slice(None),
+) -> WeightedNodes:
+    """Evaluate the density on the points that are ``kept`` of a pushed lattice, and weigh the nodes."""
     from scipy.special import ndtri
 
-    normal = ndtri(lattice_points(n_nodes, len(transport.centre), shift))
+    normal = ndtri(lattice_points(n_nodes, len(transport.centre), shift)[kept])
     nodes, log_proposal = transport.push(normal)
     return gather(nodes, log_density(nodes), log_proposal)
 
