@@ -84,9 +84,18 @@ def _explore(log_density: LogDensity, starts: FloatArray, n_steps: int, rng: np.
             new = _finite(log_density(proposed))
             moved = np.log(rng.random(len(half))) < new - values[half]
             walkers[half[moved]], values[half[moved]] = proposed[moved], new[moved]
+        if step in (n_steps // 8, n_steps // 4):
+            _recall(walkers, values, rng)
         if step >= n_steps // 2 and step % 4 == 0:
             kept.append(walkers.copy())
     return np.concatenate(kept)
+
+
+def _recall(walkers: FloatArray, values: FloatArray, rng: np.random.Generator) -> None:
+    """Put walkers that are lost, where the density is nothing, to where others are: long before places are kept."""
+    lost = np.flatnonzero(values < values.max() - 50.0)
+    there = rng.choice(np.setdiff1d(np.arange(len(values)), lost), size=len(lost))
+    walkers[lost], values[lost] = walkers[there], values[there]
 
 
 def _fit(points: FloatArray, weights: FloatArray, n_parts: int, rng: np.random.Generator) -> _Mixture:
@@ -101,7 +110,7 @@ def _fit(points: FloatArray, weights: FloatArray, n_parts: int, rng: np.random.G
     covariances = np.tile(np.cov(z.T).reshape(dimension, dimension), (n_parts, 1, 1))
     shares = np.full(n_parts, 1.0 / n_parts)
     for _ in range(30):
-        roots = np.linalg.cholesky(covariances + 1e-6 * np.eye(dimension))
+        roots = _roots(covariances)
         logs = _log_parts(z, _Mixture(shares, means, roots), normal=True)
         own = np.exp(logs - np.logaddexp.reduce(logs, axis=0)) * weights
         shares = np.maximum(own.sum(axis=1), 1e-3)
@@ -113,8 +122,15 @@ def _fit(points: FloatArray, weights: FloatArray, n_parts: int, rng: np.random.G
     covariances = np.concatenate([covariances + 1e-4 * np.eye(dimension), wide])
     means = np.concatenate([means, z.mean(axis=0)[None]])
     shares = np.append(0.95 * np.maximum(shares, 0.02) / np.maximum(shares, 0.02).sum(), 0.05)
-    roots = np.linalg.cholesky(covariances) * np.sqrt(_SPREAD * (_DEGREES - 2.0) / _DEGREES)
+    roots = _roots(covariances) * np.sqrt(_SPREAD * (_DEGREES - 2.0) / _DEGREES)
     return _Mixture(shares, centre + unit * means, unit[:, None] * roots)
+
+
+def _roots(covariances: FloatArray) -> FloatArray:
+    """Return Cholesky factors (part, dimension, dimension), each coordinate in its own units before it is factored."""
+    sds = np.sqrt(np.einsum("kii->ki", covariances) + 1e-10)
+    scaled = covariances / sds[:, :, None] / sds[:, None, :]
+    return np.asarray(sds[:, :, None] * np.linalg.cholesky(scaled + 1e-6 * np.eye(covariances.shape[1])))
 
 
 def _log_parts(points: FloatArray, mixture: _Mixture, normal: bool = False) -> FloatArray:

@@ -15,7 +15,8 @@ with a Pareto-k of at most 0.7 of those that cover the density. The certificate 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -30,12 +31,12 @@ from partialpool.inference.hyper_posterior import (
     log_posterior,
     weighted_quantiles,
 )
-from partialpool.models.hyperspace import HyperSpace
+from partialpool.models.hyperspace import Chart, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.coverage import follow_lines
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mixture_importance import integrate_by_mixture
-from partialpool.numerics.mode import find_mode, find_modes
+from partialpool.numerics.mode import Mode, find_mode, find_modes
 from partialpool.numerics.transport import fit_to_curvature
 
 # Where evaluations are cheap the nodes are worth up to twice the independent draws that the accuracy asks for, because
@@ -49,9 +50,9 @@ _HARD_WORK, _HARD_EXTRA = 9e6, 4.0
 # (Vehtari et al. 2024, section 3); between them another route is tried before settling.
 _MAX_PARETO_K = 0.7
 _GOOD_PARETO_K = 0.5
-# The same of one map of whose nodes less than half are effective: with 0.445 and 37,000 effective draws of 131,072
-# nodes a 95 % quantile was 0.13 sds off.
-_STRICT_PARETO_K = 0.3
+# A map of whose nodes less are effective does not fit: with Pareto-k 0.29 and 25,000 effective draws of 65,536 nodes
+# a 95 % quantile was 0.1 sds off.
+_LEAST_EFFICIENCY = 0.5
 _LEAST_EFFECTIVE = 400.0
 # Share of a line through the middle of the density beyond the reach of the nodes: a normal that is covered has 0.0002,
 # a core whose shelf of 3 % is not seen 0.03, a normal whose nodes are half as wide 0.06, ridges sampled in part 0.9 and
@@ -65,15 +66,21 @@ _MAX_HALF_DIFFERENCE = 0.02
 # asked for differ by chance: by so many sds over the root of their number.
 _EVEN, _NOT_ROUGH, _BY_CHANCE = 0.03, 0.05, 2.0
 _PROBABILITIES = np.array([0.05, 0.5, 0.95])
+# A mode's mass by its curvature is right to a small factor: told is one of a hundredth of the posterior whose nodes,
+# this near to it in squared sds beyond the dimension, have less than a tenth of that, or of e times all nodes' mass.
+# Among attempts, one of half the mass of another misses a region.
+_TOLD_SHARE, _WITHIN, _SEEN, _MORE_MASS, _LESS_MASS = 0.01, 4.0, 0.1, 1.0, 0.7
 _MIXED = "importance sampling from a mixture"
 _HALVES = (slice(0, None, 2), slice(1, None, 2))
 
 
 class _Route(NamedTuple):
-    """A row of the table: a name for the certificate, the space in one of its charts, and what proposes nodes."""
+    """A row of the table: a name for the certificate, the space in one of its charts, its modes, and what proposes
+    nodes."""
 
     name: str
     space: HyperSpace
+    modes: tuple[Mode, ...] = ()
     mixed: bool = False
     pilots: int = 1
     guide: BatchLogDensity | None = None
@@ -91,13 +98,14 @@ def integrate_exactly(
     failure, left = None, ""
     target = _effective_target(marginal, accuracy)
     more = _raise_target(marginal, target)
-    for route in _list_routes(space, guide):
+    modes = _find_all_modes(space, marginal, every_chart=more > target) if guide is None else {}
+    for route in _list_routes(space, guide, modes):
         try:
             attempt = _sample(route, marginal, more if left else target, more)
         except ComputationError as error:
             failure, left = error, left or f"{route.name} was left: {error}"
             continue
-        reason = _find_fault(attempt, target)
+        reason = _find_fault(attempt, target) or _find_missed_region(attempt, modes)
         if not reason and more > target:
             allowed = max(_NOT_ROUGH, _BY_CHANCE / float(np.sqrt(target)))
             reason = _find_rough_quantile(route.space, attempt.coordinates, attempt.weights, allowed)
@@ -108,7 +116,7 @@ def integrate_exactly(
         return _note(attempt, left)
     if not attempts and failure is not None:
         raise failure
-    best = min(attempts, key=_rank)
+    best = _choose(attempts)
     _check_reliable(best)
     _warn_if_short(best, target)
     return _note(best, left)
@@ -129,16 +137,29 @@ def take_grid_first(
         return _note(found, f"an adaptive grid was left: {failure}")
 
 
-def _list_routes(space: HyperSpace, guide: BatchLogDensity | None) -> Iterator[_Route]:
+def _find_all_modes(space: HyperSpace, marginal: HyperMarginal, every_chart: bool) -> dict[Chart, tuple[Mode, ...]]:
+    """Climb from every start, in the first chart or in every one; a chart without a mode is left out."""
+    found: dict[Chart, tuple[Mode, ...]] = {}
+    for chart in space.charts if every_chart else space.charts[:1]:
+        charted = space.in_chart(chart)
+        with suppress(ComputationError):
+            found[chart] = find_modes(log_posterior(charted, marginal), charted.starts())
+    return found
+
+
+def _list_routes(
+    space: HyperSpace, guide: BatchLogDensity | None, modes: Mapping[Chart, tuple[Mode, ...]]
+) -> Iterator[_Route]:
     charts = [(chart, space.in_chart(chart)) for chart in space.charts]
     if guide is not None:
         yield _Route("a map adapted to a surrogate", charts[0][1], guide=guide)
     for chart, charted in charts:
-        yield _Route("one map" if len(charts) == 1 else f"one map in {chart} coordinates", charted)
+        name = "one map" if len(charts) == 1 else f"one map in {chart} coordinates"
+        yield _Route(name, charted, modes.get(chart, ()))
     for chart, charted in charts:
-        yield _Route(f"a mixture in {chart} coordinates", charted, mixed=True)
+        yield _Route(f"a mixture in {chart} coordinates", charted, modes.get(chart, ()), mixed=True)
     for chart, charted in charts:
-        yield _Route(f"one map in {chart} coordinates, larger pilots", charted, pilots=4)
+        yield _Route(f"one map in {chart} coordinates, larger pilots", charted, modes.get(chart, ()), pilots=4)
 
 
 def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) -> HyperPosterior:
@@ -150,14 +171,14 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
         allowed = max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
         return affordable and bool(_find_rough_quantile(route.space, sample.nodes, sample.weights, allowed))
 
+    modes = route.modes or (() if route.guide else find_modes(log_density, route.space.starts()))
     if route.mixed:
-        modes = find_modes(log_density, route.space.starts())
         n_before = sum(mode.n_evaluations for mode in modes)
         maps = [fit_to_curvature(log_density, mode) for mode in modes]
         sample = integrate_by_mixture(log_density, maps, target)
     else:
-        mode = find_mode(log_density if route.guide is None else route.guide, route.space.starts())
-        n_before = 0 if route.guide is not None else mode.n_evaluations
+        mode = _heaviest(modes) if route.guide is None else find_mode(route.guide, route.space.starts())
+        n_before = sum(each.n_evaluations for each in modes)
         sample = integrate_by_importance(log_density, mode, target, pilots=route.pilots, guide=route.guide, rough=rough)
     lines = follow_lines(log_density, sample)
     return _from_importance(route, sample, max(lines.missed, sample.unreached), n_before + lines.n_evaluations)
@@ -169,9 +190,10 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
     # asked this way round, evidence that is NaN is a fault as well
     if not evidence["unseen share"] <= _GOOD_MISSED:
         return f"the nodes cover only a part of the density ({evidence['unseen share']:.2g} of a line unseen)"
-    efficient = posterior.engine.route == _MIXED or evidence["effective draws"] >= 0.5 * evidence["nodes"]
-    if not evidence["Pareto-k"] <= (_GOOD_PARETO_K if efficient else _STRICT_PARETO_K):
+    if not evidence["Pareto-k"] <= _GOOD_PARETO_K:
         return f"Pareto-k {evidence['Pareto-k']:.2f}"
+    if posterior.engine.route != _MIXED and evidence["effective draws"] < _LEAST_EFFICIENCY * evidence["nodes"]:
+        return f"{evidence['effective draws']:.0f} effective draws in {evidence['nodes']:.0f} nodes"
     if not evidence["effective draws"] >= target:
         return f"{evidence['effective draws']:.0f} effective draws of {target:.0f}"
     if not evidence["half-lattice difference (sd)"] <= _MAX_HALF_DIFFERENCE:
@@ -193,6 +215,38 @@ def _find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArr
         if (apart := 0.5 * float(np.max(np.abs(first - second)))) > allowed * sds[k]:
             return f"half lattices whose quantiles of {name} differ by {2.0 * apart / sds[k]:.2f} sds"
     return ""
+
+
+def _find_missed_region(posterior: HyperPosterior, modes: Mapping[Chart, tuple[Mode, ...]]) -> str:
+    """Say which mode stands for more mass than the nodes have there; nothing where none does.
+
+    The mass of a mode is that of the normal of its height and curvature. Across charts only a mode of more mass than
+    all nodes together is told.
+    """
+    total, chart = posterior.log_marginal_likelihood, posterior.space.chart
+    for mode in modes.get(chart, ()):
+        expected = min(float(np.exp(min(mode.log_mass - total, 0.0))), 1.0)
+        away = posterior.coordinates - mode.location
+        within = np.einsum("ni,ij,nj->n", away, mode.precision, away) < len(mode.location) + _WITHIN
+        if expected > _TOLD_SHARE and posterior.weights[within].sum() < _SEEN * expected:
+            return f"a region of about {expected:.0%} of the posterior has hardly any nodes"
+    heaviest = max((mode.log_mass for each in modes.values() for mode in each), default=-np.inf)
+    if heaviest > total + _MORE_MASS:
+        return f"a region of {np.exp(min(heaviest - total, 99.0)):.2g} times the mass of the nodes"
+    return ""
+
+
+def _heaviest(modes: Sequence[Mode]) -> Mode:
+    """Return the mode that stands for the most mass: in a corner a higher one may stand for none."""
+    return max(modes, key=lambda mode: mode.log_mass)
+
+
+def _choose(attempts: Sequence[HyperPosterior]) -> HyperPosterior:
+    """Return the best of attempts none of which was accepted: one that misses mass that another found is not."""
+    reliable = [each.log_marginal_likelihood for each in attempts if _is_reliable(each)]
+    most = max(reliable, default=-np.inf)
+    whole = [each for each in attempts if each.log_marginal_likelihood > most - _LESS_MASS]
+    return min(whole or attempts, key=_rank)
 
 
 def _rank(posterior: HyperPosterior) -> tuple[bool, bool, float]:

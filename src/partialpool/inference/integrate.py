@@ -49,7 +49,7 @@ _PATIENCE_WITH_FEW = 60.0
 _LONGEST = 600.0
 _FEWEST_DRAWS = 500.0
 # Nodes at which coefficients and effects are conditioned: 2,048 of 8,192 moved no mean by more than 0.003 sds.
-_MOST_CARRIERS = 4096
+_MOST_CARRIERS = 2048
 
 
 def integrate_hyperparameters(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 _STEP_LENGTHS = np.array([1.0, 0.5, 2.0, 0.2, 0.05, 0.01])
 # Curvature below this (a standard deviation of 5 on a log scale) is treated as this much.
 _LEAST_CURVATURE = 0.04
+_MOST_STEPS = 60
 # Steps in a row without a gain, each with differences of its own spacing, after which the climb ends where it is.
 _MOST_IDLE_STEPS = 3
 # Modes closer than these sds are one, and one this much lower in log density than the highest is left out.
@@ -28,8 +30,20 @@ class Mode(NamedTuple):
     log_density: float
     n_evaluations: int
 
+    @property
+    def log_mass(self) -> float:
+        """Log of the integral of the normal of this height and curvature."""
+        dimension = len(self.location)
+        return float(
+            self.log_density + 0.5 * dimension * np.log(2.0 * np.pi) - 0.5 * np.linalg.slogdet(self.precision)[1]
+        )
 
-def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int = 60) -> Mode:
+
+#: Asks for log densities at points (node, dimension), is sent them (node,), and returns the mode.
+Climb = Generator[FloatArray, FloatArray, Mode]
+
+
+def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int = _MOST_STEPS) -> Mode:
     """Climb from the best of ``starts`` (start, dimension) by Newton steps on batched central differences.
 
     A batch of d^2 + d points gives gradient and Hessian, whose differences are taken a tenth of a
@@ -39,19 +53,49 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
 
     Source: Nocedal and Wright (2006), Numerical Optimization, sections 3.4 and 8.1.
     """
-    values = np.where(np.isnan(first := log_density(starts)), -np.inf, first)
-    n_evaluations = len(starts)
+    values = _finite(log_density(starts))
     best = int(np.argmax(values))
     if not np.isfinite(values[best]):
         raise ComputationError("the posterior density is zero at every starting point: check the priors' supports")
-    location, value = starts[best].astype(float), float(values[best])
+    (found,) = _drive(log_density, [_climb(starts[best].astype(float), float(values[best]), max_steps)])
+    if isinstance(found, ComputationError):
+        raise found
+    return found._replace(n_evaluations=found.n_evaluations + len(starts))
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    return np.where(np.isnan(values), -np.inf, values)
+
+
+def _drive(log_density: BatchLogDensity, climbs: Sequence[Climb]) -> list[Mode | ComputationError]:
+    """Let climbs go side by side: what they ask for at a step is evaluated in one batch."""
+    ended: dict[int, Mode | ComputationError] = {}
+    asked = {k: next(climb) for k, climb in enumerate(climbs)}
+    while asked:
+        values = log_density(np.concatenate(list(asked.values())))
+        ends = np.cumsum([len(points) for points in asked.values()])
+        answers = dict(zip(asked, np.split(values, ends[:-1]), strict=True))
+        for k, answer in answers.items():
+            try:
+                asked[k] = climbs[k].send(answer)
+            except StopIteration as stop:
+                ended[k] = stop.value
+            except ComputationError as error:
+                ended[k] = error
+            if k in ended:
+                del asked[k]
+    return [ended[k] for k in range(len(climbs))]
+
+
+def _climb(location: FloatArray, value: float, max_steps: int) -> Climb:
+    """Ask for the log density (node,) of points (node, dimension) until the mode is found; return it."""
+    n_evaluations = 0
     step, idle, held = np.full(len(location), 0.1), 0, np.eye(len(location))
     for _ in range(max_steps):
-        gradient, precision, n_around = difference_quotients(log_density, location, value, step)
+        gradient, precision, n_around = yield from _take_differences(location, value, step)
         direction, precision = _newton_direction(gradient, precision)
         candidates = location + _STEP_LENGTHS[:, None] * direction
-        candidate_values = log_density(candidates)
-        candidate_values = np.where(np.isnan(candidate_values), -np.inf, candidate_values)
+        candidate_values = _finite((yield candidates))
         n_evaluations += n_around + len(candidates)
         chosen = int(np.argmax(candidate_values))
         moved = _STEP_LENGTHS[chosen] * direction
@@ -80,15 +124,18 @@ def find_modes(log_density: BatchLogDensity, starts: FloatArray) -> tuple[Mode, 
     Modes within two of their sds are one; those too low to matter are left out. Raises ``ComputationError`` where no
     climb ends.
     """
-    found: list[Mode] = []
-    failure: ComputationError | None = None
-    for start in starts:
-        try:
-            found.append(find_mode(log_density, start[None]))
-        except ComputationError as error:
-            failure = error
-    if failure is not None and not found:
-        raise failure
+    values = _finite(log_density(starts))
+    climbs = [
+        _climb(start.astype(float), float(value), _MOST_STEPS)
+        for start, value in zip(starts, values, strict=True)
+        if np.isfinite(value)
+    ]
+    if not climbs:
+        raise ComputationError("the posterior density is zero at every starting point: check the priors' supports")
+    ended = _drive(log_density, climbs)
+    found = [mode for mode in ended if isinstance(mode, Mode)]
+    if not found:
+        raise next(error for error in ended if isinstance(error, ComputationError))
     distinct: list[Mode] = []
     for mode in sorted(found, key=lambda each: -each.log_density):
         deviations = [mode.location - other.location for other in distinct]
@@ -105,13 +152,27 @@ def difference_quotients(
 
     Mixed derivatives average the differences over the two quadrants, or take the one that is inside the support.
     """
+    differences = _take_differences(location, value, step)
+    points = next(differences)
+    while True:
+        try:
+            points = differences.send(log_density(points))
+        except StopIteration as stop:
+            found: tuple[FloatArray, FloatArray, int] = stop.value
+            return found
+
+
+def _take_differences(
+    location: FloatArray, value: float, step: FloatArray
+) -> Generator[FloatArray, FloatArray, tuple[FloatArray, FloatArray, int]]:
+    """Ask for what ``difference_quotients`` evaluates."""
     dimension = len(location)
     axes = np.diag(step)
     pairs = [(i, j) for i in range(dimension) for j in range(i)]
     offsets = [*axes, *(-axes)]
     for i, j in pairs:
         offsets += [axes[i] + axes[j], -axes[i] - axes[j]]
-    around = log_density(location + np.array(offsets))
+    around = yield location + np.array(offsets)
     up, down, mixed = around[:dimension], around[dimension : 2 * dimension], around[2 * dimension :]
     # what is not finite here is replaced below
     with np.errstate(invalid="ignore"):
@@ -126,7 +187,7 @@ def difference_quotients(
     if len(at_edge):
         inward = np.where(np.isfinite(down[at_edge]), -1.0, 1.0)
         near = np.where(inward < 0.0, down[at_edge], up[at_edge])
-        far = log_density(location + 2.0 * inward[:, None] * axes[at_edge])
+        far = yield location + 2.0 * inward[:, None] * axes[at_edge]
         gradient[at_edge], precision[at_edge, at_edge] = _one_sided(value, near, far, inward, step[at_edge])
     return gradient, precision, len(offsets) + len(at_edge)
 
