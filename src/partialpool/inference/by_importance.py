@@ -37,6 +37,7 @@ from partialpool.numerics.coverage import follow_lines
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mixture_importance import integrate_by_mixture
 from partialpool.numerics.mode import Mode, find_mode, find_modes
+from partialpool.numerics.shelves import Shelf, find_shelves
 from partialpool.numerics.transport import fit_to_curvature
 
 # Where evaluations are cheap the nodes are worth up to twice the independent draws that the accuracy asks for, because
@@ -57,19 +58,23 @@ _LEAST_EFFECTIVE = 400.0
 # Share of a line through the middle of the density beyond the reach of the nodes: a normal that is covered has 0.0002,
 # a core whose shelf of 3 % is not seen 0.03, a normal whose nodes are half as wide 0.06, ridges sampled in part 0.9 and
 # more. Above the first another route is tried, above the second none is taken.
-_GOOD_MISSED, _MOST_MISSED = 0.002, 0.02
+_GOOD_MISSED, _MOST_MISSED = 0.001, 0.02
 # Half the difference of the two half lattices' means, in sds, that goes without a warning.
 _MAX_HALF_DIFFERENCE = 0.02
 # The same of quantiles: the tail of an sd under a HalfCauchy prior that few rows bound was 0.2 sds off at its 95 %
 # quantile with 17,600 effective draws, which the means do not show.
 # A lattice is doubled, where evaluations are cheap, while it is not even; it is left where it stays rough. Few draws
 # asked for differ by chance: by so many sds over the root of their number.
-_EVEN, _NOT_ROUGH, _BY_CHANCE = 0.03, 0.05, 2.0
+_EVEN, _NOT_ROUGH, _BY_CHANCE = 0.02, 0.04, 1.3
 _PROBABILITIES = np.array([0.05, 0.5, 0.95])
 # A mode's mass by its curvature is right to a small factor: told is one of a hundredth of the posterior whose nodes,
 # this near to it in squared sds beyond the dimension, have less than a tenth of that, or of e times all nodes' mass.
 # Among attempts, one of half the mass of another misses a region.
 _TOLD_SHARE, _WITHIN, _SEEN, _MORE_MASS, _LESS_MASS = 0.01, 4.0, 0.1, 1.0, 0.7
+# Weight of the lowest nodes of a log sd that are not counted as reach.
+_CARRIED = 1e-4
+# Sds below a mode from which a shelf begins.
+_FLANK = 3.0
 _MIXED = "importance sampling from a mixture"
 _HALVES = (slice(0, None, 2), slice(1, None, 2))
 
@@ -101,7 +106,9 @@ def integrate_exactly(
     modes = _find_all_modes(space, marginal, every_chart=more > target) if guide is None else {}
     for route in _list_routes(space, guide, modes):
         try:
-            attempt = _sample(route, marginal, more if left else target, more)
+            attempt = _sample(
+                route, marginal, *((more, 2.0 * more if more > target else more) if left else (target, more))
+            )
         except ComputationError as error:
             failure, left = error, left or f"{route.name} was left: {error}"
             continue
@@ -138,9 +145,11 @@ def take_grid_first(
 
 
 def _find_all_modes(space: HyperSpace, marginal: HyperMarginal, every_chart: bool) -> dict[Chart, tuple[Mode, ...]]:
-    """Climb from every start, in the first chart or in every one; a chart without a mode is left out."""
+    """Climb from every start, in the first chart, and in the centred one where that is another: regions that only a
+    steep ridge leads to in natural coordinates are round there. A chart without a mode is left out."""
     found: dict[Chart, tuple[Mode, ...]] = {}
-    for chart in space.charts if every_chart else space.charts[:1]:
+    charts = space.charts if every_chart and space.charts[0] == "natural" else space.charts[:1]
+    for chart in charts:
         charted = space.in_chart(chart)
         with suppress(ComputationError):
             found[chart] = find_modes(log_posterior(charted, marginal), charted.starts())
@@ -167,7 +176,7 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     log_density = log_posterior(route.space, marginal)
 
     def rough(sample: WeightedNodes) -> bool:
-        affordable = 2.0 * sample.effective_size <= 1.2 * most
+        affordable = most > target and sample.effective_size <= 0.6 * most
         allowed = max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
         return affordable and bool(_find_rough_quantile(route.space, sample.nodes, sample.weights, allowed))
 
@@ -175,13 +184,40 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     if route.mixed:
         n_before = sum(mode.n_evaluations for mode in modes)
         maps = [fit_to_curvature(log_density, mode) for mode in modes]
-        sample = integrate_by_mixture(log_density, maps, target)
+        maps += [shelf.to_map() for shelf in _shelves_below(route.space, log_density, _heaviest(modes))]
+        sample = integrate_by_mixture(log_density, maps, target, rough)
     else:
         mode = _heaviest(modes) if route.guide is None else find_mode(route.guide, route.space.starts())
         n_before = sum(each.n_evaluations for each in modes)
         sample = integrate_by_importance(log_density, mode, target, pilots=route.pilots, guide=route.guide, rough=rough)
     lines = follow_lines(log_density, sample)
-    return _from_importance(route, sample, max(lines.missed, sample.unreached), n_before + lines.n_evaluations)
+    shelves, n_shelves = find_shelves(log_density, sample.weights @ sample.nodes, _list_edges(route.space, sample))
+    on_shelves = sum(float(np.exp(min(shelf.log_mass - sample.log_integral, 0.0))) for shelf in shelves)
+    unseen = max(lines.missed, sample.unreached, on_shelves)
+    return _from_importance(route, sample, unseen, n_before + lines.n_evaluations + n_shelves)
+
+
+def _shelves_below(space: HyperSpace, log_density: BatchLogDensity, mode: Mode) -> list[Shelf]:
+    """Return the shelves below a mode, from three of its sds on."""
+    sds = np.sqrt(np.diag(np.linalg.inv(mode.precision)))
+    edges = [(axis, float(mode.location[axis] - _FLANK * sds[axis])) for axis in _scale_axes(space)]
+    return find_shelves(log_density, mode.location, edges)[0]
+
+
+def _scale_axes(space: HyperSpace) -> list[int]:
+    """Return the coordinates of the effects' log sds."""
+    return [axis for k in range(len(space.effect_sds)) if (axis := space.axis_of(k)) is not None]
+
+
+def _list_edges(space: HyperSpace, sample: WeightedNodes) -> list[tuple[int, float]]:
+    """Return the coordinate of every effect's log sd, and how far down the nodes go that carry all but a
+    ten-thousandth."""
+    edges = []
+    for axis in _scale_axes(space):
+        order = np.argsort(sample.nodes[:, axis])
+        place = int(np.searchsorted(np.cumsum(sample.weights[order]), _CARRIED))
+        edges.append((axis, float(sample.nodes[order[place], axis])))
+    return edges
 
 
 def _find_fault(posterior: HyperPosterior, target: float) -> str:
@@ -192,7 +228,7 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
         return f"the nodes cover only a part of the density ({evidence['unseen share']:.2g} of a line unseen)"
     if not evidence["Pareto-k"] <= _GOOD_PARETO_K:
         return f"Pareto-k {evidence['Pareto-k']:.2f}"
-    if posterior.engine.route != _MIXED and evidence["effective draws"] < _LEAST_EFFICIENCY * evidence["nodes"]:
+    if not _is_efficient(posterior):
         return f"{evidence['effective draws']:.0f} effective draws in {evidence['nodes']:.0f} nodes"
     if not evidence["effective draws"] >= target:
         return f"{evidence['effective draws']:.0f} effective draws of {target:.0f}"
@@ -202,18 +238,21 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
 
 
 def _find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArray, allowed: float) -> str:
-    """Say which parameter's quantile half lattices put apart by more than twice the sds ``allowed``; nothing where they
-    agree."""
-    if not all(weights[half].sum() > 0.0 for half in _HALVES):
-        return "half lattices of which one has no weight"
+    """Say which parameter's quantile has a standard error above ``allowed`` sds; nothing where none has.
+
+    Every fourth node is a lattice of its own, four of which tell the error of one from their spread, and the whole's is
+    half of that at most. Two halves agree by chance too often.
+    """
+    quarters = [slice(k, None, 4) for k in range(4)]
+    if not all(weights[quarter].sum() > 0.0 for quarter in quarters):
+        return "quarters of the lattice of which one has no weight"
     values = space.natural_values(space.constrain(gather_weightless(nodes, weights))[0])
     sds = np.sqrt(weights @ (values - weights @ values) ** 2)
     for k, name in enumerate(space.names):
-        first, second = (
-            weighted_quantiles(values[half, k], weights[half] / weights[half].sum(), _PROBABILITIES) for half in _HALVES
-        )
-        if (apart := 0.5 * float(np.max(np.abs(first - second)))) > allowed * sds[k]:
-            return f"half lattices whose quantiles of {name} differ by {2.0 * apart / sds[k]:.2f} sds"
+        found = [weighted_quantiles(values[q, k], weights[q] / weights[q].sum(), _PROBABILITIES) for q in quarters]
+        error = 0.5 * float(np.std(found, axis=0, ddof=1).max())
+        if error > allowed * sds[k]:
+            return f"quantiles of {name} with an error of {error / sds[k]:.2f} sds"
     return ""
 
 
@@ -249,9 +288,16 @@ def _choose(attempts: Sequence[HyperPosterior]) -> HyperPosterior:
     return min(whole or attempts, key=_rank)
 
 
-def _rank(posterior: HyperPosterior) -> tuple[bool, bool, float]:
+def _rank(posterior: HyperPosterior) -> tuple[bool, bool, bool, float]:
     evidence = posterior.engine.evidence
-    return not _is_reliable(posterior), not evidence["Pareto-k"] <= _GOOD_PARETO_K, -evidence["effective draws"]
+    good = evidence["Pareto-k"] <= _GOOD_PARETO_K
+    return not _is_reliable(posterior), not _is_efficient(posterior), not good, -evidence["effective draws"]
+
+
+def _is_efficient(posterior: HyperPosterior) -> bool:
+    """Whether a map fits; a mixture is wide on purpose."""
+    evidence = posterior.engine.evidence
+    return posterior.engine.route == _MIXED or evidence["effective draws"] >= _LEAST_EFFICIENCY * evidence["nodes"]
 
 
 def _is_reliable(posterior: HyperPosterior) -> bool:

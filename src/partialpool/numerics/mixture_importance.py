@@ -14,7 +14,7 @@ Association 95:135-143 (the balance heuristic).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -44,12 +44,16 @@ class _Round(NamedTuple):
 
 
 def integrate_by_mixture(
-    log_density: BatchLogDensity, maps: Sequence[Transport], effective_target: float
+    log_density: BatchLogDensity,
+    maps: Sequence[Transport],
+    effective_target: float,
+    rough: Callable[[WeightedNodes], bool] | None = None,
 ) -> WeightedNodes:
     """Walk from ``maps``, adapt a mixture, then evaluate as many nodes as the target takes.
 
-    The effective size is at least ``effective_target`` unless 131,072 nodes do not reach that, which the caller reads
-    from the result; ``unreached`` is the share of the density that walks from the nodes found where too few nodes were.
+    The effective size is at least ``effective_target``, and nodes are added while they are ``rough``, unless 131,072
+    nodes do not reach that, which the caller reads from the result; ``unreached`` is the share of the density that
+    walks from the nodes found where too few nodes were.
     """
     found = walk(log_density, _spread(maps), _STEPS, seed=0)
     places, n_evaluations = found.places, found.n_evaluations
@@ -64,7 +68,7 @@ def integrate_by_mixture(
             break
         places = np.concatenate([places[-len(walked) :], walked])
     best = min(rounds, key=lambda each: (each.sample.unreached > _MOST_UNREACHED, each.sample.pareto_k))
-    sample = _reach(log_density, best, effective_target)
+    sample = _reach(log_density, best, effective_target, rough or (lambda _: False))
     return replace(sample, n_evaluations=n_evaluations + len(sample.nodes), unreached=best.sample.unreached)
 
 
@@ -99,12 +103,14 @@ def _walk_on(
     return replace(sample, unreached=unreached), found.places, found.n_evaluations
 
 
-def _reach(log_density: BatchLogDensity, adapted: _Round, effective_target: float) -> WeightedNodes:
-    """Evaluate nodes until they have the effective size that is wanted."""
+def _reach(
+    log_density: BatchLogDensity, adapted: _Round, effective_target: float, rough: Callable[[WeightedNodes], bool]
+) -> WeightedNodes:
+    """Evaluate nodes until they have the effective size that is wanted, and are not rough."""
     efficiency = adapted.sample.effective_size / len(adapted.sample.nodes)
     wanted = min(effective_target / max(0.9 * efficiency, 1e-3), float(_MAX_NODES))
     sample = _weigh(log_density, adapted.mixture, int(max(wanted, _PILOT)), _FRESH)
-    while sample.effective_size < effective_target and len(sample.nodes) < _MAX_NODES:
+    while len(sample.nodes) < _MAX_NODES and (sample.effective_size < effective_target or rough(sample)):
         more = _weigh(log_density, adapted.mixture, len(sample.nodes), _FRESH + _GOLDEN * len(sample.nodes) / _PILOT)
         sample = join_samples(sample, more)
     return sample

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from partialpool.errors import ComputationError
-from partialpool.numerics.arrays import BatchLogDensity, FloatArray
+from partialpool.numerics.arrays import BatchLogDensity, FloatArray, IntArray
 
 # Step lengths tried along the Newton direction, in one batch.
 _STEP_LENGTHS = np.array([1.0, 0.5, 2.0, 0.2, 0.05, 0.01])
@@ -57,7 +58,7 @@ def find_mode(log_density: BatchLogDensity, starts: FloatArray, max_steps: int =
     best = int(np.argmax(values))
     if not np.isfinite(values[best]):
         raise ComputationError("the posterior density is zero at every starting point: check the priors' supports")
-    (found,) = _drive(log_density, [_climb(starts[best].astype(float), float(values[best]), max_steps)])
+    (found,) = drive(log_density, [climb_from(starts[best].astype(float), float(values[best]), max_steps)])
     if isinstance(found, ComputationError):
         raise found
     return found._replace(n_evaluations=found.n_evaluations + len(starts))
@@ -67,7 +68,7 @@ def _finite(values: FloatArray) -> FloatArray:
     return np.where(np.isnan(values), -np.inf, values)
 
 
-def _drive(log_density: BatchLogDensity, climbs: Sequence[Climb]) -> list[Mode | ComputationError]:
+def drive(log_density: BatchLogDensity, climbs: Sequence[Climb]) -> list[Mode | ComputationError]:
     """Let climbs go side by side: what they ask for at a step is evaluated in one batch."""
     ended: dict[int, Mode | ComputationError] = {}
     asked = {k: next(climb) for k, climb in enumerate(climbs)}
@@ -87,7 +88,7 @@ def _drive(log_density: BatchLogDensity, climbs: Sequence[Climb]) -> list[Mode |
     return [ended[k] for k in range(len(climbs))]
 
 
-def _climb(location: FloatArray, value: float, max_steps: int) -> Climb:
+def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS) -> Climb:
     """Ask for the log density (node,) of points (node, dimension) until the mode is found; return it."""
     n_evaluations = 0
     step, idle, held = np.full(len(location), 0.1), 0, np.eye(len(location))
@@ -126,13 +127,13 @@ def find_modes(log_density: BatchLogDensity, starts: FloatArray) -> tuple[Mode, 
     """
     values = _finite(log_density(starts))
     climbs = [
-        _climb(start.astype(float), float(value), _MOST_STEPS)
+        climb_from(start.astype(float), float(value))
         for start, value in zip(starts, values, strict=True)
         if np.isfinite(value)
     ]
     if not climbs:
         raise ComputationError("the posterior density is zero at every starting point: check the priors' supports")
-    ended = _drive(log_density, climbs)
+    ended = drive(log_density, climbs)
     found = [mode for mode in ended if isinstance(mode, Mode)]
     if not found:
         raise next(error for error in ended if isinstance(error, ComputationError))
@@ -167,29 +168,41 @@ def _take_differences(
 ) -> Generator[FloatArray, FloatArray, tuple[FloatArray, FloatArray, int]]:
     """Ask for what ``difference_quotients`` evaluates."""
     dimension = len(location)
-    axes = np.diag(step)
-    pairs = [(i, j) for i in range(dimension) for j in range(i)]
-    offsets = [*axes, *(-axes)]
-    for i, j in pairs:
-        offsets += [axes[i] + axes[j], -axes[i] - axes[j]]
-    around = yield location + np.array(offsets)
+    pattern, first, second = _pattern(dimension)
+    offsets = pattern * step
+    around = yield location + offsets
     up, down, mixed = around[:dimension], around[dimension : 2 * dimension], around[2 * dimension :]
     # what is not finite here is replaced below
     with np.errstate(invalid="ignore"):
         gradient = (up - down) / (2.0 * step)
         precision = np.diag((2.0 * value - up - down) / step**2)
-        for k, (i, j) in enumerate(pairs):
-            plus, minus = mixed[2 * k] - up[i] - up[j] + value, mixed[2 * k + 1] - down[i] - down[j] + value
-            inside = [quadrant for quadrant in (plus, minus) if np.isfinite(quadrant)]
-            mean = sum(inside) / max(len(inside), 1)
-            precision[i, j] = precision[j, i] = -mean / (step[i] * step[j])
+        quadrants = np.stack(
+            [
+                mixed[0::2] - up[first] - up[second] + value,
+                mixed[1::2] - down[first] - down[second] + value,
+            ]
+        )
+    inside = np.isfinite(quadrants)
+    means = np.where(inside, quadrants, 0.0).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
+    precision[first, second] = precision[second, first] = -means / (step[first] * step[second])
     at_edge = np.flatnonzero(~(np.isfinite(up) & np.isfinite(down)))
     if len(at_edge):
         inward = np.where(np.isfinite(down[at_edge]), -1.0, 1.0)
         near = np.where(inward < 0.0, down[at_edge], up[at_edge])
-        far = yield location + 2.0 * inward[:, None] * axes[at_edge]
+        far = yield location + 2.0 * inward[:, None] * np.diag(step)[at_edge]
         gradient[at_edge], precision[at_edge, at_edge] = _one_sided(value, near, far, inward, step[at_edge])
     return gradient, precision, len(offsets) + len(at_edge)
+
+
+@cache
+def _pattern(dimension: int) -> tuple[FloatArray, IntArray, IntArray]:
+    """Return offsets in steps (point, dimension): each axis up, then down, then each pair up and down together; and the
+    two axes of every pair."""
+    axes = np.eye(dimension)
+    first, second = np.tril_indices(dimension, -1)
+    both = axes[first] + axes[second]
+    mixed = np.stack([both, -both], axis=1).reshape(-1, dimension)
+    return np.concatenate([axes, -axes, mixed]), first, second
 
 
 def _one_sided(
