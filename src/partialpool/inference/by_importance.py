@@ -59,6 +59,8 @@ _LEAST_EFFECTIVE = 400.0
 # a core whose shelf of 3 % is not seen 0.03, a normal whose nodes are half as wide 0.06, ridges sampled in part 0.9 and
 # more. Above the first another route is tried, above the second none is taken.
 _GOOD_MISSED, _MOST_MISSED = 0.001, 0.02
+# The former as a share of the error that is asked for, where that is large.
+_MISSED_OF_ERROR = 0.05
 # Half the difference of the two half lattices' means, in sds, that goes without a warning.
 _MAX_HALF_DIFFERENCE = 0.02
 # The same of quantiles: the tail of an sd under a HalfCauchy prior that few rows bound was 0.2 sds off at its 95 %
@@ -224,7 +226,7 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
     """Say why an attempt is not the answer yet; nothing where it is."""
     evidence = posterior.engine.evidence
     # asked this way round, evidence that is NaN is a fault as well
-    if not evidence["unseen share"] <= _GOOD_MISSED:
+    if not evidence["unseen share"] <= max(_GOOD_MISSED, _MISSED_OF_ERROR / float(np.sqrt(target))):
         return f"the nodes cover only a part of the density ({evidence['unseen share']:.2g} of a line unseen)"
     if not evidence["Pareto-k"] <= _GOOD_PARETO_K:
         return f"Pareto-k {evidence['Pareto-k']:.2f}"

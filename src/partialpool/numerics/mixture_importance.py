@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from partialpool.errors import ComputationError
 from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.importance import WeightedNodes, gather, join_samples
 from partialpool.numerics.lattice import lattice_points
@@ -85,7 +86,11 @@ def _spread(maps: Sequence[Transport]) -> FloatArray:
 
 def _weigh(log_density: BatchLogDensity, mixture: TMixture, n_nodes: int, shift: float) -> WeightedNodes:
     nodes, made = mixture.propose(n_nodes, shift)
-    return gather(nodes, log_density(nodes), made.log_density(nodes))
+    values = log_density(nodes)
+    values = np.where(np.isfinite(values), values, -np.inf)
+    if not np.isfinite(values).any():
+        raise ComputationError("a mixture fitted to where walkers went has no node in the support of the posterior")
+    return gather(nodes, values, made.log_density(nodes))
 
 
 def _walk_on(

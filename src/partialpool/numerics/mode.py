@@ -111,7 +111,7 @@ def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS)
         # beside an edge, differences much wider than the density is say too little
         narrowing = n_around > len(location) * (len(location) + 1) and bool((step < 0.5 * last_step).any())
         # The mode only places the nodes: a thousandth of the unit of log density is ample.
-        settled = gain < 1e-3 and float(gradient @ direction) < 1e-2 and not narrowing
+        settled = gain < 1e-3 and float(gradient @ direction) < 1e-5 and not narrowing
         if settled or idle == _MOST_IDLE_STEPS:
             return Mode(location, precision, value, n_evaluations)
     raise ComputationError(
@@ -127,9 +127,7 @@ def find_modes(log_density: BatchLogDensity, starts: FloatArray) -> tuple[Mode, 
     """
     values = _finite(log_density(starts))
     climbs = [
-        climb_from(start.astype(float), float(value))
-        for start, value in zip(starts, values, strict=True)
-        if np.isfinite(value)
+        climb_from(starts[k].astype(float), float(values[k])) for k in np.argsort(-values) if np.isfinite(values[k])
     ]
     if not climbs:
         raise ComputationError("the posterior density is zero at every starting point: check the priors' supports")
@@ -138,7 +136,7 @@ def find_modes(log_density: BatchLogDensity, starts: FloatArray) -> tuple[Mode, 
     if not found:
         raise next(error for error in ended if isinstance(error, ComputationError))
     distinct: list[Mode] = []
-    for mode in sorted(found, key=lambda each: -each.log_density):
+    for mode in sorted(found, key=lambda each: -round(each.log_density, 2)):  # of equal ones, that of the best start
         deviations = [mode.location - other.location for other in distinct]
         near = [d @ other.precision @ d < _SAME_MODE**2 for d, other in zip(deviations, distinct, strict=True)]
         if not distinct or (mode.log_density > distinct[0].log_density - _TOO_LOW and not any(near)):

@@ -57,7 +57,7 @@ def find_shelves(
         return [], 0
     held = [(axis, edge - _BEYOND) for axis, edge in edges]
     starts = np.array([np.where(np.arange(len(location)) == axis, place, location) for axis, place in held])
-    values = np.nan_to_num(log_density(starts), nan=-np.inf)
+    values = np.where(np.isfinite(at := log_density(starts)), at, -np.inf)
     known = [k for k in range(len(edges)) if np.isfinite(values[k])]
     climbs = [_hold(climb_from(np.delete(starts[k], held[k][0]), float(values[k])), *held[k]) for k in known]
     ended = drive(log_density, climbs)
@@ -70,7 +70,7 @@ def find_shelves(
             for (axis, place), mode in found
         ]
     )
-    drops = np.nan_to_num(log_density(lines), nan=-np.inf).reshape(len(found), -1)
+    drops = np.nan_to_num(log_density(lines), nan=-np.inf, posinf=-np.inf).reshape(len(found), -1)
     shelves = [_measure(axis, place, mode, line) for ((axis, place), mode), line in zip(found, drops, strict=True)]
     return shelves, len(starts) + len(lines) + sum(mode.n_evaluations for _, mode in found)
 
@@ -79,6 +79,7 @@ def _measure(axis: int, place: float, mode: Mode, line: FloatArray) -> Shelf:
     """Integrate along the ``line`` (step,) of log densities that runs from the mode."""
     heights = np.exp(np.clip(line - mode.log_density, -700.0, 100.0))
     weights = heights * np.gradient(_LINE)
+    weights[[0, -1]] *= 0.5  # the trapezoid rule
     total = float(weights.sum())
     middle = float(weights @ _LINE / total)
     sd = float(np.sqrt(max(weights @ (_LINE - middle) ** 2 / total, 1.0)))

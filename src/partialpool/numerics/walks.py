@@ -33,7 +33,7 @@ def walk(log_density: BatchLogDensity, starts: FloatArray, n_steps: int, seed: i
     Source: ter Braak (2006), Statistics and Computing 16:239-249 (differential evolution).
     """
     rng = np.random.default_rng(seed)
-    places, values = starts.copy(), np.nan_to_num(log_density(starts), nan=-np.inf)
+    places, values = starts.copy(), _finite(log_density(starts))
     n_walkers, dimension = starts.shape
     half, usual = n_walkers // 2, 2.38 / np.sqrt(2.0 * dimension)
     kept = []
@@ -45,9 +45,14 @@ def walk(log_density: BatchLogDensity, starts: FloatArray, n_steps: int, seed: i
             first, second = staying[rng.integers(half, size=(2, half))]
             differences = places[first] - places[second]
             proposed = places[moving] + scale * differences * (1.0 + _JITTER * rng.standard_normal((half, dimension)))
-            new = np.nan_to_num(log_density(proposed), nan=-np.inf)
+            new = _finite(log_density(proposed))
             goes = np.log(rng.random(half)) < new - values[moving]
             places[moving[goes]], values[moving[goes]] = proposed[goes], new[goes]
         if 2 * step >= n_steps and (n_steps - 1 - step) % 4 == 0:
             kept.append(places.copy())
     return Walk(places, values, np.concatenate(kept), n_walkers * (n_steps + 1))
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    """Far out rounding may leave anything where a density is nothing."""
+    return np.where(np.isfinite(values), values, -np.inf)

@@ -12,7 +12,9 @@ from partialpool.inference.hyper_posterior import HyperPosterior
 from partialpool.models.hyperspace import HyperSpace
 
 
-def _attempt(pareto_k: float, effective: float, unseen: float = 0.0) -> HyperPosterior:
+def _attempt(
+    pareto_k: float, effective: float, unseen: float = 0.0, log_evidence: float = 0.0, route: str = ""
+) -> HyperPosterior:
     evidence = {
         "nodes": 1e5,
         "effective draws": effective,
@@ -21,7 +23,8 @@ def _attempt(pareto_k: float, effective: float, unseen: float = 0.0) -> HyperPos
         "unseen share": unseen,
     }
     space = HyperSpace((), (), None, (), 0)
-    return HyperPosterior(space, np.empty((1, 0)), np.ones(1), 0.0, None, Engine("", "", evidence, "", 0.0))
+    engine = Engine(route, "", evidence, "", 0.0)
+    return HyperPosterior(space, np.empty((1, 0)), np.ones(1), log_evidence, None, engine)
 
 
 @pytest.fixture
@@ -29,6 +32,7 @@ def routes(monkeypatch: pytest.MonkeyPatch):
     def run(*attempts: HyperPosterior) -> HyperPosterior:
         names = [by_importance._Route(str(k), attempt.space) for k, attempt in enumerate(attempts)]
         monkeypatch.setattr(by_importance, "_list_routes", lambda *_: iter(names))
+        monkeypatch.setattr(by_importance, "_find_all_modes", lambda *_, **__: {})
         monkeypatch.setattr(by_importance, "_sample", lambda route, *_: attempts[int(route.name)])
 
         class Marginal:
@@ -48,3 +52,14 @@ def test_what_is_seen_in_part_is_never_taken(routes) -> None:
     assert routes(_attempt(0.55, 9e3, unseen=0.3), _attempt(0.66, 9e3)).engine.evidence["Pareto-k"] == 0.66
     with pytest.raises(ComputationError, match=r"unseen share 0\.30"):
         routes(_attempt(0.1, 9e3, unseen=0.3))
+
+
+def test_what_misses_mass_that_another_attempt_found_is_not_taken(routes) -> None:
+    found = routes(_attempt(0.55, 9e4, log_evidence=-3.0), _attempt(0.66, 2e4))
+    assert found.engine.evidence["Pareto-k"] == 0.66
+
+
+def test_a_mixture_comes_before_a_map_that_does_not_fit(routes) -> None:
+    """Of a map's nodes few are effective; a mixture is wide on purpose."""
+    mixture = _attempt(0.6, 2e4, route="importance sampling from a mixture")
+    assert routes(_attempt(0.3, 3e4), mixture).engine.evidence["Pareto-k"] == 0.6
