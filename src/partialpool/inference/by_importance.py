@@ -36,7 +36,7 @@ from partialpool.numerics.arrays import BatchLogDensity, FloatArray
 from partialpool.numerics.coverage import follow_lines
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mixture_importance import integrate_by_mixture
-from partialpool.numerics.mode import Mode, find_mode, find_modes
+from partialpool.numerics.mode import Mode, distinct_modes, find_mode, find_modes
 from partialpool.numerics.shelves import Shelf, find_shelves
 from partialpool.numerics.transport import fit_to_curvature
 
@@ -65,9 +65,10 @@ _MISSED_OF_ERROR = 0.05
 _MAX_HALF_DIFFERENCE = 0.02
 # The same of quantiles: the tail of an sd under a HalfCauchy prior that few rows bound was 0.2 sds off at its 95 %
 # quantile with 17,600 effective draws, which the means do not show.
-# A lattice is doubled, where evaluations are cheap, while it is not even; it is left where it stays rough. Few draws
-# asked for differ by chance: by so many sds over the root of their number.
-_EVEN, _NOT_ROUGH, _BY_CHANCE = 0.02, 0.04, 1.3
+# A lattice is doubled, where evaluations are cheap, while it is not even; it is left where it stays rougher than this
+# by a factor. Few draws asked for differ by chance: by so many sds over the root of their number.
+_EVEN, _BY_CHANCE = 0.02, 2.0
+_ROUGHER = 2.0
 _PROBABILITIES = np.array([0.05, 0.5, 0.95])
 # A mode's mass by its curvature is right to a small factor: told is one of a hundredth of the posterior whose nodes,
 # this near to it in squared sds beyond the dimension, have less than a tenth of that, or of e times all nodes' mass.
@@ -116,7 +117,7 @@ def integrate_exactly(
             continue
         reason = _find_fault(attempt, target) or _find_missed_region(attempt, modes)
         if not reason and more > target:
-            allowed = max(_NOT_ROUGH, _BY_CHANCE / float(np.sqrt(target)))
+            allowed = _ROUGHER * max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
             reason = _find_rough_quantile(route.space, attempt.coordinates, attempt.weights, allowed)
         if reason:
             left = left or f"{route.name} was left: {reason}"
@@ -148,13 +149,26 @@ def take_grid_first(
 
 def _find_all_modes(space: HyperSpace, marginal: HyperMarginal, every_chart: bool) -> dict[Chart, tuple[Mode, ...]]:
     """Climb from every start, in the first chart, and in the centred one where that is another: regions that only a
-    steep ridge leads to in natural coordinates are round there. A chart without a mode is left out."""
+    steep ridge leads to in natural coordinates are round there; then in each from the other's modes. A chart without a
+    mode is left out."""
     found: dict[Chart, tuple[Mode, ...]] = {}
     charts = space.charts if every_chart and space.charts[0] == "natural" else space.charts[:1]
     for chart in charts:
         charted = space.in_chart(chart)
         with suppress(ComputationError):
             found[chart] = find_modes(log_posterior(charted, marginal), charted.starts())
+    for chart in [chart for chart in charts if len(charts) > 1]:
+        charted = space.in_chart(chart)
+        moved = [
+            space.in_chart(other).move_into(charted, mode.location)
+            for other, modes in found.items()
+            if other != chart
+            for mode in modes
+        ]
+        starts = np.array([start for start in moved if np.isfinite(start).all()]).reshape(-1, charted.dimension)
+        with suppress(ComputationError):
+            more = find_modes(log_posterior(charted, marginal), starts) if len(starts) else ()
+            found[chart] = distinct_modes([*found.get(chart, ()), *more])
     return found
 
 
@@ -248,7 +262,12 @@ def _find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArr
     quarters = [slice(k, None, 4) for k in range(4)]
     if not all(weights[quarter].sum() > 0.0 for quarter in quarters):
         return "quarters of the lattice of which one has no weight"
-    values = space.natural_values(space.constrain(gather_weightless(nodes, weights))[0])
+    kept = gather_weightless(nodes, weights)
+    values = space.natural_values(space.constrain(kept)[0])
+    first = len(space.effect_sds) + space.n_correlations + bool(space.residual_sd)
+    for place in range(first, first + len(space.coefficients)):
+        if (axis := space.axis_of(place)) is not None:  # at the formula's zero their spread would know the origin
+            values[:, place] = kept[:, axis]
     sds = np.sqrt(weights @ (values - weights @ values) ** 2)
     for k, name in enumerate(space.names):
         found = [weighted_quantiles(values[q, k], weights[q] / weights[q].sum(), _PROBABILITIES) for q in quarters]

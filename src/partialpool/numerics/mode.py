@@ -18,8 +18,12 @@ _LEAST_CURVATURE = 0.04
 _MOST_STEPS = 60
 # Steps in a row without a gain, each with differences of its own spacing, after which the climb ends where it is.
 _MOST_IDLE_STEPS = 3
+# Differences of the log density that are rounding's.
+_ROUNDING = 1e-8
 # Modes closer than these sds are one, and one this much lower in log density than the highest is left out.
 _SAME_MODE, _TOO_LOW = 2.0, 20.0
+# Ends of climbs to one mode are as high as one another to this.
+_EVEN = 1e-3
 
 
 class Mode(NamedTuple):
@@ -91,29 +95,31 @@ def drive(log_density: BatchLogDensity, climbs: Sequence[Climb]) -> list[Mode | 
 def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS) -> Climb:
     """Ask for the log density (node,) of points (node, dimension) until the mode is found; return it."""
     n_evaluations = 0
-    step, idle, held = np.full(len(location), 0.1), 0, np.eye(len(location))
+    step, idle, held, polished = np.full(len(location), 0.1), 0, np.eye(len(location)), False
     for _ in range(max_steps):
         gradient, precision, n_around = yield from _take_differences(location, value, step)
         direction, precision = _newton_direction(gradient, precision)
         candidates = location + _STEP_LENGTHS[:, None] * direction
         candidate_values = _finite((yield candidates))
         n_evaluations += n_around + len(candidates)
-        chosen = int(np.argmax(candidate_values))
+        # of steps that rounding alone tells apart the first, which is the full one
+        chosen = int(np.argmax(candidate_values >= candidate_values.max() - _ROUNDING))
         moved = _STEP_LENGTHS[chosen] * direction
         gain = float(candidate_values[chosen]) - value
         idle = 0 if gain > 0.0 else idle + 1
         if idle > 1 and np.linalg.slogdet(precision)[1] < np.linalg.slogdet(held)[1]:
             precision = held  # of differences at the same place, those that saw the edge
         held = precision
-        if gain > 0.0:
+        if gain > 0.0 or (polished and gain > -_ROUNDING):
             location, value = location + moved, float(candidate_values[chosen])
         step, last_step = 0.1 / np.sqrt(np.diag(precision)), step
         # beside an edge, differences much wider than the density is say too little
         narrowing = n_around > len(location) * (len(location) + 1) and bool((step < 0.5 * last_step).any())
         # The mode only places the nodes: a thousandth of the unit of log density is ample.
-        settled = gain < 1e-3 and float(gradient @ direction) < 1e-5 and not narrowing
-        if settled or idle == _MOST_IDLE_STEPS:
+        settled = gain < 1e-3 and float(gradient @ direction) < 1e-2 and not narrowing
+        if idle == _MOST_IDLE_STEPS or (settled and polished):
             return Mode(location, precision, value, n_evaluations)
+        polished = settled  # one step more, so that the nodes hardly know the start
     raise ComputationError(
         f"the mode of the hyperparameters was not found in {max_steps} steps: give more informative priors"
     )
@@ -135,13 +141,26 @@ def find_modes(log_density: BatchLogDensity, starts: FloatArray) -> tuple[Mode, 
     found = [mode for mode in ended if isinstance(mode, Mode)]
     if not found:
         raise next(error for error in ended if isinstance(error, ComputationError))
+    return distinct_modes(found)
+
+
+def distinct_modes(found: Sequence[Mode]) -> tuple[Mode, ...]:
+    """Return one of each set of modes that are one, the highest first; of the modes of a set that are as high as one
+    another the one that comes first in ``found``, whichever ended a rounding higher."""
     distinct: list[Mode] = []
-    for mode in sorted(found, key=lambda each: -round(each.log_density, 2)):  # of equal ones, that of the best start
-        deviations = [mode.location - other.location for other in distinct]
-        near = [d @ other.precision @ d < _SAME_MODE**2 for d, other in zip(deviations, distinct, strict=True)]
-        if not distinct or (mode.log_density > distinct[0].log_density - _TOO_LOW and not any(near)):
+    for mode in sorted(found, key=lambda each: -each.log_density):
+        if not distinct or (mode.log_density > distinct[0].log_density - _TOO_LOW and not _is_any(mode, distinct)):
             distinct.append(mode)
-    return tuple(distinct)
+    return tuple(next(each for each in found if _is_same(each, mode)) for mode in distinct)
+
+
+def _is_same(mode: Mode, other: Mode) -> bool:
+    return mode is other or (abs(mode.log_density - other.log_density) < _EVEN and _is_any(mode, [other]))
+
+
+def _is_any(mode: Mode, others: Sequence[Mode]) -> bool:
+    deviations = [(mode.location - other.location, other.precision) for other in others]
+    return any(bool(d @ precision @ d < _SAME_MODE**2) for d, precision in deviations)
 
 
 def difference_quotients(

@@ -101,3 +101,18 @@ def test_a_prior_unbounded_at_zero_has_no_infinite_density() -> None:
     _, log_prior = HyperSpace((hyper,), (), None, (), 1).constrain(np.array([[-800.0], [-700.0], [0.0]]))
     assert log_prior[0] == -np.inf
     assert log_prior[1] == pytest.approx(log_prior[2] + 1.0 - 350.0)
+
+
+def test_a_location_moves_between_charts_and_back() -> None:
+    block = CovarianceBlock((0, 1), ("cor(g, Intercept, x)",), (HalfNormal(1.0),) * 2, LKJ(2.0), 0, (0.0, 30.0))
+    effects = tuple(ScalarHyperparameter(name, "scale", HalfNormal(1.0), 1.0, 1.0) for name in ("a", "b"))
+    residual = ScalarHyperparameter("sigma", "scale", HalfNormal(1.0), 1.0, 1.0)
+    centred = HyperSpace(effects, (block,), residual, (), 2)
+    natural = centred.in_chart("natural")
+    location = np.array([0.3, -0.7, 0.4, 0.1])
+    moved = centred.move_into(natural, location)
+    there, here = natural.constrain(moved[None])[0], centred.constrain(location[None])[0]
+    roots = [points.effect_root[..., 0] for points in (there, here)]
+    assert np.allclose(roots[0] @ roots[0].T, roots[1] @ roots[1].T)
+    assert there.residual_sd == here.residual_sd
+    assert np.allclose(natural.move_into(centred, moved), location)

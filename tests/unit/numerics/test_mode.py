@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from partialpool.errors import ComputationError
-from partialpool.numerics.mode import find_mode
+from partialpool.numerics.mode import find_mode, find_modes
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 4, 8])
@@ -109,3 +109,20 @@ def test_evaluations_beside_an_edge_are_counted() -> None:
 def test_a_sliver_of_support() -> None:
     mode = find_mode(lambda x: np.where(np.abs(x[:, 0]) > 1e-3, -np.inf, 0.0), np.zeros((1, 1)))
     assert 0.9e4 < mode.precision[0, 0] < 1e9
+
+
+def test_of_climbs_to_one_mode_that_of_the_best_start_stands() -> None:
+    found = find_modes(lambda x: -0.5 * (x**2).sum(axis=1), np.array([[3.0, -2.0], [0.5, 0.5], [-4.0, 1.0]]))
+    assert len(found) == 1
+    assert found[0].log_mass == pytest.approx(np.log(2.0 * np.pi))
+
+
+def test_the_higher_of_two_modes_is_first_though_the_other_has_more_mass() -> None:
+    def density(x: np.ndarray) -> np.ndarray:
+        narrow = -0.5 * ((x[:, 0] + 9.0) / 0.01) ** 2 + 1.0
+        return np.logaddexp(narrow, -0.5 * ((x[:, 0] - 9.0) / 2.0) ** 2)
+
+    found = find_modes(density, np.array([[-9.01], [8.0], [10.0]]))
+    assert [round(float(mode.location[0])) for mode in found] == [-9, 9]
+    assert found[1].log_mass == pytest.approx(np.log(2.0 * np.sqrt(2.0 * np.pi)), abs=1e-3)
+    assert found[1].log_mass > found[0].log_mass + 3.0
