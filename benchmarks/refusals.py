@@ -93,9 +93,9 @@ def _fit(model: RandomModel, counts: Counter[str]) -> Any:
 
 
 def _second_quantiles(fit: Any, seed: int, log_more: int = 0) -> dict[str, FloatArray] | None:
-    """Return sd and quantiles of every hyperparameter by the second engine, in the natural chart, or in the fit's own
+    """Return sd and quantiles of every hyperparameter by the second engine, in the natural chart, or in the centred one
     with 2**log_more times the points; None where it did not get there."""
-    space = fit.hyper.space if log_more else fit.hyper.space.in_chart("natural")
+    space = fit.model.space if log_more else fit.model.space.in_chart("natural")
     marginal = fit.latent if hasattr(fit, "latent") else fit.marginal
     if space.dimension == 0:
         return {}
@@ -126,7 +126,7 @@ def _compare(model: RandomModel, fit: Any, counts: Counter[str]) -> tuple[float,
     """Count the model as agreeing, off or undecided; return its largest difference in sds and where that is.
 
     Where the difference is above the tolerance the second engine runs once more with eight times the points, in the
-    fit's own chart: the quantiles of a long tail are uncertain by .03 sds with 65,536, and of covariates far from zero
+    centred chart: the quantiles of a long tail are uncertain by .03 sds with 65,536, and of covariates far from zero
     the natural chart's ridges are thin.
     """
     differences = _differences(fit, _second_quantiles(fit, model.seed))
