@@ -29,10 +29,10 @@ from partialpool.inference.hyper_posterior import (
     HyperPosterior,
     gather_weightless,
     log_posterior,
-    weighted_quantiles,
 )
+from partialpool.inference.node_faults import find_missed_region, find_rough_quantile
 from partialpool.models.hyperspace import Chart, HyperSpace
-from partialpool.numerics.arrays import BatchLogDensity, FloatArray
+from partialpool.numerics.arrays import BatchLogDensity
 from partialpool.numerics.coverage import follow_lines
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mixture_importance import integrate_by_mixture
@@ -69,11 +69,8 @@ _MAX_HALF_DIFFERENCE = 0.02
 # by a factor. Few draws asked for differ by chance: by so many sds over the root of their number.
 _EVEN, _BY_CHANCE = 0.02, 2.0
 _ROUGHER = 2.0
-_PROBABILITIES = np.array([0.05, 0.5, 0.95])
-# A mode's mass by its curvature is right to a small factor: told is one of a hundredth of the posterior whose nodes,
-# this near to it in squared sds beyond the dimension, have less than a tenth of that, or of e times all nodes' mass.
-# Among attempts, one of half the mass of another misses a region.
-_TOLD_SHARE, _WITHIN, _SEEN, _MORE_MASS, _LESS_MASS = 0.01, 4.0, 0.1, 1.0, 0.7
+# Of attempts one of half the mass of another misses a region.
+_LESS_MASS = 0.7
 # Weight of the lowest nodes of a log sd that are not counted as reach.
 _CARRIED = 1e-4
 # Sds below a mode from which a shelf begins.
@@ -115,10 +112,10 @@ def integrate_exactly(
         except ComputationError as error:
             failure, left = error, left or f"{route.name} was left: {error}"
             continue
-        reason = _find_fault(attempt, target) or _find_missed_region(attempt, modes)
+        reason = _find_fault(attempt, target) or find_missed_region(attempt, modes)
         if not reason and more > target:
             allowed = _ROUGHER * max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
-            reason = _find_rough_quantile(route.space, attempt.coordinates, attempt.weights, allowed)
+            reason = find_rough_quantile(route.space, attempt.coordinates, attempt.weights, allowed)
         if reason:
             left = left or f"{route.name} was left: {reason}"
             attempts.append(attempt)
@@ -194,7 +191,7 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     def rough(sample: WeightedNodes) -> bool:
         affordable = most > target and sample.effective_size <= 0.6 * most
         allowed = max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
-        return affordable and bool(_find_rough_quantile(route.space, sample.nodes, sample.weights, allowed))
+        return affordable and bool(find_rough_quantile(route.space, sample.nodes, sample.weights, allowed))
 
     modes = route.modes or (() if route.guide else find_modes(log_density, route.space.starts()))
     if route.mixed:
@@ -250,49 +247,6 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
         return f"{evidence['effective draws']:.0f} effective draws of {target:.0f}"
     if not evidence["half-lattice difference (sd)"] <= _MAX_HALF_DIFFERENCE:
         return f"half lattices that differ by {evidence['half-lattice difference (sd)']:.2f} sds"
-    return ""
-
-
-def _find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArray, allowed: float) -> str:
-    """Say which parameter's quantile has a standard error above ``allowed`` sds; nothing where none has.
-
-    Every fourth node is a lattice of its own, four of which tell the error of one from their spread, and the whole's is
-    half of that at most. Two halves agree by chance too often.
-    """
-    quarters = [slice(k, None, 4) for k in range(4)]
-    if not all(weights[quarter].sum() > 0.0 for quarter in quarters):
-        return "quarters of the lattice of which one has no weight"
-    kept = gather_weightless(nodes, weights)
-    values = space.natural_values(space.constrain(kept)[0])
-    first = len(space.effect_sds) + space.n_correlations + bool(space.residual_sd)
-    for place in range(first, first + len(space.coefficients)):
-        if (axis := space.axis_of(place)) is not None:  # at the formula's zero their spread would know the origin
-            values[:, place] = kept[:, axis]
-    sds = np.sqrt(weights @ (values - weights @ values) ** 2)
-    for k, name in enumerate(space.names):
-        found = [weighted_quantiles(values[q, k], weights[q] / weights[q].sum(), _PROBABILITIES) for q in quarters]
-        error = 0.5 * float(np.std(found, axis=0, ddof=1).max())
-        if error > allowed * sds[k]:
-            return f"quantiles of {name} with an error of {error / sds[k]:.2f} sds"
-    return ""
-
-
-def _find_missed_region(posterior: HyperPosterior, modes: Mapping[Chart, tuple[Mode, ...]]) -> str:
-    """Say which mode stands for more mass than the nodes have there; nothing where none does.
-
-    The mass of a mode is that of the normal of its height and curvature. Across charts only a mode of more mass than
-    all nodes together is told.
-    """
-    total, chart = posterior.log_marginal_likelihood, posterior.space.chart
-    for mode in modes.get(chart, ()):
-        expected = min(float(np.exp(min(mode.log_mass - total, 0.0))), 1.0)
-        away = posterior.coordinates - mode.location
-        within = np.einsum("ni,ij,nj->n", away, mode.precision, away) < len(mode.location) + _WITHIN
-        if expected > _TOLD_SHARE and posterior.weights[within].sum() < _SEEN * expected:
-            return f"a region of about {expected:.0%} of the posterior has hardly any nodes"
-    heaviest = max((mode.log_mass for each in modes.values() for mode in each), default=-np.inf)
-    if heaviest > total + _MORE_MASS:
-        return f"a region of {np.exp(min(heaviest - total, 99.0)):.2g} times the mass of the nodes"
     return ""
 
 

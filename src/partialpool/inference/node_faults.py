@@ -1,0 +1,72 @@
+"""What weighted nodes of a posterior have wrong though their weights look right: rough quantiles, regions missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, weighted_quantiles
+from partialpool.models.hyperspace import Chart, HyperSpace
+from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.mode import Mode
+
+_PROBABILITIES = np.array([0.05, 0.5, 0.95])
+# Steps in probability between which the density at a quantile is taken.
+_ASIDE = 0.01
+# A mode's mass by its curvature is right to a small factor: told is one of a hundredth of the posterior whose nodes,
+# this near to it in squared sds beyond the dimension, have less than a tenth of that, or of e times all nodes' mass.
+_TOLD_SHARE, _WITHIN, _SEEN, _MORE_MASS = 0.01, 4.0, 0.1, 1.0
+
+
+def find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArray, allowed: float) -> str:
+    """Say which parameter's quantile has a standard error above ``allowed`` sds; nothing where none has.
+
+    Every fourth node is a lattice of its own. How much of each of the four lies below a quantile of the whole tells the
+    error of one from their spread, and the whole's is half of that at most. Two halves agree by chance too often.
+    """
+    quarters = weights.reshape(-1, 4)
+    totals = quarters.sum(axis=0)
+    if not totals.all():
+        return "quarters of the lattice of which one has no weight"
+    for name, column in zip(space.names, _even_values(space, gather_weightless(nodes, weights)).T, strict=True):
+        mean = weights @ column
+        sd = np.sqrt(weights @ (column - mean) ** 2)
+        wanted = np.add.outer(_ASIDE * np.array([-1.0, 0.0, 1.0]), _PROBABILITIES)
+        lower, middle, upper = weighted_quantiles(column, weights, wanted)
+        below = (column[:, None] <= middle).reshape(-1, 4, len(_PROBABILITIES))
+        masses = np.einsum("nq,nqp->qp", quarters, below) / totals[:, None]
+        error = float(np.max(0.5 * masses.std(axis=0, ddof=1) * (upper - lower) / (2.0 * _ASIDE)))
+        if error > allowed * sd:
+            return f"quantiles of {name} with an error of {error / sd:.2f} sds"
+    return ""
+
+
+def _even_values(space: HyperSpace, nodes: FloatArray) -> FloatArray:
+    """Return the reported hyperparameters (node, parameter); of coefficients their coordinates, since at the formula's
+    zero their spread would know the origin."""
+    values = space.natural_values(space.constrain(nodes)[0])
+    first = len(space.effect_sds) + space.n_correlations + bool(space.residual_sd)
+    for place in range(first, first + len(space.coefficients)):
+        if (axis := space.axis_of(place)) is not None:
+            values[:, place] = nodes[:, axis]
+    return values
+
+
+def find_missed_region(posterior: HyperPosterior, modes: Mapping[Chart, tuple[Mode, ...]]) -> str:
+    """Say which mode stands for more mass than the nodes have there; nothing where none does.
+
+    The mass of a mode is that of the normal of its height and curvature. Across charts only a mode of more mass than
+    all nodes together is told.
+    """
+    total, chart = posterior.log_marginal_likelihood, posterior.space.chart
+    for mode in modes.get(chart, ()):
+        expected = min(float(np.exp(min(mode.log_mass - total, 0.0))), 1.0)
+        away = posterior.coordinates - mode.location
+        within = np.einsum("ni,ij,nj->n", away, mode.precision, away) < len(mode.location) + _WITHIN
+        if expected > _TOLD_SHARE and posterior.weights[within].sum() < _SEEN * expected:
+            return f"a region of about {expected:.0%} of the posterior has hardly any nodes"
+    heaviest = max((mode.log_mass for each in modes.values() for mode in each), default=-np.inf)
+    if heaviest > total + _MORE_MASS:
+        return f"a region of {np.exp(min(heaviest - total, 99.0)):.2g} times the mass of the nodes"
+    return ""
