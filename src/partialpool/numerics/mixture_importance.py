@@ -28,12 +28,13 @@ from partialpool.numerics.t_mixture import TMixture, fit_t_mixture
 from partialpool.numerics.transport import Transport
 from partialpool.numerics.walks import walk
 
-_WALKERS, _STEPS, _STEPS_AGAIN = 1024, 80, 24
-_PARTS, _MOST_ROUNDS = 4, 6
-_PILOT, _MAX_NODES = 8192, 2**17
-# Points that weigh more than this times the mean are not reached. Of 1,024 walkers, eight more of these than nodes are
-# taken for chance.
-_OUTSTANDING, _MOST_UNREACHED = 4.0, 0.008
+# Walkers and the nodes of a round grow with the draws that are wanted: exploring costs some six times these.
+_WALKERS, _DRAWS_A_WALKER, _PILOT = (128, 1024), 16.0, (1024, 8192)
+_STEPS, _STEPS_AGAIN = 80, 24
+_PARTS, _MOST_ROUNDS, _MAX_NODES = 4, 6, 2**17
+# Points that weigh more than this times the mean are not reached. So many more walkers than nodes among these are taken
+# for chance.
+_OUTSTANDING, _BY_CHANCE = 4.0, 8.0
 _GOOD_PARETO_K = 0.4
 # Shifts of the lattices: of each round, and of the last.
 _GOLDEN, _FRESH = 0.618034, 0.381966
@@ -56,29 +57,31 @@ def integrate_by_mixture(
     nodes do not reach that, which the caller reads from the result; ``unreached`` is the share of the density that
     walks from the nodes found where too few nodes were.
     """
-    found = walk(log_density, _spread(maps), _STEPS, seed=0)
+    n_walkers = int(np.clip(2 ** round(np.log2(effective_target / _DRAWS_A_WALKER)), *_WALKERS))
+    n_pilot, most_unreached = int(np.clip(effective_target, *_PILOT)), _BY_CHANCE / n_walkers
+    found = walk(log_density, _spread(maps, n_walkers), _STEPS, seed=0)
     places, n_evaluations = found.places, found.n_evaluations
     rounds: list[_Round] = []
     for k in range(_MOST_ROUNDS):
         mixture = fit_t_mixture(places, _PARTS + k, seed=k)
-        sample = _weigh(log_density, mixture, _PILOT, _GOLDEN * k)
-        sample, walked, n_walked = _walk_on(log_density, mixture, sample, seed=1 + k)
+        sample = _weigh(log_density, mixture, n_pilot, _GOLDEN * k)
+        sample, walked, n_walked = _walk_on(log_density, mixture, sample, n_walkers, seed=1 + k)
         n_evaluations += len(sample.nodes) + n_walked
         rounds.append(_Round(mixture, sample))
-        if sample.pareto_k < _GOOD_PARETO_K and sample.unreached < _MOST_UNREACHED:
+        if sample.pareto_k < _GOOD_PARETO_K and sample.unreached < most_unreached:
             break
         places = np.concatenate([places[-len(walked) :], walked])
-    best = min(rounds, key=lambda each: (each.sample.unreached > _MOST_UNREACHED, each.sample.pareto_k))
+    best = min(rounds, key=lambda each: (each.sample.unreached > most_unreached, each.sample.pareto_k))
     sample = _reach(log_density, best, effective_target, rough or (lambda _: False))
     return replace(sample, n_evaluations=n_evaluations + len(sample.nodes), unreached=best.sample.unreached)
 
 
-def _spread(maps: Sequence[Transport]) -> FloatArray:
+def _spread(maps: Sequence[Transport], n_walkers: int) -> FloatArray:
     """Push the walkers' share of a lattice through every map."""
     from scipy.special import ndtri
 
     dimension = len(maps[0].centre)
-    size = max(2 ** int(np.log2(_WALKERS / len(maps))), 2)
+    size = max(2 ** int(np.log2(n_walkers / len(maps))), 2)
     return np.concatenate(
         [transport.push(ndtri(lattice_points(size, dimension, _GOLDEN * m)))[0] for m, transport in enumerate(maps)]
     )
@@ -94,11 +97,11 @@ def _weigh(log_density: BatchLogDensity, mixture: TMixture, n_nodes: int, shift:
 
 
 def _walk_on(
-    log_density: BatchLogDensity, mixture: TMixture, sample: WeightedNodes, seed: int
+    log_density: BatchLogDensity, mixture: TMixture, sample: WeightedNodes, n_walkers: int, seed: int
 ) -> tuple[WeightedNodes, FloatArray, int]:
     """Let the weighed nodes walk; return the sample with how much of the density it does not reach, the places that
     walkers went to, and the evaluations."""
-    at = (np.arange(_WALKERS) + 0.5) / _WALKERS
+    at = (np.arange(n_walkers) + 0.5) / n_walkers
     chosen = np.searchsorted(np.cumsum(sample.weights), at).clip(0, len(sample.weights) - 1)
     found = walk(log_density, sample.nodes[chosen], _STEPS_AGAIN, seed)
     bound = np.log(_OUTSTANDING)
@@ -114,8 +117,8 @@ def _reach(
     """Evaluate nodes until they have the effective size that is wanted, and are not rough."""
     efficiency = adapted.sample.effective_size / len(adapted.sample.nodes)
     wanted = min(effective_target / max(0.9 * efficiency, 1e-3), float(_MAX_NODES))
-    sample = _weigh(log_density, adapted.mixture, int(max(wanted, _PILOT)), _FRESH)
+    sample = _weigh(log_density, adapted.mixture, int(max(wanted, _PILOT[0])), _FRESH)
     while len(sample.nodes) < _MAX_NODES and (sample.effective_size < effective_target or rough(sample)):
-        more = _weigh(log_density, adapted.mixture, len(sample.nodes), _FRESH + _GOLDEN * len(sample.nodes) / _PILOT)
+        more = _weigh(log_density, adapted.mixture, len(sample.nodes), _FRESH + _GOLDEN * len(sample.nodes) / _PILOT[1])
         sample = join_samples(sample, more)
     return sample
