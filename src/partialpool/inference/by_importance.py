@@ -105,17 +105,16 @@ def integrate_exactly(
     failure, left = None, ""
     target = _effective_target(marginal, accuracy)
     more = _raise_target(marginal, target)
+    draws = (target, more), (more, 2.0 * more if more > target else more)  # at first, and once a route was left
     several = _MODES_WORK / (20.0 + marginal.work) > target
     modes = _find_all_modes(space, marginal, every_chart=more > target) if several and guide is None else {}
     for route in _list_routes(space, guide, modes):
         try:
-            attempt = _sample(
-                route, marginal, *((more, 2.0 * more if more > target else more) if left else (target, more))
-            )
+            attempt = _sample(route, marginal, *draws[bool(left)])
         except ComputationError as error:
             failure, left = error, left or f"{route.name} was left: {error}"
             continue
-        reason = _find_fault(attempt, target) or find_missed_region(attempt, modes)
+        reason = _find_fault(attempt, target) or find_missed_region(attempt, space, modes)
         if not reason and more > target:
             allowed = _ROUGHER * max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
             reason = find_rough_quantile(route.space, attempt.coordinates, attempt.weights, allowed)
@@ -157,19 +156,25 @@ def _find_all_modes(space: HyperSpace, marginal: HyperMarginal, every_chart: boo
         charted = space.in_chart(chart)
         with suppress(ComputationError):
             found[chart] = find_modes(log_posterior(charted, marginal), charted.starts())
-    for chart in [chart for chart in charts if len(charts) > 1]:
-        charted = space.in_chart(chart)
-        moved = [
-            space.in_chart(other).move_into(charted, mode.location)
-            for other, modes in found.items()
-            if other != chart
-            for mode in modes
-        ]
-        starts = np.array([start for start in moved if np.isfinite(start).all()]).reshape(-1, charted.dimension)
-        with suppress(ComputationError):
-            more = find_modes(log_posterior(charted, marginal), starts) if len(starts) else ()
-            found[chart] = distinct_modes([*found.get(chart, ()), *more])
-    return found
+    return {chart: _join_modes(space, marginal, chart, found) for chart in charts if any(found.values())}
+
+
+def _join_modes(
+    space: HyperSpace, marginal: HyperMarginal, chart: Chart, found: Mapping[Chart, tuple[Mode, ...]]
+) -> tuple[Mode, ...]:
+    """Return the modes of a chart with those that climbs from the other's lead to."""
+    charted = space.in_chart(chart)
+    moved = [
+        space.in_chart(other).move_into(charted, mode.location[None])
+        for other, modes in found.items()
+        for mode in modes
+        if other != chart
+    ]
+    starts = np.array([start[0] for start in moved if np.isfinite(start).all()]).reshape(-1, charted.dimension)
+    known = found.get(chart, ())
+    with suppress(ComputationError):
+        known = (*known, *(find_modes(log_posterior(charted, marginal), starts) if len(starts) else ()))
+    return distinct_modes(known)
 
 
 def _list_routes(
@@ -203,7 +208,9 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     if route.mixed:
         n_before = sum(mode.n_evaluations for mode in modes)
         maps = [fit_to_curvature(log_density, mode) for mode in modes]
-        maps += [shelf.to_map() for shelf in _shelves_below(route.space, log_density, _heaviest(modes))]
+        shelves, n_shelves = _shelves_below(route.space, log_density, _heaviest(modes))
+        maps += [shelf.to_map() for shelf in shelves]
+        n_before += n_shelves
         sample = integrate_by_mixture(log_density, maps, target, rough)
     else:
         mode = _heaviest(modes) if route.guide is None else find_mode(route.guide, route.space.starts())
@@ -216,11 +223,11 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     return _from_importance(route, sample, unseen, n_before + lines.n_evaluations + n_shelves)
 
 
-def _shelves_below(space: HyperSpace, log_density: BatchLogDensity, mode: Mode) -> list[Shelf]:
-    """Return the shelves below a mode, from three of its sds on."""
+def _shelves_below(space: HyperSpace, log_density: BatchLogDensity, mode: Mode) -> tuple[list[Shelf], int]:
+    """Return the shelves below a mode, from three of its sds on, and the points evaluated."""
     sds = np.sqrt(np.diag(np.linalg.inv(mode.precision)))
     edges = [(axis, float(mode.location[axis] - _FLANK * sds[axis])) for axis in _scale_axes(space)]
-    return find_shelves(log_density, mode.location, edges)[0]
+    return find_shelves(log_density, mode.location, edges)
 
 
 def _scale_axes(space: HyperSpace) -> list[int]:
@@ -244,7 +251,7 @@ def _find_fault(posterior: HyperPosterior, target: float) -> str:
     evidence = posterior.engine.evidence
     # asked this way round, evidence that is NaN is a fault as well
     if not evidence["unseen share"] <= max(_GOOD_MISSED, _MISSED_OF_ERROR / float(np.sqrt(target))):
-        return f"the nodes cover only a part of the density ({evidence['unseen share']:.2g} of a line unseen)"
+        return f"the nodes cover only a part of the density (unseen share {evidence['unseen share']:.2g})"
     if not evidence["Pareto-k"] <= _GOOD_PARETO_K:
         return f"Pareto-k {evidence['Pareto-k']:.2f}"
     if not _is_efficient(posterior):

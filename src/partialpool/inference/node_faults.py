@@ -14,9 +14,9 @@ from partialpool.numerics.mode import Mode
 _PROBABILITIES = np.array([0.05, 0.5, 0.95])
 # Steps in probability between which the density at a quantile is taken.
 _ASIDE = 0.01
-# A mode's mass by its curvature is right to a small factor: told is one of a hundredth of the posterior whose nodes,
-# this near to it in squared sds beyond the dimension, have less than a tenth of that, or of e times all nodes' mass.
-_TOLD_SHARE, _WITHIN, _SEEN, _MORE_MASS = 0.01, 4.0, 0.1, 1.0
+# A mode's mass by its curvature is right to a small factor: told is one of 0.3 % of the posterior whose nodes, this
+# near to it in squared sds beyond the dimension, have less than a tenth of that.
+_TOLD_SHARE, _WITHIN, _SEEN = 0.003, 4.0, 0.1
 
 
 def find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArray, allowed: float) -> str:
@@ -53,20 +53,24 @@ def _even_values(space: HyperSpace, nodes: FloatArray) -> FloatArray:
     return values
 
 
-def find_missed_region(posterior: HyperPosterior, modes: Mapping[Chart, tuple[Mode, ...]]) -> str:
+def find_missed_region(posterior: HyperPosterior, space: HyperSpace, modes: Mapping[Chart, tuple[Mode, ...]]) -> str:
     """Say which mode stands for more mass than the nodes have there; nothing where none does.
 
-    The mass of a mode is that of the normal of its height and curvature. Across charts only a mode of more mass than
-    all nodes together is told.
+    The mass of a mode is that of the normal of its height and curvature, in the chart that it was found in: along a
+    ridge of another chart a curvature says too little. ``space`` is the posterior's, whatever the chart.
     """
-    total, chart = posterior.log_marginal_likelihood, posterior.space.chart
-    for mode in modes.get(chart, ()):
-        expected = min(float(np.exp(min(mode.log_mass - total, 0.0))), 1.0)
-        away = posterior.coordinates - mode.location
-        within = np.einsum("ni,ij,nj->n", away, mode.precision, away) < len(mode.location) + _WITHIN
-        if expected > _TOLD_SHARE and posterior.weights[within].sum() < _SEEN * expected:
-            return f"a region of about {expected:.0%} of the posterior has hardly any nodes"
-    heaviest = max((mode.log_mass for each in modes.values() for mode in each), default=-np.inf)
-    if heaviest > total + _MORE_MASS:
-        return f"a region of {np.exp(min(heaviest - total, 99.0)):.2g} times the mass of the nodes"
+    total = posterior.log_marginal_likelihood
+    for chart, found in modes.items():
+        charted = space.in_chart(chart)
+        nodes = posterior.coordinates
+        if chart != posterior.space.chart:
+            nodes = posterior.space.move_into(charted, nodes)
+        for mode in found:
+            expected = float(np.exp(min(mode.log_mass - total, 99.0)))
+            if expected <= _TOLD_SHARE:
+                continue
+            away = nodes - mode.location
+            near = np.einsum("ni,ij,nj->n", away, mode.precision, away) < len(mode.location) + _WITHIN
+            if posterior.weights[near].sum() < _SEEN * min(expected, 1.0):
+                return f"a region of about {expected:.2g} times the mass of the nodes has hardly any"
     return ""

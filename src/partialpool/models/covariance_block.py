@@ -145,11 +145,14 @@ class CovarianceBlock:
             return each, self.correlation_prior.log_density_of_determinant(self.order, determinant)
 
     def unconstrain(self, root: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return log sds and Fisher z of one covariance root (effect, effect); infinite at sd 0 or correlation 1."""
+        """Return log sds (effect, ...) and Fisher z (pair, ...) of covariance roots (effect, effect, ...); infinite at
+        sd 0 or correlation 1."""
         charted = self._shift_intercept(root, 1.0) if self.in_centred_chart else root
+        stacked = np.moveaxis(charted.reshape(self.order, self.order, -1), -1, 0)
         # the triangular root of the same matrix; its diagonal's signs are free
-        lower = np.linalg.qr(charted.T)[1].T
-        lower = lower * np.where(np.diag(lower) < 0.0, -1.0, 1.0)
+        lower = np.linalg.qr(stacked.swapaxes(1, 2))[1].swapaxes(1, 2)
+        lower = lower * np.where(np.einsum("nii->ni", lower) < 0.0, -1.0, 1.0)[:, None]
+        lower = np.moveaxis(lower, 0, -1).reshape(charted.shape)
         with np.errstate(divide="ignore"):
             sds = np.sqrt(np.sum(lower * lower, axis=1))
             unit = lower / np.maximum(sds[:, None], 1e-300)
@@ -186,14 +189,15 @@ def correlation_root(partial: FloatArray, order: int) -> FloatArray:
 
 
 def partial_correlations(unit_root: FloatArray) -> FloatArray:
-    """Return canonical partial correlations (pair,) from the Cholesky factor (order, order) of a correlation matrix."""
+    """Return canonical partial correlations (pair, ...) from Cholesky factors (order, order, ...) of correlation
+    matrices."""
     order = len(unit_root)
-    left_over = np.ones(order)
+    left_over = np.ones(unit_root.shape[1:])
     partial = []
     for column in range(order):
         for row in range(column + 1, order):
-            value = unit_root[row, column] / left_over[row] if left_over[row] > 1e-12 else 0.0
-            value = min(max(float(value), -1.0), 1.0)
+            value = unit_root[row, column] / np.maximum(left_over[row], 1e-12)
+            value = np.where(left_over[row] > 1e-12, np.clip(value, -1.0, 1.0), 0.0)
             partial.append(value)
-            left_over[row] *= np.sqrt((1.0 - value) * (1.0 + value))
+            left_over[row] = left_over[row] * np.sqrt((1.0 - value) * (1.0 + value))
     return np.array(partial)

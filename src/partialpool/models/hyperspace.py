@@ -349,18 +349,18 @@ class HyperSpace:
             values[:, self.names.index(name)] = value
         return values
 
-    def move_into(self, other: HyperSpace, location: FloatArray) -> FloatArray:
-        """Return where a location (dimension,) is in the same space in another chart; infinite where that has no place
-        for it."""
-        places = self.fill(location[None])[0].copy()
-        root = self.constrain(location[None])[0].effect_root[..., 0]
+    def move_into(self, other: HyperSpace, coordinates: FloatArray) -> FloatArray:
+        """Return where coordinates (node, dimension) are in the same space in another chart; infinite where that has no
+        place for them."""
+        places = self.fill(coordinates).T.copy()
+        root = self.constrain(coordinates)[0].effect_root
         column = len(self.effect_sds)
         for block in other.blocks:
             own = list(block.positions)
             after = column + len(block.names)
             places[own], places[column:after] = block.unconstrain(root[np.ix_(own, own)])
             column = after
-        return np.asarray(places[other.free])
+        return np.asarray(places.T[:, other.free])
 
     def starts(self) -> FloatArray:
         """Return starting coordinates (start, dimension): effect sds at several fractions of their guesses."""

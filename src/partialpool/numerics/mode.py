@@ -39,9 +39,8 @@ class Mode(NamedTuple):
     def log_mass(self) -> float:
         """Log of the integral of the normal of this height and curvature."""
         dimension = len(self.location)
-        return float(
-            self.log_density + 0.5 * dimension * np.log(2.0 * np.pi) - 0.5 * np.linalg.slogdet(self.precision)[1]
-        )
+        log_volume = 0.5 * dimension * np.log(2.0 * np.pi) - 0.5 * np.linalg.slogdet(self.precision)[1]
+        return float(self.log_density + log_volume)
 
 
 #: Asks for log densities at points (node, dimension), is sent them (node,), and returns the mode.

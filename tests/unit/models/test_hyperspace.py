@@ -109,10 +109,10 @@ def test_a_location_moves_between_charts_and_back() -> None:
     residual = ScalarHyperparameter("sigma", "scale", HalfNormal(1.0), 1.0, 1.0)
     centred = HyperSpace(effects, (block,), residual, (), 2)
     natural = centred.in_chart("natural")
-    location = np.array([0.3, -0.7, 0.4, 0.1])
-    moved = centred.move_into(natural, location)
-    there, here = natural.constrain(moved[None])[0], centred.constrain(location[None])[0]
-    roots = [points.effect_root[..., 0] for points in (there, here)]
-    assert np.allclose(roots[0] @ roots[0].T, roots[1] @ roots[1].T)
-    assert there.residual_sd == here.residual_sd
-    assert np.allclose(natural.move_into(centred, moved), location)
+    locations = np.array([[0.3, -0.7, 0.4, 0.1], [-1.0, 0.2, -0.9, 0.5]])
+    moved = centred.move_into(natural, locations)
+    there, here = natural.constrain(moved)[0], centred.constrain(locations)[0]
+    covariances = [np.einsum("ikn,jkn->ijn", points.effect_root, points.effect_root) for points in (there, here)]
+    assert np.allclose(*covariances)
+    assert np.array_equal(there.residual_sd, here.residual_sd)
+    assert np.allclose(natural.move_into(centred, moved), locations)
