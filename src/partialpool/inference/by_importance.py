@@ -30,7 +30,7 @@ from partialpool.inference.hyper_posterior import (
     gather_weightless,
     log_posterior,
 )
-from partialpool.inference.node_faults import find_missed_region, find_rough_quantile
+from partialpool.inference.node_faults import QuantileError, find_missed_region, measure_quantiles
 from partialpool.models.hyperspace import Chart, HyperSpace
 from partialpool.numerics.arrays import BatchLogDensity
 from partialpool.numerics.coverage import follow_lines
@@ -77,6 +77,7 @@ _LESS_MASS = 0.7
 _CARRIED = 1e-4
 # Sds below a mode from which a shelf begins.
 _FLANK = 3.0
+_QUANTILES = "quantiles' error (sd)"
 _MIXED = "importance sampling from a mixture"
 _HALVES = (slice(0, None, 2), slice(1, None, 2))
 
@@ -115,9 +116,8 @@ def integrate_exactly(
             failure, left = error, left or f"{route.name} was left: {error}"
             continue
         reason = _find_fault(attempt, target) or find_missed_region(attempt, space, modes)
-        if not reason and more > target:
-            allowed = _ROUGHER * max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
-            reason = find_rough_quantile(route.space, attempt.coordinates, attempt.weights, allowed)
+        if not reason and more > target and attempt.engine.evidence[_QUANTILES] > _ROUGHER * _allowed_error(target):
+            reason = f"quantiles with an error of {attempt.engine.evidence[_QUANTILES]:.2f} sds"
         if reason:
             left = left or f"{route.name} was left: {reason}"
             attempts.append(attempt)
@@ -196,10 +196,13 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     """Take a route until its nodes are worth ``target`` draws, or up to ``most`` where that evens quantiles out."""
     log_density = log_posterior(route.space, marginal)
 
+    error = QuantileError(np.inf, "")
+
     def rough(sample: WeightedNodes) -> bool:
+        nonlocal error
+        error = measure_quantiles(route.space, sample.nodes, sample.weights)
         affordable = most > target and sample.effective_size <= 0.6 * most
-        allowed = max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
-        return affordable and bool(find_rough_quantile(route.space, sample.nodes, sample.weights, allowed))
+        return affordable and error.error > _allowed_error(target)
 
     modes = route.modes
     if not modes and route.guide is None:
@@ -216,11 +219,18 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
         mode = _heaviest(modes) if route.guide is None else find_mode(route.guide, route.space.starts())
         n_before = sum(each.n_evaluations for each in modes)
         sample = integrate_by_importance(log_density, mode, target, pilots=route.pilots, guide=route.guide, rough=rough)
+    if not error.name:
+        error = measure_quantiles(route.space, sample.nodes, sample.weights)
     lines = follow_lines(log_density, sample)
     shelves, n_shelves = find_shelves(log_density, sample.weights @ sample.nodes, _list_edges(route.space, sample))
     on_shelves = sum(float(np.exp(min(shelf.log_mass - sample.log_integral, 0.0))) for shelf in shelves)
     unseen = max(lines.missed, sample.unreached, on_shelves)
-    return _from_importance(route, sample, unseen, n_before + lines.n_evaluations + n_shelves)
+    return _from_importance(route, sample, unseen, error.error, n_before + lines.n_evaluations + n_shelves)
+
+
+def _allowed_error(target: float) -> float:
+    """Return the standard error of quantiles, in sds, that the wanted draws are meant to have."""
+    return max(_EVEN, _BY_CHANCE / float(np.sqrt(target)))
 
 
 def _shelves_below(space: HyperSpace, log_density: BatchLogDensity, mode: Mode) -> tuple[list[Shelf], int]:
@@ -276,10 +286,16 @@ def _choose(attempts: Sequence[HyperPosterior]) -> HyperPosterior:
     return min(whole or attempts, key=_rank)
 
 
-def _rank(posterior: HyperPosterior) -> tuple[bool, bool, bool, float]:
+def _rank(posterior: HyperPosterior) -> tuple[bool, bool, bool, bool, float]:
+    """Order attempts: reliable, whole, of a map that fits, of light tails, of many draws."""
     evidence = posterior.engine.evidence
-    good = evidence["Pareto-k"] <= _GOOD_PARETO_K
-    return not _is_reliable(posterior), not _is_efficient(posterior), not good, -evidence["effective draws"]
+    return (
+        not _is_reliable(posterior),
+        not evidence["unseen share"] <= _GOOD_MISSED,
+        not _is_efficient(posterior),
+        not evidence["Pareto-k"] <= _GOOD_PARETO_K,
+        -evidence["effective draws"],
+    )
 
 
 def _is_efficient(posterior: HyperPosterior) -> bool:
@@ -335,12 +351,15 @@ def _warn_if_short(posterior: HyperPosterior, target: float) -> None:
         )
 
 
-def _from_importance(route: _Route, sample: WeightedNodes, missed: float, n_beside: int) -> HyperPosterior:
+def _from_importance(
+    route: _Route, sample: WeightedNodes, missed: float, quantile_error: float, n_beside: int
+) -> HyperPosterior:
     evidence = {
         "nodes": float(len(sample.weights)),
         "effective draws": sample.effective_size,
         "Pareto-k": sample.pareto_k,
         "half-lattice difference (sd)": _half_difference(sample),
+        _QUANTILES: quantile_error,
         "unseen share": missed,
         "evaluations": float(n_beside + sample.n_evaluations),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,15 @@ _ASIDE = 0.01
 _TOLD_SHARE, _WITHIN, _SEEN = 0.003, 4.0, 0.1
 
 
-def find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArray, allowed: float) -> str:
-    """Say which parameter's quantile has a standard error above ``allowed`` sds; nothing where none has.
+class QuantileError(NamedTuple):
+    """The largest standard error of a reported quantile, in posterior sds, and the parameter's name."""
+
+    error: float
+    name: str
+
+
+def measure_quantiles(space: HyperSpace, nodes: FloatArray, weights: FloatArray) -> QuantileError:
+    """Return the standard error of the 5, 50 and 95 % quantiles that weighted nodes (node, dimension) give.
 
     Every fourth node is a lattice of its own. How much of each of the four lies below a quantile of the whole tells the
     error of one from their spread, and the whole's is half of that at most. Two halves agree by chance too often.
@@ -28,18 +36,18 @@ def find_rough_quantile(space: HyperSpace, nodes: FloatArray, weights: FloatArra
     quarters = weights.reshape(-1, 4)
     totals = quarters.sum(axis=0)
     if not totals.all():
-        return "quarters of the lattice of which one has no weight"
+        return QuantileError(np.inf, "every parameter")
+    worst = QuantileError(0.0, "")
+    wanted = np.add.outer(_ASIDE * np.array([-1.0, 0.0, 1.0]), _PROBABILITIES)
     for name, column in zip(space.names, _even_values(space, gather_weightless(nodes, weights)).T, strict=True):
-        mean = weights @ column
-        sd = np.sqrt(weights @ (column - mean) ** 2)
-        wanted = np.add.outer(_ASIDE * np.array([-1.0, 0.0, 1.0]), _PROBABILITIES)
+        sd = np.sqrt(weights @ (column - weights @ column) ** 2)
         lower, middle, upper = weighted_quantiles(column, weights, wanted)
         below = (column[:, None] <= middle).reshape(-1, 4, len(_PROBABILITIES))
         masses = np.einsum("nq,nqp->qp", quarters, below) / totals[:, None]
         error = float(np.max(0.5 * masses.std(axis=0, ddof=1) * (upper - lower) / (2.0 * _ASIDE)))
-        if error > allowed * sd:
-            return f"quantiles of {name} with an error of {error / sd:.2f} sds"
-    return ""
+        if error > worst.error * sd:
+            worst = QuantileError(error / float(sd), name)
+    return worst
 
 
 def _even_values(space: HyperSpace, nodes: FloatArray) -> FloatArray:

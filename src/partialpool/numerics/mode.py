@@ -91,7 +91,7 @@ def drive(log_density: BatchLogDensity, climbs: Sequence[Climb]) -> list[Mode | 
     return [ended[k] for k in range(len(climbs))]
 
 
-def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS) -> Climb:
+def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS, floor: float = -np.inf) -> Climb:
     """Ask for the log density (node,) of points (node, dimension) until the mode is found; return it."""
     n_evaluations = 0
     step, idle, held, polished = np.full(len(location), 0.1), 0, np.eye(len(location)), False

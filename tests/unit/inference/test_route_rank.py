@@ -63,3 +63,8 @@ def test_a_mixture_comes_before_a_map_that_does_not_fit(routes) -> None:
     """Of a map's nodes few are effective; a mixture is wide on purpose."""
     mixture = _attempt(0.6, 2e4, route="importance sampling from a mixture")
     assert routes(_attempt(0.3, 3e4), mixture).engine.evidence["Pareto-k"] == 0.6
+
+
+def test_what_is_whole_comes_before_more_draws(routes) -> None:
+    found = routes(_attempt(0.55, 9e4, unseen=0.003), _attempt(0.6, 6e4, unseen=0.0005))
+    assert found.engine.evidence["Pareto-k"] == 0.6
