@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
+from partialpool.inference.latent.contract import ConditionalTables
 from partialpool.inference.latent.nested_grid import NestedGrid
 from partialpool.inference.latent.run import build_latent_marginal
 from partialpool.inputs.design import build_design
@@ -19,6 +20,7 @@ from partialpool.models.families.parse import read_family
 from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.latent_model import build_latent_model
 from partialpool.models.populations.parse import read_population
+from partialpool.numerics.table_mixture import table_moments
 
 from .latent_nested import log_likelihood
 
@@ -72,6 +74,28 @@ def test_three_levels_on_a_grid_agree_with_brute_force(monkeypatch: pytest.Monke
     seen = _count(monkeypatch, Poisson, ("log_density", "derivatives"))
     marginal.log_likelihood(points)
     assert sum(seen) <= 5 * 48 * 150  # nested rules visit a row at thousands of points
+
+
+@pytest.mark.parametrize("factor", range(3))
+def test_many_nodes_tables_are_those_of_one_node_at_a_time(factor: int) -> None:
+    marginal, rng = _nested_counts(), np.random.default_rng(3)
+    points = _points(np.exp(rng.normal(-1.0, 0.7, (3, 60))), rng.normal(1.0, 0.3, 60))
+    units = np.arange(marginal.tree.n_units(factor))[::-1]
+    mean, sd = table_moments(*_mixed(marginal.tables(points, factor, 0, units)))
+    alone = [marginal.tables(points.select(np.array([node])), factor, 0, units) for node in range(60)]
+    expected = np.array([table_moments(*_mixed(tables)) for tables in alone])
+    np.testing.assert_allclose(mean, expected[:, 0].mean(axis=0), rtol=0, atol=1e-7)
+    variance = expected[:, 1] ** 2 + (expected[:, 0] - expected[:, 0].mean(axis=0)) ** 2
+    np.testing.assert_allclose(sd, np.sqrt(variance.mean(axis=0)), rtol=1e-7)
+    some = marginal.tables(points, factor, 0, units[1:3])
+    np.testing.assert_allclose(table_moments(*_mixed(some))[0], mean[1:3], rtol=0, atol=1e-7)
+
+
+def _mixed(tables: ConditionalTables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the moments of tables over nodes of equal weights are made of."""
+    parts = 1 if tables.node_weights is None else round(float(tables.node_weights[0].sum()))
+    n_nodes = parts if tables.node_weights is not None else tables.centre.shape[1]
+    return tables.shares(np.full(n_nodes, 1.0 / n_nodes)), tables.density, tables.values
 
 
 def test_tables_and_draws_of_three_levels_agree() -> None:

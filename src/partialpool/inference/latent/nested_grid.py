@@ -8,7 +8,6 @@ posterior's bulk, and given up where they do not, or where it would not be quick
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,13 +15,9 @@ from itertools import pairwise
 import numpy as np
 
 from partialpool.inference.latent.contract import ConditionalTables
-from partialpool.inference.latent.nested_hermite import (
-    ROW_SECONDS,
-    NestedHermite,
-    normalise,
-    spread_over_rules,
-)
-from partialpool.inference.latent.recursion import Centred, Recursion
+from partialpool.inference.latent.joined_tables import HALVES, Mixture, choose_half, mix_parts
+from partialpool.inference.latent.nested_hermite import ROW_SECONDS, NestedHermite, UnitRun
+from partialpool.inference.latent.recursion import Recursion
 from partialpool.inference.latent.refinement import TOLERANCE
 from partialpool.inference.latent.tabled_recursion import TabledRecursion
 from partialpool.inference.latent.tree import Tree
@@ -35,10 +30,6 @@ from partialpool.numerics.progress import track
 _PER_SD, _MOST_POINTS = (1.0, 1.5, 2.0, 3.0), 400
 # Points of the scan that finds the units' peaks, how far it goes, and how far the grid does, in spreads of the data.
 _SCAN_POINTS, _SCAN_REACH, _REACH = 1201, 15.0, 60.0
-# The grid of a deviation's density mixed over the levels above: points on each side, more in turn where few, how far
-# it goes, and how fine it must be, in Laplace sds; what is worth less than this is not looked at.
-_TABLE_HALVES = (40, 80, 160)
-_TABLE_REACH, _TABLE_SPACING, _CARRIES_NOTHING = 7.0, 0.5, 1e-7
 # Array elements (node, row or unit, point) of a block.
 _BLOCK = 2**16
 # Rows whose effects are drawn at once, at most.
@@ -75,7 +66,7 @@ class NestedGrid(NestedHermite):
         if self.grid is None:
             return super().table_seconds(factor)
         level = self.tree.factors.index(factor)
-        n_points = self.tree.n_units(level) * (2 * _TABLE_HALVES[0] + 1) * (self.order if level else 1)
+        n_points = self.tree.n_units(level) * (2 * HALVES[0] + 1) * (self.order if level else 1)
         return 2.0 * self.seconds + _TABLE_SECONDS * n_points
 
     @property
@@ -137,17 +128,23 @@ class NestedGrid(NestedHermite):
         return np.asarray(integrate_at(grid, logs, self._sds(points)[0], middle).sum(axis=1))
 
     def _conditional(self, points: HyperPoints, first: int, stop: int, level: int) -> tuple[Recursion, int]:
-        """Return a recursion that reads what is below a level from tables on the grid."""
+        """Return a recursion that reads what is below a level from tables, where there is a grid."""
         recursion, first_unit = self._recursion(points, first, stop, level)
-        if self.grid is None:
-            return recursion, first_unit
+        return (
+            recursion if self.grid is None else self._tabulate(recursion, points, first, stop, self.grid)
+        ), first_unit
+
+    def _tabulate(
+        self, recursion: Recursion, points: HyperPoints, first: int, stop: int, grid: ValueGrid
+    ) -> TabledRecursion:
+        """Return the recursion of some coarsest units with tables on the grid."""
         tree, rows = self.tree.part(first, stop)
-        size = max(1, _BLOCK // (self.grid.n_points * max(tree.n_rows, self.grid.n_points)))
-        runs = [self._tables_up(points.select(nodes), tree, rows, self.grid) for nodes in _runs(points.n_nodes, size)]
+        size = max(1, _BLOCK // (grid.n_points * max(tree.n_rows, grid.n_points)))
+        runs = [self._tables_up(points.select(nodes), tree, rows, grid) for nodes in _runs(points.n_nodes, size)]
         by_level = tuple(np.concatenate(tables, axis=1) for tables in zip(*[tables for tables, _ in runs], strict=True))
         middle = np.concatenate([middle for _, middle in runs])
         plain = {field.name: getattr(recursion, field.name) for field in fields(Recursion)}
-        return TabledRecursion(**plain, grid=self.grid, tables=by_level, middle=middle), first_unit
+        return TabledRecursion(**plain, grid=grid, tables=by_level, middle=middle)
 
     def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
         """Return the conditional densities of some units' deviations: of units below others summed over the levels
@@ -156,11 +153,37 @@ class NestedGrid(NestedHermite):
         if self.grid is None or not level:
             return super().tables(points, factor, effect, classes)
         with np.errstate(all="ignore"):
-            for half in _TABLE_HALVES:
-                joined = self._join_runs(points, level, classes, half)
-                if joined is not None:
-                    return self._in_order(joined, level, classes)
-        return super().tables(points, factor, effect, classes)
+            runs = [self._mix(points, level, run, self.grid) for run in self._unit_runs(level, classes, points.n_nodes)]
+            half = choose_half(mixture for run in runs for mixture in run)
+            found = [[m.parts if half is None else m.tabulate(half) for m in run] for run in runs]
+            return self._in_order([_join_nodes(parts) for parts in found], level, classes)
+
+    def _mix(self, points: HyperPoints, level: int, run: UnitRun, grid: ValueGrid) -> list[Mixture]:
+        """Return some units of a level with all that the levels above give them, of some nodes at a time."""
+        mixtures = []
+        for nodes in self._node_runs(points.n_nodes, run):
+            some = points.select(nodes)
+            plain, first = self._recursion(some, run.first, run.stop, level)
+            recursion = self._tabulate(plain, some, run.first, run.stop, grid)
+            mixtures.append(mix_parts(recursion, level, run.units - first))
+        return mixtures
+
+    def _table(self, points: HyperPoints, level: int, run: UnitRun) -> ConditionalTables:
+        """Return the tables of some units, of some nodes at a time."""
+        if self.grid is None:
+            return super()._table(points, level, run)
+        nodes = self._node_runs(points.n_nodes, run)
+        return _join_nodes([super(NestedGrid, self)._table(points.select(some), level, run) for some in nodes])
+
+    def _rows_at_once(self, n_nodes: int) -> int:
+        """Return how many rows' tables fit a block at one node."""
+        return super()._rows_at_once(n_nodes) if self.grid is None else max(1, 16 * _BLOCK // self.grid.n_points)
+
+    def _node_runs(self, n_nodes: int, run: UnitRun) -> list[IntArray]:
+        """Divide the nodes into runs for which the tables of all units of a run stay short."""
+        ends = self._row_ends
+        n_rows = int(ends[run.stop - 1] - (ends[run.first - 1] if run.first else 0))
+        return _runs(n_nodes, max(1, 16 * _BLOCK // (_MOST_POINTS * n_rows)))
 
     def _drawn_together(self, needed: IntArray) -> list[tuple[int, int]]:
         """Return runs of coarsest units of a few rows together: they share their nodes' kernels."""
@@ -179,34 +202,6 @@ class NestedGrid(NestedHermite):
         if self.grid is None:
             return super()._draws_at_once(n_rows)
         return max(1, 4 * _BLOCK // (self.grid.n_points * n_rows))
-
-    def _join_runs(self, points: HyperPoints, level: int, units: IntArray, half: int) -> list[ConditionalTables] | None:
-        """Return the tables of some units over the levels above them summed, on a grid of ``half`` points on each side;
-        None where some units are too narrow for it."""
-        runs = []
-        for recursion, places in self._conditionals(points, level, units):
-            parts = []
-            for part in self._in_blocks(recursion, level):
-                shift, weights = spread_over_rules(part, level)
-                found = join_tables(part, level, places, part.centre(level, shift), weights, half)
-                if found is None:
-                    return None
-                parts.append(found)
-            runs.append(_join_nodes(parts))
-        return runs
-
-    def _table(self, recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
-        """Return the tables of some units, of some nodes at a time."""
-        if self.grid is None:
-            return super()._table(recursion, level, units)
-        table = super()._table
-        return _join_nodes([table(part, level, units) for part in self._in_blocks(recursion, level)])
-
-    def _in_blocks(self, recursion: Recursion, level: int) -> Iterator[Recursion]:
-        """Yield the recursion at as many nodes as tables of a level leave memory for."""
-        size = max(1, _BLOCK // (recursion.tree.n_units(level) * (2 * _TABLE_HALVES[0] + 1) * self.order))
-        for nodes in _runs(recursion.base.shape[1], size):
-            yield recursion.at_columns(nodes)
 
     def _tables_up(
         self, points: HyperPoints, tree: Tree, rows: slice, grid: ValueGrid
@@ -282,29 +277,4 @@ def _join_nodes(parts: list[ConditionalTables]) -> ConditionalTables:
         scale=np.concatenate([part.scale for part in parts], axis=1),
         density=np.concatenate([part.density for part in parts], axis=1),
         node_weights=np.concatenate(shares, axis=1) if shares else None,
-    )
-
-
-def join_tables(
-    recursion: Recursion, level: int, units: IntArray, centred: Centred, weights: FloatArray, half: int
-) -> ConditionalTables | None:
-    """Return tables (unit, node, point) of some units of a level, mixed over what they are ``centred`` at, which are
-    worth ``weights``; None where one grid of deviations, of ``half`` points on each side, would be too coarse for the
-    narrowest."""
-    mode, scale = centred.mode, centred.scale
-    above = tuple(range(mode.ndim - 2))
-    carried = weights > _CARRIES_NOTHING
-    low = np.min(np.where(carried, mode - _TABLE_REACH * scale, np.inf), axis=above)
-    high = np.max(np.where(carried, mode + _TABLE_REACH * scale, -np.inf), axis=above)
-    spacing = (high - low) / (2.0 * half)
-    if np.any(spacing > _TABLE_SPACING * np.min(np.where(carried, scale, np.inf), axis=above)):
-        return None
-    z = np.arange(-half, half + 1, dtype=np.float64)
-    middle = 0.5 * (low + high)
-    v = middle + spacing * z.reshape(-1, *(1,) * mode.ndim)
-    logs = recursion.log_density(level, centred, v)
-    density = np.sum(normalise(logs) * weights, axis=tuple(1 + axis for axis in above))
-    sds = recursion.sds[level]
-    return ConditionalTables(
-        z, (sds * middle)[units], (sds * spacing)[units], np.ascontiguousarray(np.moveaxis(density, 0, -1)[units])
     )

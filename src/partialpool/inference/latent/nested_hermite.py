@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,14 @@ _ORDERS = (5, 7, 9, 13, 19, 27)
 _STEPS = 5
 # The grid of conditional densities, in Laplace sds.
 _REACH, _SPACING = 8.0, 0.4
+
+
+class UnitRun(NamedTuple):
+    """Some ``units`` of a level (unit,), which lie within the coarsest units from the ``first`` up to ``stop``."""
+
+    first: int
+    stop: int
+    units: IntArray
 
 
 @dataclass(frozen=True)
@@ -146,17 +155,16 @@ class NestedHermite(LatentMarginal):
         the rules above, with its weight."""
         level = self.tree.factors.index(factor)
         with np.errstate(all="ignore"):
-            runs = self._conditionals(points, level, classes)
-            return self._in_order([self._table(part, level, units) for part, units in runs], level, classes)
+            runs = self._unit_runs(level, classes, points.n_nodes)
+            return self._in_order([self._table(points, level, run) for run in runs], level, classes)
 
-    def _conditionals(self, points: HyperPoints, level: int, units: IntArray) -> Iterator[tuple[Recursion, IntArray]]:
-        """Yield what tables of some units of a level are made with, run by run, and the places of the run's units."""
+    def _unit_runs(self, level: int, units: IntArray, n_nodes: int) -> Iterator[UnitRun]:
+        """Divide some units of a level into runs that are tabulated together, in the order of the coarsest units."""
         top = self._top_units(level, units)
         order = np.argsort(top, kind="stable")
-        for run in self._runs(top[order], points.n_nodes):
+        for run in self._runs(top[order], self._rows_at_once(n_nodes)):
             wanted = order[run]
-            recursion, first = self._conditional(points, int(top[wanted[0]]), int(top[wanted[-1]]) + 1, level)
-            yield recursion, units[wanted] - first
+            yield UnitRun(int(top[wanted[0]]), int(top[wanted[-1]]) + 1, units[wanted])
 
     def _in_order(self, parts: list[ConditionalTables], level: int, units: IntArray) -> ConditionalTables:
         """Put the tables of successive runs together, in the order of the units that were asked for."""
@@ -165,10 +173,13 @@ class NestedHermite(LatentMarginal):
         inverse[order] = np.arange(len(order))
         return _take_items(_stack(parts), inverse)
 
-    def _runs(self, tops: IntArray, n_nodes: int) -> Iterator[slice]:
-        """Divide sorted coarsest units into runs whose rows, at all nodes and points, fit a block."""
+    def _rows_at_once(self, n_nodes: int) -> int:
+        """Return how many rows, at all nodes and points, fit a block."""
         per_row = n_nodes * 41 * (self.order + _STEPS) ** (self.tree.n_levels - 1)
-        most_rows = max(1, 16 * _BLOCK // per_row)
+        return int(max(1, 16 * _BLOCK // per_row))
+
+    def _runs(self, tops: IntArray, most_rows: int) -> Iterator[slice]:
+        """Divide sorted coarsest units into runs of so many rows at most, or of one unit."""
         ends = self._row_ends
         start = 0
         while start < len(tops):
@@ -252,10 +263,11 @@ class NestedHermite(LatentMarginal):
         )
         return recursion, first
 
-    def _table(self, recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
+    def _table(self, points: HyperPoints, level: int, run: UnitRun) -> ConditionalTables:
         """Return the tables of some units of a level."""
+        recursion, first = self._conditional(points, run.first, run.stop, level)
         shift, weights = spread_over_rules(recursion, level)
-        return table_parts(recursion, level, units, recursion.centre(level, shift), weights)
+        return table_parts(recursion, level, run.units - first, recursion.centre(level, shift), weights)
 
     def _conditional(self, points: HyperPoints, first: int, stop: int, level: int) -> tuple[Recursion, int]:
         """Return the recursion that tables and draws are made with."""

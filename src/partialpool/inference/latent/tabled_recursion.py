@@ -25,6 +25,11 @@ class TabledRecursion(Recursion):
         tables = tuple(table[:, columns] for table in self.tables)
         return replace(part, tables=tables, middle=self.middle[columns])
 
+    def at_units(self, level: int, units: IntArray) -> TabledRecursion:
+        """Return the recursion for some units of a level; of other levels nothing can be asked."""
+        tables = tuple(table[units] if k == level else table[:0] for k, table in enumerate(self.tables))
+        return replace(self, tables=tables)
+
     def log_density(self, level: int, centred: Centred, v: FloatArray) -> FloatArray:
         """Return the log integrand of a level's units at v (..., unit, column)."""
         t = self.middle + centred.shift + self.sds[level] * v

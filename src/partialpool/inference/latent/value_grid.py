@@ -101,10 +101,13 @@ def interpolate(logs: FloatArray, places: FloatArray) -> FloatArray:
 def read_between(grid: ValueGrid, logs: FloatArray, t: FloatArray) -> FloatArray:
     """Return log densities at one value ``t`` (..., unit, node) of each of the ``logs`` (unit, node, point)."""
     first, fraction = _split(grid.place(t), logs.shape[-1])
-    index, flat, total = _starts(logs) + first, np.ascontiguousarray(logs).reshape(-1), np.zeros(t.shape)
-    for k, weight in enumerate(_weights(fraction)):
-        total += weight * flat[index + k]
-    return total
+    index, (lowest, *others) = _starts(logs) + first, _divided_differences(logs)
+    total, factor = lowest[index], np.empty(t.shape)
+    for differences, point in zip(others, _POINTS[4::-1], strict=True):
+        np.subtract(fraction, point, out=factor)
+        total *= factor
+        total += differences[index]
+    return np.asarray(total)
 
 
 def differentiate(grid: ValueGrid, logs: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -123,6 +126,15 @@ def differentiate(grid: ValueGrid, logs: FloatArray, t: FloatArray) -> tuple[Flo
     bent = grid.spacing * grid.bend * np.sinh(grid.bend * w)
     by_t = slope / rate
     return value, by_t, (second - bent * by_t) / (rate * rate)
+
+
+def _divided_differences(logs: FloatArray) -> list[FloatArray]:
+    """Return the coefficients of Newton's form of the polynomial through six values in a row, of the fifth order first,
+    (value,) each: two multiplications a coefficient where the values' weights take many."""
+    found = [np.ascontiguousarray(logs).reshape(-1)]
+    for order in range(1, len(_POINTS)):
+        found.append(np.append(np.diff(found[-1]) / order, 0.0))
+    return found[::-1]
 
 
 def _split(places: FloatArray, n_points: int) -> tuple[IntArray, FloatArray]:

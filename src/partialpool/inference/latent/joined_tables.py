@@ -1,0 +1,87 @@
+"""Tables of units below others, summed over what the levels above give them: one grid of deviations at each node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from partialpool.inference.latent.contract import ConditionalTables
+from partialpool.inference.latent.nested_hermite import spread_over_rules, table_parts
+from partialpool.inference.latent.recursion import Centred
+from partialpool.inference.latent.tabled_recursion import TabledRecursion
+from partialpool.numerics.arrays import FloatArray, IntArray
+
+#: Points on each side of a grid that are tried, fewest first.
+HALVES = (40, 80, 160)
+# How far the grid goes and how fine it must be, in Laplace sds; what is worth less than this is not looked at.
+_REACH, _SPACING, _CARRIES_NOTHING = 7.0, 0.5, 1e-7
+# Array elements (point, part, unit, node) of a block.
+_BLOCK = 2**16
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Some units of a level at some nodes, ``centred`` at each of the shifts that the levels above give them, (part,
+    unit, node), which are worth ``weights`` of the same shape."""
+
+    recursion: TabledRecursion  # of these units alone at their level
+    level: int
+    centred: Centred
+    weights: FloatArray
+
+    @property
+    def ends(self) -> tuple[FloatArray, FloatArray]:
+        """Between which deviations (unit, node), in population sds, every part that counts lies."""
+        carried, mode, reach = self._carried, self.centred.mode, _REACH * self.centred.scale
+        low = np.min(np.where(carried, mode - reach, np.inf), axis=0)
+        return low, np.max(np.where(carried, mode + reach, -np.inf), axis=0)
+
+    @property
+    def half_needed(self) -> float:
+        """How many points on each side the narrowest part needs."""
+        low, high = self.ends
+        narrowest = np.min(np.where(self._carried, self.centred.scale, np.inf), axis=0)
+        return float(np.max((high - low) / (2.0 * _SPACING * narrowest)))
+
+    @property
+    def _carried(self) -> FloatArray:
+        return np.asarray(self.weights > _CARRIES_NOTHING)
+
+    @property
+    def parts(self) -> ConditionalTables:
+        """The tables (unit, node and part, point) of every part on its own grid."""
+        every = np.arange(self.weights.shape[-2], dtype=np.intp)
+        return table_parts(self.recursion, self.level, every, self.centred, self.weights)
+
+    def tabulate(self, half: int) -> ConditionalTables:
+        """Return the tables (unit, node, point) of all parts together on grids of ``half`` points on each side."""
+        z = np.arange(-half, half + 1, dtype=np.float64)
+        low, high = self.ends
+        middle, spacing = 0.5 * (low + high), (high - low) / (2.0 * half)
+        density = np.empty((*middle.shape, len(z)))
+        size = max(1, _BLOCK // (len(z) * self.centred.mode[..., 0].size))
+        for start in range(0, middle.shape[1], size):
+            nodes = np.arange(start, min(start + size, middle.shape[1]), dtype=np.intp)
+            v = middle[:, nodes] + spacing[:, nodes] * z.reshape(-1, 1, 1, 1)
+            logs = self.recursion.at_columns(nodes).log_density(self.level, self.centred.at_columns(nodes), v)
+            logs -= logs.max(axis=0)
+            parts = np.exp(logs, out=logs)
+            share = self.weights[..., nodes] / parts.sum(axis=0)
+            density[:, nodes] = np.einsum("pjun,jun->unp", parts, share)
+        sds = self.recursion.sds[self.level]
+        return ConditionalTables(z, sds * middle, sds * spacing, density)
+
+
+def mix_parts(recursion: TabledRecursion, level: int, units: IntArray) -> Mixture:
+    """Return some units of a level with all that the levels above give them."""
+    shift, weights = spread_over_rules(recursion, level)
+    part = recursion.at_units(level, units)
+    return Mixture(part, level, part.centre(level, shift[..., units, :]), weights[..., units, :])
+
+
+def choose_half(mixtures: Iterable[Mixture]) -> int | None:
+    """Return the fewest points on each side that serve all of them, None where none do."""
+    needed = max(mixture.half_needed for mixture in mixtures)
+    return next((half for half in HALVES if half >= needed), None)
