@@ -37,7 +37,7 @@ from partialpool.numerics.coverage import follow_lines
 from partialpool.numerics.importance import WeightedNodes, integrate_by_importance
 from partialpool.numerics.mixture_importance import integrate_by_mixture
 from partialpool.numerics.mode import Mode, distinct_modes, find_mode, find_modes
-from partialpool.numerics.shelves import Shelf, find_shelves
+from partialpool.numerics.shelves import Edge, Shelf, find_shelves
 from partialpool.numerics.transport import fit_to_curvature
 
 # Where evaluations are cheap the nodes are worth up to twice the independent draws that the accuracy asks for, because
@@ -71,6 +71,8 @@ _MAX_HALF_DIFFERENCE = 0.02
 # by a factor. Few draws asked for differ by chance: by so many sds over the root of their number.
 _EVEN, _BY_CHANCE = 0.02, 2.0
 _ROUGHER = 2.0
+# Standard error of a normal's 95 % quantile, in sds, times the root of the number of draws.
+_SORTED = 2.1
 # Of attempts one of half the mass of another misses a region.
 _LESS_MASS = 0.7
 # Weight of the lowest nodes of a log sd that are not counted as reach.
@@ -218,11 +220,14 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     else:
         mode = _heaviest(modes) if route.guide is None else find_mode(route.guide, route.space.starts())
         n_before = sum(each.n_evaluations for each in modes)
-        sample = integrate_by_importance(log_density, mode, target, pilots=route.pilots, guide=route.guide, rough=rough)
+        first = (_SORTED / _allowed_error(target)) ** 2 if most > target else target
+        sample = integrate_by_importance(
+            log_density, mode, target, pilots=route.pilots, guide=route.guide, rough=rough, first=first
+        )
     if not error.name:
         error = measure_quantiles(route.space, sample.nodes, sample.weights)
     lines = follow_lines(log_density, sample)
-    shelves, n_shelves = find_shelves(log_density, sample.weights @ sample.nodes, _list_edges(route.space, sample))
+    shelves, n_shelves = find_shelves(log_density, _list_edges(route.space, sample))
     on_shelves = sum(float(np.exp(min(shelf.log_mass - sample.log_integral, 0.0))) for shelf in shelves)
     unseen = max(lines.missed, sample.unreached, on_shelves)
     return _from_importance(route, sample, unseen, error.error, n_before + lines.n_evaluations + n_shelves)
@@ -236,8 +241,9 @@ def _allowed_error(target: float) -> float:
 def _shelves_below(space: HyperSpace, log_density: BatchLogDensity, mode: Mode) -> tuple[list[Shelf], int]:
     """Return the shelves below a mode, from three of its sds on, and the points evaluated."""
     sds = np.sqrt(np.diag(np.linalg.inv(mode.precision)))
-    edges = [(axis, float(mode.location[axis] - _FLANK * sds[axis])) for axis in _scale_axes(space)]
-    return find_shelves(log_density, mode.location, edges)
+    axes = _scale_axes(space)
+    edges = [Edge(axis, float(mode.location[axis] - _FLANK * sds[axis]), mode.location) for axis in axes]
+    return find_shelves(log_density, edges)
 
 
 def _scale_axes(space: HyperSpace) -> list[int]:
@@ -245,14 +251,13 @@ def _scale_axes(space: HyperSpace) -> list[int]:
     return [axis for k in range(len(space.effect_sds)) if (axis := space.axis_of(k)) is not None]
 
 
-def _list_edges(space: HyperSpace, sample: WeightedNodes) -> list[tuple[int, float]]:
-    """Return the coordinate of every effect's log sd, and how far down the nodes go that carry all but a
-    ten-thousandth."""
-    edges = []
+def _list_edges(space: HyperSpace, sample: WeightedNodes) -> list[Edge]:
+    """Return the edge of every effect's log sd: how far down the nodes go that carry all but a ten-thousandth."""
+    edges, middle = [], sample.weights @ sample.nodes
     for axis in _scale_axes(space):
         order = np.argsort(sample.nodes[:, axis])
         place = int(np.searchsorted(np.cumsum(sample.weights[order]), _CARRIED))
-        edges.append((axis, float(sample.nodes[order[place], axis])))
+        edges.append(Edge(axis, float(sample.nodes[order[place], axis]), middle))
     return edges
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless, weighted_quantiles
+from partialpool.inference.hyper_posterior import HyperPosterior, gather_weightless
 from partialpool.models.hyperspace import Chart, HyperSpace
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.mode import Mode
@@ -15,6 +15,9 @@ from partialpool.numerics.mode import Mode
 _PROBABILITIES = np.array([0.05, 0.5, 0.95])
 # Steps in probability between which the density at a quantile is taken.
 _ASIDE = 0.01
+_WANTED = np.add.outer(_ASIDE * np.array([-1.0, 0.0, 1.0]), _PROBABILITIES)
+# Cells that a parameter's values are counted in, up to so many sds to both sides of the mean.
+_CELLS, _FURTHEST_CELL = 4096, 16.0
 # A mode's mass by its curvature is right to a small factor: told is one of 0.3 % of the posterior whose nodes, this
 # near to it in squared sds beyond the dimension, have less than a tenth of that.
 _TOLD_SHARE, _WITHIN, _SEEN = 0.003, 4.0, 0.1
@@ -33,21 +36,35 @@ def measure_quantiles(space: HyperSpace, nodes: FloatArray, weights: FloatArray)
     Every fourth node is a lattice of its own. How much of each of the four lies below a quantile of the whole tells the
     error of one from their spread, and the whole's is half of that at most. Two halves agree by chance too often.
     """
-    quarters = weights.reshape(-1, 4)
-    totals = quarters.sum(axis=0)
-    if not totals.all():
+    if not weights.reshape(-1, 4).sum(axis=0).all():
         return QuantileError(np.inf, "every parameter")
     worst = QuantileError(0.0, "")
-    wanted = np.add.outer(_ASIDE * np.array([-1.0, 0.0, 1.0]), _PROBABILITIES)
     for name, column in zip(space.names, _even_values(space, gather_weightless(nodes, weights)).T, strict=True):
-        sd = np.sqrt(weights @ (column - weights @ column) ** 2)
-        lower, middle, upper = weighted_quantiles(column, weights, wanted)
-        below = (column[:, None] <= middle).reshape(-1, 4, len(_PROBABILITIES))
-        masses = np.einsum("nq,nqp->qp", quarters, below) / totals[:, None]
-        error = float(np.max(0.5 * masses.std(axis=0, ddof=1) * (upper - lower) / (2.0 * _ASIDE)))
-        if error > worst.error * sd:
-            worst = QuantileError(error / float(sd), name)
+        error = _quantile_error(column, weights)
+        if error > worst.error:
+            worst = QuantileError(error, name)
     return worst
+
+
+def _quantile_error(values: FloatArray, weights: FloatArray) -> float:
+    """Return the largest standard error of a quantile of the values (node,), in their sds.
+
+    From sums of the weights in narrow cells, which take a tenth of the time that sorting does.
+    """
+    mean = weights @ values
+    sd = np.sqrt(weights @ (values - mean) ** 2)
+    if not sd > 0.0:
+        return 0.0
+    scaled = ((values - mean) / sd + _FURTHEST_CELL) * (_CELLS / (2.0 * _FURTHEST_CELL))
+    cells = np.clip(scaled, 0.0, _CELLS - 1.0).astype(np.intp)
+    quarter = _CELLS * np.tile(np.arange(4), len(values) // 4)
+    masses = np.bincount(cells + quarter, weights, minlength=4 * _CELLS).reshape(4, _CELLS)
+    below = np.cumsum(masses, axis=1)
+    whole, ends = below.sum(axis=0), np.arange(1.0, _CELLS + 1.0)
+    lower, middle, upper = np.interp(_WANTED, whole, ends)
+    at = np.array([np.interp(middle, ends, each / each[-1]) for each in below])
+    per_cell = (upper - lower) / (2.0 * _ASIDE) * (2.0 * _FURTHEST_CELL / _CELLS)
+    return float(np.max(0.5 * at.std(axis=0, ddof=1) * per_cell))
 
 
 def _even_values(space: HyperSpace, nodes: FloatArray) -> FloatArray:

@@ -77,6 +77,15 @@ class CovarianceBlock:
             fisher_z = np.arctanh(partial_correlations(np.linalg.cholesky(alike)))
         return sds, fisher_z
 
+    @cached_property
+    def _carried(self) -> tuple[float, FloatArray]:
+        """The log density of no correlation, and each partial correlation's power of 1 - r^2 (pair,) in the Jacobian of
+        the correlations."""
+        assert isinstance(self.correlation_prior, LKJ)
+        firsts = np.repeat(np.arange(self.order - 1), np.arange(self.order - 1, 0, -1))
+        at_none = self.correlation_prior.log_density_partial(np.zeros((len(self.names), 1)))
+        return float(at_none[0]), 1.0 + 0.5 * (self.order - 2 - firsts)
+
     @property
     def order(self) -> int:
         """How many effects there are."""
@@ -110,9 +119,8 @@ class CovarianceBlock:
             if isinstance(self.correlation_prior, LKJ):
                 log_determinant = 2.0 * (log_sds - log_stated).sum(axis=0) + one_minus.sum(axis=0)
                 log_prior += (self.correlation_prior.eta - 1.0) * log_determinant
-                log_prior += self.correlation_prior.log_density_partial(np.zeros((len(self.names), 1)))
-                firsts = np.repeat(np.arange(order - 1), np.arange(order - 1, 0, -1))
-                log_prior += (1.0 + 0.5 * (order - 2 - firsts)) @ one_minus
+                constant, powers = self._carried
+                log_prior += constant + powers @ one_minus
         # an sd below 1e-162, whose square is 0, carries no mass
         return root, np.where(np.isfinite(log_prior), log_prior, -np.inf)
 

@@ -54,6 +54,7 @@ def integrate_by_importance(
     pilots: int = 1,
     guide: BatchLogDensity | None = None,
     rough: Callable[[WeightedNodes], bool] | None = None,
+    first: float = 0.0,
 ) -> WeightedNodes:
     """Adapt the proposal on small lattices, then evaluate one lattice large enough for the target.
 
@@ -63,8 +64,8 @@ def integrate_by_importance(
 
     Its effective sample size is at least ``effective_target`` unless 131,072 nodes do not reach that, which the
     caller reads from the result. ``pilots`` (a power of two) multiplies the nodes that each round of adaptation
-    sees. The lattice is doubled while it is ``rough``, and a small shifted one tops up what a power of two of nodes
-    falls short of.
+    sees. The first lattice is worth ``first`` draws where that is more than half of the target; it is doubled while it
+    is ``rough``, and a small shifted one tops up what a power of two of nodes falls short of.
 
     Source: Cappe, Douc, Guillin, Marin and Robert (2008), Statistics and Computing 18:447-459 (adaptive importance
     sampling); L'Ecuyer and Lemieux (2000), Management Science 46:1214-1235 (lattice rules).
@@ -81,7 +82,7 @@ def integrate_by_importance(
             return replace(sample, n_evaluations=len(sample.nodes))
         spent = len(sample.nodes)
     transport, efficiency, n_evaluations = _adapt(log_density, transport, pilots)
-    sample = _weigh(log_density, transport, _lattice_size(efficiency, effective_target), shift=_FRESH)
+    sample = _weigh(log_density, transport, _lattice_size(efficiency, max(effective_target, 2.0 * first)), shift=_FRESH)
     sample = _smooth(log_density, transport, sample, rough)
     sample = _reach(log_density, transport, sample, effective_target)
     return replace(sample, n_evaluations=spent + n_evaluations + len(sample.nodes))

@@ -91,16 +91,24 @@ def drive(log_density: BatchLogDensity, climbs: Sequence[Climb]) -> list[Mode | 
     return [ended[k] for k in range(len(climbs))]
 
 
-def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS, floor: float = -np.inf) -> Climb:
-    """Ask for the log density (node,) of points (node, dimension) until the mode is found; return it."""
+def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS, roughly: bool = False) -> Climb:
+    """Ask for the log density (node,) of points (node, dimension) until the mode is found; return it.
+
+    Differences around the end of the full step are asked for beside the other lengths: most steps are full ones.
+    Where the mode is wanted ``roughly`` the climb ends within a twentieth of the unit of log density.
+    """
     n_evaluations = 0
     step, idle, held, polished = np.full(len(location), 0.1), 0, np.eye(len(location)), False
+    around: FloatArray | None = None
     for _ in range(max_steps):
-        gradient, precision, n_around = yield from _take_differences(location, value, step)
+        gradient, precision, n_around = yield from _take_differences(location, value, step, around)
         direction, precision = _newton_direction(gradient, precision)
+        next_step = 0.1 / np.sqrt(np.diag(precision))
         candidates = location + _STEP_LENGTHS[:, None] * direction
-        candidate_values = _finite((yield candidates))
-        n_evaluations += n_around + len(candidates)
+        ahead = candidates[0] + _pattern(len(location))[0] * next_step
+        values = _finite((yield np.concatenate([candidates, ahead])))
+        candidate_values = values[: len(candidates)]
+        n_evaluations += (n_around if around is None else n_around - len(ahead)) + len(values)
         # of steps that rounding alone tells apart the first, which is the full one
         chosen = int(np.argmax(candidate_values >= candidate_values.max() - _ROUNDING))
         moved = _STEP_LENGTHS[chosen] * direction
@@ -108,15 +116,19 @@ def climb_from(location: FloatArray, value: float, max_steps: int = _MOST_STEPS,
         idle = 0 if gain > 0.0 else idle + 1
         if idle > 1 and np.linalg.slogdet(precision)[1] < np.linalg.slogdet(held)[1]:
             precision = held  # of differences at the same place, those that saw the edge
-        held = precision
+            next_step = 0.1 / np.sqrt(np.diag(precision))
+        around = None
         if gain > 0.0 or (polished and gain > -_ROUNDING):
             location, value = location + moved, float(candidate_values[chosen])
-        step, last_step = 0.1 / np.sqrt(np.diag(precision)), step
+            around = values[len(candidates) :] if chosen == 0 and precision is not held else None
+        held = precision
+        step, last_step = next_step, step
         # beside an edge, differences much wider than the density is say too little
         narrowing = n_around > len(location) * (len(location) + 1) and bool((step < 0.5 * last_step).any())
         # The mode only places the nodes: a thousandth of the unit of log density is ample.
-        settled = gain < 1e-3 and float(gradient @ direction) < 1e-2 and not narrowing
-        if idle == _MOST_IDLE_STEPS or (settled and polished):
+        least, flat = (0.05, 0.1) if roughly else (1e-3, 1e-2)
+        settled = gain < least and float(gradient @ direction) < flat and not narrowing
+        if idle == _MOST_IDLE_STEPS or (settled and (polished or roughly)):
             return Mode(location, precision, value, n_evaluations)
         polished = settled  # one step more, so that the nodes hardly know the start
     raise ComputationError(
@@ -180,13 +192,13 @@ def difference_quotients(
 
 
 def _take_differences(
-    location: FloatArray, value: float, step: FloatArray
+    location: FloatArray, value: float, step: FloatArray, around: FloatArray | None = None
 ) -> Generator[FloatArray, FloatArray, tuple[FloatArray, FloatArray, int]]:
-    """Ask for what ``difference_quotients`` evaluates."""
+    """Ask for what ``difference_quotients`` evaluates, but for the log densities ``around`` where these are known."""
     dimension = len(location)
     pattern, first, second = _pattern(dimension)
-    offsets = pattern * step
-    around = yield location + offsets
+    if around is None:
+        around = yield location + pattern * step
     up, down, mixed = around[:dimension], around[dimension : 2 * dimension], around[2 * dimension :]
     # what is not finite here is replaced below
     with np.errstate(invalid="ignore"):
@@ -207,7 +219,7 @@ def _take_differences(
         near = np.where(inward < 0.0, down[at_edge], up[at_edge])
         far = yield location + 2.0 * inward[:, None] * np.diag(step)[at_edge]
         gradient[at_edge], precision[at_edge, at_edge] = _one_sided(value, near, far, inward, step[at_edge])
-    return gradient, precision, len(offsets) + len(at_edge)
+    return gradient, precision, len(pattern) + len(at_edge)
 
 
 @cache

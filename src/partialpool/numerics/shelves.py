@@ -26,6 +26,14 @@ _LINE = np.concatenate([np.linspace(0.0, 6.0, 13), np.linspace(7.0, 25.0, 19)])
 _BETWEEN = float(np.e - 1.0)
 
 
+class Edge(NamedTuple):
+    """Where nodes end: ``place`` on a coordinate ``axis``, and a ``location`` (dimension,) near there to climb from."""
+
+    axis: int
+    place: float
+    location: FloatArray
+
+
 class Shelf(NamedTuple):
     """What is beyond an edge along an ``axis``: the ``mode`` over the other coordinates a unit beyond it; ``place`` and
     ``sd`` of the line that runs on from there, and ``log_mass`` of all of it."""
@@ -45,21 +53,21 @@ class Shelf(NamedTuple):
         return affine_map(mean, covariance)
 
 
-def find_shelves(
-    log_density: BatchLogDensity, location: FloatArray, edges: Sequence[tuple[int, float]]
-) -> tuple[list[Shelf], int]:
-    """Climb from ``location`` (dimension,) with one coordinate held a unit beyond each of ``edges`` (axis, place), and
-    follow it from the mode that is found there.
+def find_shelves(log_density: BatchLogDensity, edges: Sequence[Edge]) -> tuple[list[Shelf], int]:
+    """Climb with one coordinate held a unit beyond each of ``edges``, and follow it from the mode that is found there.
 
     Returns the shelves and the points evaluated; an edge at which no climb ends has none.
     """
-    if len(location) < 2 or not edges:
+    if not edges or len(edges[0].location) < 2:
         return [], 0
-    held = [(axis, edge - _BEYOND) for axis, edge in edges]
-    starts = np.array([np.where(np.arange(len(location)) == axis, place, location) for axis, place in held])
+    held = [(edge.axis, edge.place - _BEYOND) for edge in edges]
+    starts = np.array([edge.location for edge in edges])
+    starts[np.arange(len(edges)), [axis for axis, _ in held]] = [place for _, place in held]
     values = np.where(np.isfinite(at := log_density(starts)), at, -np.inf)
     known = [k for k in range(len(edges)) if np.isfinite(values[k])]
-    climbs = [_hold(climb_from(np.delete(starts[k], held[k][0]), float(values[k])), *held[k]) for k in known]
+    climbs = [
+        _hold(climb_from(np.delete(starts[k], held[k][0]), float(values[k]), roughly=True), *held[k]) for k in known
+    ]
     ended = drive(log_density, climbs)
     found = [(held[k], mode) for k, mode in zip(known, ended, strict=True) if isinstance(mode, Mode)]
     if not found:
