@@ -34,8 +34,12 @@ _STEPS, _STEPS_AGAIN = 80, 24
 _PARTS, _MOST_ROUNDS, _MAX_NODES = 4, 6, 2**17
 # Points that weigh more than this times the mean are not reached. So many more walkers than nodes among these are taken
 # for chance.
+# Fits of the mixture anew to all nodes where these show a tail, and nodes that such a fit is to.
+_REFITS, _REFITTED = 2, 2**14
 _OUTSTANDING, _BY_CHANCE = 4.0, 8.0
 _GOOD_PARETO_K = 0.4
+# Between these tails are as heavy as one another (Vehtari et al. 2024, section 3).
+_PARETO_KS = np.array([0.5, 0.7])
 # Shifts of the lattices: of each round, and of the last.
 _GOLDEN, _FRESH = 0.618034, 0.381966
 
@@ -72,8 +76,31 @@ def integrate_by_mixture(
             break
         places = np.concatenate([places[-len(walked) :], walked])
     best = min(rounds, key=lambda each: (each.sample.unreached > most_unreached, each.sample.pareto_k))
-    sample = _reach(log_density, best, effective_target, rough or (lambda _: False))
-    return replace(sample, n_evaluations=n_evaluations + len(sample.nodes), unreached=best.sample.unreached)
+    attempts: list[WeightedNodes] = []
+    mixture, efficiency = best.mixture, best.sample.effective_size / n_pilot
+    for k in range(_REFITS + 1):
+        sample = _reach(log_density, mixture, efficiency, effective_target, rough or (lambda _: False))
+        sample, _, n_walked = _walk_on(log_density, mixture, sample, n_walkers, seed=1 + _MOST_ROUNDS + k)
+        n_evaluations += len(sample.nodes) + n_walked
+        attempts.append(sample)
+        if sample.pareto_k < _GOOD_PARETO_K and sample.unreached < most_unreached:
+            break
+        mixture, efficiency = _refit(sample), sample.effective_size / len(sample.nodes)
+    sample = min(attempts, key=lambda each: _rank(each, most_unreached))
+    return replace(sample, n_evaluations=n_evaluations)
+
+
+def _rank(sample: WeightedNodes, most_unreached: float) -> tuple[bool, int, float]:
+    """Order samples: those that reach everything, of light tails, of many draws."""
+    heaviness = int(np.searchsorted(_PARETO_KS, sample.pareto_k))
+    return sample.unreached > most_unreached, heaviness, -sample.effective_size
+
+
+def _refit(sample: WeightedNodes) -> TMixture:
+    """Return the mixture of the most parts, fitted to nodes resampled by their weights."""
+    at = (np.arange(_REFITTED) + 0.5) / _REFITTED
+    chosen = np.searchsorted(np.cumsum(sample.weights), at).clip(0, len(sample.weights) - 1)
+    return fit_t_mixture(sample.nodes[chosen], _PARTS + _MOST_ROUNDS, seed=_MOST_ROUNDS)
 
 
 def _spread(maps: Sequence[Transport], n_walkers: int) -> FloatArray:
@@ -112,13 +139,16 @@ def _walk_on(
 
 
 def _reach(
-    log_density: BatchLogDensity, adapted: _Round, effective_target: float, rough: Callable[[WeightedNodes], bool]
+    log_density: BatchLogDensity,
+    mixture: TMixture,
+    efficiency: float,
+    effective_target: float,
+    rough: Callable[[WeightedNodes], bool],
 ) -> WeightedNodes:
     """Evaluate nodes until they have the effective size that is wanted, and are not rough."""
-    efficiency = adapted.sample.effective_size / len(adapted.sample.nodes)
     wanted = min(effective_target / max(0.9 * efficiency, 1e-3), float(_MAX_NODES))
-    sample = _weigh(log_density, adapted.mixture, int(max(wanted, _PILOT[0])), _FRESH)
+    sample = _weigh(log_density, mixture, int(max(wanted, _PILOT[0])), _FRESH)
     while len(sample.nodes) < _MAX_NODES and (sample.effective_size < effective_target or rough(sample)):
-        more = _weigh(log_density, adapted.mixture, len(sample.nodes), _FRESH + _GOLDEN * len(sample.nodes) / _PILOT[1])
+        more = _weigh(log_density, mixture, len(sample.nodes), _FRESH + _GOLDEN * len(sample.nodes) / _PILOT[1])
         sample = join_samples(sample, more)
     return sample
