@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from partialpool.errors import ComputationError
+from partialpool.errors import AccuracyWarning, ComputationError
 from partialpool.inference import by_importance
 from partialpool.inference.engine import Engine
 from partialpool.inference.hyper_posterior import HyperPosterior
@@ -20,6 +20,7 @@ def _attempt(
         "effective draws": effective,
         "Pareto-k": pareto_k,
         "half-lattice difference (sd)": 0.01,
+        "quantiles' error (sd)": 0.02,
         "unseen share": unseen,
     }
     space = HyperSpace((), (), None, (), 0)
@@ -68,3 +69,18 @@ def test_a_mixture_comes_before_a_map_that_does_not_fit(routes) -> None:
 def test_what_is_whole_comes_before_more_draws(routes) -> None:
     found = routes(_attempt(0.55, 9e4, unseen=0.003), _attempt(0.6, 6e4, unseen=0.0005))
     assert found.engine.evidence["Pareto-k"] == 0.6
+
+
+def test_less_mass_than_an_attempt_before_is_a_fault(routes) -> None:
+    """Of slopes in five groups the last map had all that is asked for but a fifth of the mass."""
+    mixture = _attempt(0.55, 8e4, log_evidence=0.2, route="importance sampling from a mixture")
+    found = routes(mixture, _attempt(0.47, 6e4, log_evidence=0.0))
+    assert found.engine.evidence["Pareto-k"] == 0.55
+    assert "Pareto-k 0.55" in found.engine.left
+
+
+def test_rough_quantiles_are_warned_of(routes) -> None:
+    attempt = _attempt(0.6, 9e4)
+    attempt.engine.evidence["quantiles' error (sd)"] = 0.14
+    with pytest.warns(AccuracyWarning, match=r"5 and 95 % quantiles by about 0\.14"):
+        routes(attempt)
