@@ -47,6 +47,8 @@ _CHEAP_WORK = 9e5
 # The same where a first route was left: tails are long there, and mixtures lack the evenness of one lattice. Of slopes
 # in 16 groups of three rows under HalfCauchy priors 118,000 effective draws leave a 95 % quantile 0.02 sds uncertain.
 _HARD_WORK, _HARD_EXTRA = 9e6, 4.0
+# Seconds that evaluations take which are always worth it where quantiles are rough.
+_MORE_SECONDS = 0.7
 # Where evaluations are dearer than this the climb begins at the best start alone: five take a tenth of a lattice's.
 _MODES_WORK = 1e8
 # Above 0.7 Pareto-k says that importance weights do not give a reliable answer, below 0.5 that their variance is finite
@@ -71,7 +73,7 @@ _MAX_ROUGH = 0.1
 # quantile with 17,600 effective draws, which the means do not show.
 # A lattice is doubled, where evaluations are cheap, while it is not even; it is left where it stays rougher than this
 # by a factor. Few draws asked for differ by chance: by so many sds over the root of their number.
-_EVEN, _BY_CHANCE = 0.02, 2.0
+_EVEN, _BY_CHANCE = 0.0225, 1.5
 _ROUGHER = 2.0
 # Standard error of a normal's 95 % quantile, in sds, times the root of the number of draws.
 _SORTED = 2.1
@@ -336,8 +338,10 @@ def _effective_target(marginal: HyperMarginal, accuracy: float) -> float:
 
 
 def _raise_target(marginal: HyperMarginal, target: float) -> float:
-    """Return the effective size to reach once a route was left: more where evaluations are cheap."""
-    return target * float(np.clip(_HARD_WORK / (20.0 + marginal.work) / target, 1.0, _HARD_EXTRA))
+    """Return the effective size to reach at most: more than the target where evaluations are cheap, or take little
+    time."""
+    affordable = max(_HARD_WORK / (20.0 + marginal.work), _MORE_SECONDS / marginal.seconds)
+    return target * float(np.clip(affordable / target, 1.0, _HARD_EXTRA))
 
 
 def _check_reliable(posterior: HyperPosterior) -> None:

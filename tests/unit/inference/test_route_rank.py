@@ -37,7 +37,7 @@ def routes(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(by_importance, "_sample", lambda route, *_: attempts[int(route.name)])
 
         class Marginal:
-            work = 1e9
+            work, seconds = 1e9, 1.0
 
         return by_importance.integrate_exactly(attempts[0].space, Marginal(), 0.0158)
 
