@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _POWERS = range(8, 18)
-_DIMENSIONS = 40
+_DIMENSIONS = 41
 
 
 def weight(j: int) -> float:

@@ -271,7 +271,7 @@ def test_censoring(family: str, censored: Any, said: str) -> None:
         ((0, 1, 2), "truncation is not a pair"),
         ((0,), "truncation is not a pair"),
         ((None, None), "truncation=(None, None) has no limit"),
-        ((9, 0), "truncation is (9, 0) in row 1 (g 'a'): the lower limit is below the upper"),
+        ((9, 0), "truncation is (9, 0) in row 1 (g 'a'): the lower limit must be below the upper"),
         ((1, 1), "truncation is (1, 1) in row 1 (g 'a')"),
         ((INFINITE, None), "truncation is (inf, inf) in row 1"),
         ((None, -INFINITE), "truncation is (-inf, -inf) in row 1"),

@@ -36,7 +36,7 @@ def _refuse(said: str, formula: str = "v ~ 1 + (1 | g)", kind: type[Exception] =
         (1.0, "selection is not a pair: give (lower, upper)"),
         ((1, 2, 3), "selection is not a pair"),
         ((None, None), "selection=(None, None) has no limit"),
-        ((5, 1), "selection is (5, 1) in row 1 (g 'a'): the lower limit is below the upper"),
+        ((5, 1), "selection is (5, 1) in row 1 (g 'a'): the lower limit must be below the upper"),
         (
             (2.1, None),
             "response 'v' is 2 in row 1 (g 'a'), outside its limits of selection (2.1, inf): it did not pass",

@@ -35,7 +35,7 @@ from partialpool.models.exact_fit import find_unbounded_fit
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Flat, Prior, drop_given
 from partialpool.models.slots import Pooling, get_scalar_prior
-from partialpool.numerics.lattice import MAX_DIMENSION
+from partialpool.numerics.t_mixture import MOST_COORDINATES
 
 
 class Outcome(NamedTuple):
@@ -135,9 +135,9 @@ def _check_mixed_priors(group: GroupDesign, cross: CrossProducts, flat: list[int
 
 
 def check_dimension(model: Model) -> None:
-    """Raise ``NotYetError`` where the hyperparameters are more than the lattice has dimensions."""
+    """Raise ``NotYetError`` where the hyperparameters are more than the lattices of all routes have room for."""
     dimension = model.space.dimension
-    if dimension <= MAX_DIMENSION:
+    if dimension <= MOST_COORDINATES:
         return
     factors = " and ".join(group.name for group in model.groups)
     within = f" for the {model.space.n_effects} effects of {factors}" if factors else ""
@@ -147,7 +147,7 @@ def check_dimension(model: Model) -> None:
     elif model.groups:
         remedy = "fewer effects that vary by group, such as a factor of fewer levels"
     raise NotYetError(
-        f"the model has {dimension} hyperparameters{within}: up to {MAX_DIMENSION} are computed; use {remedy}"
+        f"the model has {dimension} hyperparameters{within}: up to {MOST_COORDINATES} are computed; use {remedy}"
     )
 
 

@@ -41,19 +41,22 @@ def measure_quantiles(space: HyperSpace, nodes: FloatArray, weights: FloatArray)
     worst = QuantileError(0.0, "")
     for name, column in zip(space.names, _even_values(space, gather_weightless(nodes, weights)).T, strict=True):
         error = _quantile_error(column, weights)
-        if error > worst.error:
+        if not error <= worst.error:
             worst = QuantileError(error, name)
     return worst
 
 
 def _quantile_error(values: FloatArray, weights: FloatArray) -> float:
-    """Return the largest standard error of a quantile of the values (node,), in their sds.
+    """Return the largest standard error of a quantile of the values (node,), in their sds; infinite where these have no
+    sd that is a number.
 
     From sums of the weights in narrow cells, which take a tenth of the time that sorting does.
     """
     mean = weights @ values
     sd = np.sqrt(weights @ (values - mean) ** 2)
-    if not sd > 0.0:
+    if not np.isfinite(sd):
+        return np.inf
+    if sd == 0.0:
         return 0.0
     scaled = ((values - mean) / sd + _FURTHEST_CELL) * (_CELLS / (2.0 * _FURTHEST_CELL))
     cells = np.clip(scaled, 0.0, _CELLS - 1.0).astype(np.intp)

@@ -15,8 +15,8 @@ def check_limits_in_order(title: str, lower: FloatArray, upper: FloatArray, wher
     if crossed.any():
         row = int(np.argmax(crossed))
         raise DataError(
-            f"{title} is ({lower[row]:g}, {upper[row]:g}) in {where(row)}: the lower limit is below the upper; mend "
-            "the limits"
+            f"{title} is ({lower[row]:g}, {upper[row]:g}) in {where(row)}: the lower limit must be below the "
+            "upper; mend the limits"
         )
 
 

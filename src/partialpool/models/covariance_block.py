@@ -44,7 +44,7 @@ class CovarianceBlock:
 
     def in_natural_chart(self) -> CovarianceBlock:
         """Return the same block in natural coordinates, where these are free to be chosen."""
-        return self if self._is_pinned else replace(self, in_centred_chart=False)
+        return self if self.is_pinned else replace(self, in_centred_chart=False)
 
     @property
     def at(self) -> Literal["zero", "means"]:
@@ -57,13 +57,13 @@ class CovarianceBlock:
         return self.correlation_prior.value if isinstance(self.correlation_prior, Fixed) else None
 
     @property
-    def _is_pinned(self) -> bool:
+    def is_pinned(self) -> bool:
         """Whether something is given that is a coordinate in the stated chart alone."""
         of_intercept = self.intercept is not None and isinstance(self.sd_priors[self.intercept], Fixed)
         return of_intercept or self.given_correlation is not None
 
     def __post_init__(self) -> None:
-        if self._is_pinned:
+        if self.is_pinned:
             object.__setattr__(self, "in_centred_chart", self.at == "means")
 
     @cached_property

@@ -145,15 +145,15 @@ class HyperSpace:
 
     @property
     def chart(self) -> Chart:
-        """Which coordinates the covariance blocks are in."""
-        return "centred" if any(block.is_centred for block in self.blocks) else "natural"
+        """Which coordinates the covariance blocks are in, of those that could be in others."""
+        return "centred" if any(block.is_centred for block in self.blocks if not block.is_pinned) else "natural"
 
     @property
     def charts(self) -> tuple[Chart, ...]:
         """The charts worth trying, the one that the priors are stated in first."""
         if self.chart == "natural":
             return ("natural",)
-        at_means = all(block.at == "means" for block in self.blocks if block.is_centred)
+        at_means = all(block.at == "means" for block in self.blocks if block.is_centred and not block.is_pinned)
         return ("centred", "natural") if at_means else ("natural", "centred")
 
     def in_chart(self, chart: Chart) -> HyperSpace:

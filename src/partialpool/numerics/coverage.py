@@ -22,8 +22,6 @@ _LADDER = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 14.0, 20.0, 40.0])
 _STEP = 0.3
 # Share of the weight without which the nodes reach as far as they do.
 _WITHOUT = 1e-4
-# Places beyond the nodes that are told of, at most, and the missed share from which they are.
-_MOST_PLACES, _TOLD = 4, 1e-3
 # A line ends where its log density has fallen by this much: beyond, there may be rounding where a density should be.
 _FALLEN = 30.0
 # Points between two steps of the ladder at which the log density is interpolated.
@@ -33,12 +31,10 @@ _NOTHING = 1e6
 
 class Lines(NamedTuple):
     """What lines through the middle of a density show: ``missed``, the largest share of a line's mass that lies further
-    out than the nodes do; the ``n_evaluations`` made; and ``beyond``, for each line of which more than a
-    thousandth is missed a normal (mean, covariance) that stands where its missed mass is."""
+    out than the nodes do; and the ``n_evaluations`` made."""
 
     missed: float
     n_evaluations: int
-    beyond: tuple[tuple[FloatArray, FloatArray], ...]
 
 
 def follow_lines(log_density: BatchLogDensity, sample: WeightedNodes) -> Lines:
@@ -52,7 +48,7 @@ def follow_lines(log_density: BatchLogDensity, sample: WeightedNodes) -> Lines:
     dimension = nodes.shape[1]
     root = _covariance_root(nodes - weights @ nodes, weights)
     if root is None:
-        return Lines(1.0, 0, ())
+        return Lines(1.0, 0)
     inverse = np.linalg.inv(root)
     best = int(np.argmax(np.where(weights > 0.0, sample.log_density, -np.inf)))
     centre, height = nodes[best], float(sample.log_density[best])
@@ -68,15 +64,7 @@ def follow_lines(log_density: BatchLogDensity, sample: WeightedNodes) -> Lines:
     drops = height - whitened((_LADDER[:, None, None] * signed).reshape(-1, dimension)).reshape(len(_LADDER), -1)
     places = (directions @ inverse) @ (nodes[_carrying(weights)] - centre).T
     reach = np.concatenate([places.max(axis=1), -places.min(axis=1)])
-    found = _beyond(drops, reach)
-    beyond = []
-    for k in np.argsort(-found.shares)[:_MOST_PLACES]:
-        if found.shares[k] > _TOLD:
-            stretched = np.eye(dimension) + (found.sds[k] ** 2 - 1.0) * np.outer(signed[k], signed[k])
-            beyond.append((centre + found.means[k] * (root @ signed[k]), root @ stretched @ root.T))
-    n_lines = len(directions)
-    missed = found.shares[:n_lines] + found.shares[n_lines:]
-    return Lines(float(missed.max()), n_around + drops.size, tuple(beyond))
+    return Lines(float(_missed_shares(drops, reach).max()), n_around + drops.size)
 
 
 def _covariance_root(deviations: FloatArray, weights: FloatArray) -> FloatArray | None:
@@ -97,16 +85,8 @@ def _carrying(weights: FloatArray) -> IntArray:
     return order[int(np.searchsorted(np.cumsum(weights[order]), _WITHOUT)) :]
 
 
-class _Beyond(NamedTuple):
-    """Of each signed direction: the share of its line's mass beyond the reach, and that mass's mean and sd in steps."""
-
-    shares: FloatArray
-    means: FloatArray
-    sds: FloatArray
-
-
-def _beyond(drops: FloatArray, reach: FloatArray) -> _Beyond:
-    """Integrate the density along lines beyond their reach.
+def _missed_shares(drops: FloatArray, reach: FloatArray) -> FloatArray:
+    """Return the share (line,) of each line's mass that is beyond its reach.
 
     ``drops`` (step, signed direction) are how far the log density has fallen from the centre, negative where it rises;
     the first half of the directions and the second are the two sides of each line.
@@ -119,8 +99,5 @@ def _beyond(drops: FloatArray, reach: FloatArray) -> _Beyond:
     heights = -np.vstack([np.zeros(drops.shape[1]), np.where(over, _NOTHING, known)])
     logs = np.array([np.interp(fine, steps, column) for column in heights.T]).reshape(2, n_lines, -1)
     densities = np.exp(logs - logs.max(axis=(0, 2), keepdims=True)) * np.gradient(fine)
-    outside = (densities * (fine > reach.reshape(2, n_lines, 1))).reshape(2 * n_lines, -1)
-    mass = outside.sum(axis=1)
-    means = outside @ fine / np.maximum(mass, 1e-300)
-    sds = np.sqrt(np.maximum(outside @ fine**2 / np.maximum(mass, 1e-300) - means**2, 0.25))
-    return _Beyond(mass / np.tile(densities.sum(axis=(0, 2)), 2), means, sds)
+    outside = densities * (fine > reach.reshape(2, n_lines, 1))
+    return np.asarray(outside.sum(axis=(0, 2)) / densities.sum(axis=(0, 2)))

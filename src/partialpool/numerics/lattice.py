@@ -1,4 +1,4 @@
-"""Quasi-random points: a rank-1 lattice, good in every dimension up to 40 and nested in its powers of two."""
+"""Quasi-random points: a rank-1 lattice, good in every dimension up to 41 and nested in its powers of two."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _GENERATOR = (
     958439, 973001, 516789, 38923, 537959, 152953, 365387, 725987, 772255, 215109,
     363157, 43121, 100543, 548771, 894025, 468575, 553909, 269677, 447363, 585549,
     955333, 403913, 1042359, 914323, 181053, 296681, 327415, 838481, 636205, 781309,
+    212725,
 )  # fmt: skip
 
 MAX_DIMENSION = len(_GENERATOR)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from partialpool.numerics.arrays import FloatArray
-from partialpool.numerics.lattice import lattice_points
+from partialpool.numerics.lattice import MAX_DIMENSION, lattice_points
 
+# A lattice has a coordinate more than its points: how far along its direction each lies.
+MOST_COORDINATES = MAX_DIMENSION - 1
 _DEGREES = 5.0
-# Variances of a part over those of the points that made it, and of the part that stands behind all over all points'.
+# What covariances of points are multiplied by to be a part's scale matrix, and that of the part that stands behind all.
+# A t density's covariance is 5/3 of its scale matrix: parts have 2.7 times their points' variances, the last 6.7 times.
 _WIDER, _BEHIND = 1.6, 4.0
 _SHARE_BEHIND, _LEAST_SHARE = 0.05, 0.02
 _STEPS = 25

@@ -21,9 +21,6 @@ from partialpool.numerics.mode import Mode
 _TAIL = 0.1
 # Polynomials are evaluated no further out than this many standard deviations, where they would run away.
 _REACH = 3.5
-# Normal values at which the bend is tabulated to be inverted.
-_FURTHEST, _NEWTON_STEPS = 38.0, 3
-_TABLE = np.linspace(-_FURTHEST, _FURTHEST, 3801)
 _ROUNDING = 1e-12
 _MOST_CROSSED = 5  # dimensions up to which products of coordinates enter the polynomials
 
@@ -53,19 +50,6 @@ class Transport:
             standard[:, k] = features @ self.shifts[k] + np.exp(log_scale) * bent
             log_density -= 0.5 * normal[:, k] ** 2 + 0.5 * np.log(2.0 * np.pi) + log_slope + log_scale
         return self.centre + standard @ self.root.T, log_density
-
-    def log_density(self, points: FloatArray) -> FloatArray:
-        """Return the log density of the pushed normal at points (node, dimension) that another map may have made."""
-        dimension = len(self.centre)
-        standard = np.asarray(np.linalg.solve(self.root, (points - self.centre).T).T, dtype=np.float64)
-        log_density = np.full(len(points), -self._log_volume)
-        for k in range(dimension):
-            features = _features(standard[:, :k], dimension)
-            log_scale = features @ self.log_scales[k]
-            bent = (standard[:, k] - features @ self.shifts[k]) * np.exp(-log_scale)
-            normal, log_slope = _unbend(bent, self.skew[k], self.tail[k])
-            log_density -= 0.5 * normal**2 + 0.5 * np.log(2.0 * np.pi) + log_slope + log_scale
-        return log_density
 
     @property
     def _log_volume(self) -> float:
@@ -113,19 +97,13 @@ def affine_map(mean: FloatArray, covariance: FloatArray) -> Transport:
     return Transport(mean, root, nothing, nothing, np.zeros(dimension), np.full(dimension, _TAIL))
 
 
-def fit_to_points(points: FloatArray, weights: FloatArray, turned: bool = False) -> Transport:
+def fit_to_points(points: FloatArray, weights: FloatArray) -> Transport:
     """Return the map fitted to weighted points (node, dimension): shifts by least squares, scales by least squares
-    on log squared residuals, skews from quantiles; all shrunk a little towards no dependence.
-
-    What is shrunk to is the normal of the points' own covariance where ``turned``, so that a ridge however thin is
-    followed; that asks for more points than coordinates.
-    """
+    on log squared residuals, skews from quantiles; all shrunk a little towards no dependence."""
     dimension = points.shape[1]
     centre = weights @ points
-    root = np.diag(np.sqrt(np.maximum(weights @ (points - centre) ** 2, 1e-300)))
-    if turned:
-        root = root @ _correlation_root((points - centre) / np.diag(root), weights)
-    standard = np.linalg.solve(root, (points - centre).T).T
+    sds = np.sqrt(np.maximum(weights @ (points - centre) ** 2, 1e-300))
+    root, standard = np.diag(sds), (points - centre) / sds
     ridge = 2.0 * float(np.sum(weights**2))
     shifts, log_scales = [], []
     skew, tail = np.zeros(dimension), np.zeros(dimension)
@@ -148,12 +126,6 @@ def fit_to_points(points: FloatArray, weights: FloatArray, turned: bool = False)
         shifts.append(shift)
         log_scales.append(log_scale)
     return Transport(centre, root, tuple(shifts), tuple(log_scales), skew, tail)
-
-
-def _correlation_root(standard: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the Cholesky factor of the points' correlations."""
-    correlation = (standard * weights[:, None]).T @ standard
-    return np.asarray(np.linalg.cholesky(correlation + _ROUNDING * np.eye(len(correlation))))
 
 
 def _exp_shift(log_scale: FloatArray) -> FloatArray:
@@ -181,20 +153,6 @@ def _bend(normal: FloatArray, skew: float, tail: float) -> tuple[FloatArray, Flo
     bent = np.expm1(g * normal) / g
     slope = np.exp(g * normal) + tail * normal * bent
     return bent * np.exp(log_stretch), np.log(slope) + log_stretch
-
-
-def _unbend(bent: FloatArray, skew: float, tail: float) -> tuple[FloatArray, FloatArray]:
-    """Return the normal values that ``_bend`` takes to these, and the log of its slope there.
-
-    Newton's steps from a table fine enough for two of them to reach rounding; beyond 38 normal sds nothing counts.
-    """
-    table, _ = _bend(_TABLE, skew, tail)
-    rising = np.concatenate([[True], np.diff(np.maximum.accumulate(table)) > 0.0])
-    normal = np.interp(bent, table[rising], _TABLE[rising])
-    for _ in range(_NEWTON_STEPS):
-        reached, log_slope = _bend(normal, skew, tail)
-        normal = np.clip(normal - (reached - bent) * np.exp(-log_slope), -_FURTHEST, _FURTHEST)
-    return normal, _bend(normal, skew, tail)[1]
 
 
 def _ridge_regression(features: FloatArray, target: FloatArray, weights: FloatArray, ridge: float) -> FloatArray:

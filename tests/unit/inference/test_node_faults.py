@@ -80,3 +80,10 @@ def test_the_error_of_a_quantile_is_that_of_random_points() -> None:
 def test_a_quarter_without_weight() -> None:
     weights = np.tile([0.0, 1.0, 1.0, 1.0], 100) / 300.0
     assert measure_quantiles(make_space(), normal_nodes(512, HERE)[:400], weights).error == np.inf
+
+
+def test_nodes_whose_values_are_not_numbers_have_no_accuracy() -> None:
+    nodes, weights = normal_nodes(512, HERE), np.full(512, 1.0 / 512)
+    nodes[7, 0], weights[9] = np.nan, np.nan
+    assert measure_quantiles(make_space(), nodes, np.full(512, 1.0 / 512)).error == np.inf
+    assert measure_quantiles(make_space(), normal_nodes(512, HERE), weights).error == np.inf

@@ -10,7 +10,17 @@ from scipy.integrate import quad
 
 from partialpool.models.covariance_block import CovarianceBlock
 from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
-from partialpool.models.priors import LKJ, Cauchy, Gamma, HalfCauchy, HalfNormal, InverseGamma, ScalarPrior, Uniform
+from partialpool.models.priors import (
+    LKJ,
+    Cauchy,
+    Fixed,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    InverseGamma,
+    ScalarPrior,
+    Uniform,
+)
 
 Role = Literal["effect_sd", "residual_sd", "coefficient"]
 CASES: list[tuple[Role, ScalarPrior]] = [
@@ -116,3 +126,28 @@ def test_a_location_moves_between_charts_and_back() -> None:
     assert np.allclose(*covariances)
     assert np.array_equal(there.residual_sd, here.residual_sd)
     assert np.allclose(natural.move_into(centred, moved), locations)
+
+
+def _space_of(*intercept_priors: ScalarPrior) -> HyperSpace:
+    """Blocks of an intercept and a slope, whose correlations are stated at the means of a far covariate."""
+    blocks = [
+        CovarianceBlock((2 * k, 2 * k + 1), (f"c{k}",), (prior, HalfNormal(1.0)), LKJ(2.0, at="means"), 0, (0.0, 30.0))
+        for k, prior in enumerate(intercept_priors)
+    ]
+    effects = [
+        ScalarHyperparameter(f"s{k}", "effect_sd", prior, 1.0, 1.0)
+        for k, prior in enumerate(prior for block in blocks for prior in block.sd_priors)
+    ]
+    residual = ScalarHyperparameter("sigma", "residual_sd", HalfNormal(1.0), 1.0, 1.0)
+    return HyperSpace(tuple(effects), tuple(blocks), residual, (), len(effects))
+
+
+def test_charts_are_those_that_differ() -> None:
+    """An intercept's sd that is given at the means leaves one chart; beside another block the two are told apart."""
+    pinned, mixed = _space_of(Fixed(1.0)), _space_of(Fixed(1.0), HalfNormal(1.0))
+    assert pinned.charts == ("natural",) == (pinned.in_chart("natural").chart,)
+    assert pinned.in_chart("natural") == pinned
+    assert mixed.charts == ("centred", "natural")
+    for space in (mixed, _space_of(HalfNormal(1.0))):
+        assert [space.in_chart(chart).chart for chart in space.charts] == ["centred", "natural"]
+        assert space.in_chart("natural") != space

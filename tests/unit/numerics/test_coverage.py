@@ -73,4 +73,4 @@ def test_what_is_covered_is_not_accused(name: str, dimension: int) -> None:
 
 def test_nodes_without_a_spread_cover_nothing() -> None:
     sample = gather(np.zeros((16, 2)), np.zeros(16), np.zeros(16))
-    assert follow_lines(normal, sample) == (1.0, 0, ())
+    assert follow_lines(normal, sample) == (1.0, 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from partialpool.numerics.t_mixture import TMixture, fit_t_mixture
+from partialpool.numerics.t_mixture import MOST_COORDINATES, TMixture, fit_t_mixture
 
 
 def test_log_density_is_scipys() -> None:
@@ -40,3 +40,13 @@ def test_columns_of_wild_units_and_a_thin_ridge() -> None:
     away = (1e6 * (nodes[:, 1] - 1.0) - 1e-6 * nodes[:, 0]) / 1e-3
     assert np.quantile(np.abs(away), 0.9) < 5.0
     assert np.isfinite(made.log_density(nodes)).all()
+
+
+def test_the_most_hyperparameters_that_are_computed() -> None:
+    """Of 40 coordinates a lattice of 41; the mean square of standard normal ones, weighed, is 1."""
+    assert MOST_COORDINATES == 40
+    mixture = TMixture(np.ones(1), np.zeros((1, 40)), 1.2 * np.eye(40)[None])
+    nodes, made = mixture.propose(2**15, 0.0)
+    weights = np.exp(stats.norm.logpdf(nodes).sum(axis=1) - made.log_density(nodes))
+    assert weights.mean() == pytest.approx(1.0, abs=0.1)
+    assert weights @ (nodes**2).mean(axis=1) / weights.sum() == pytest.approx(1.0, abs=0.02)

@@ -55,15 +55,3 @@ def test_a_map_fitted_to_a_sample_has_its_medians_spreads_and_correlations() -> 
     low, high = np.quantile(pushed, [0.16, 0.84], axis=0)
     assert np.allclose((high - low) / 2, sds, rtol=0.06)
     assert np.allclose(np.corrcoef(pushed.T), np.corrcoef(draws.T), atol=0.06)
-
-
-@pytest.mark.parametrize("dimension", [1, 2, 4, 6])
-@pytest.mark.parametrize("turned", [False, True])
-def test_the_density_at_points_that_the_map_did_not_make(dimension: int, turned: bool) -> None:
-    """At pushed points it is what pushing says, ten normal sds out as well."""
-    rng = np.random.default_rng(dimension)
-    points = rng.normal(size=(4000, dimension))
-    points[:, 1:] = points[:, 1:] * np.exp(0.4 * points[:, :1]) + 0.5 * points[:, :1] ** 2
-    transport = fit_to_points(np.exp(0.3 * points), rng.dirichlet(np.ones(4000)), turned)
-    pushed, log_density = transport.push(5.0 * rng.normal(size=(500, dimension)).clip(-2, 2))
-    assert np.allclose(transport.log_density(pushed), log_density, atol=1e-8)

@@ -63,7 +63,7 @@ REFUSED = [
     (
         "gaussian",
         columns([1, 2], lower_limit=[0.0, 3.0], upper_limit=[9.0, 3.0]),
-        r"is \(3, 3\) in row 2: the lower limit is below the upper",
+        r"is \(3, 3\) in row 2: the lower limit must be below the upper",
     ),
     (
         "gaussian",
