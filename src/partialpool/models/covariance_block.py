@@ -84,7 +84,7 @@ class CovarianceBlock:
         assert isinstance(self.correlation_prior, LKJ)
         firsts = np.repeat(np.arange(self.order - 1), np.arange(self.order - 1, 0, -1))
         at_none = self.correlation_prior.log_density_partial(np.zeros((len(self.names), 1)))
-        return float(at_none[0]), 1.0 + 0.5 * (self.order - 2 - firsts)
+        return float(at_none[0]), np.asarray(1.0 + 0.5 * (self.order - 2 - firsts), dtype=np.float64)
 
     @property
     def order(self) -> int:
