@@ -125,6 +125,10 @@ class LatentMarginal(ABC):
     def group_rows(self, factor: int) -> FloatArray:
         """Return how many raw rows each group of a factor has, (group,)."""
 
+    def hold(self, points: HyperPoints) -> LatentMarginal:
+        """Return the marginal with what all tables at these very points share, computed once where memory allows."""
+        return self
+
     @abstractmethod
     def tables(self, points: HyperPoints, factor: int, effect: int, classes: IntArray) -> ConditionalTables:
         """Return the conditional densities of the deviation of an effect (or, where the population replaces the

@@ -8,15 +8,17 @@ posterior's bulk, and given up where they do not, or where it would not be quick
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from partialpool.inference.latent.contract import ConditionalTables
-from partialpool.inference.latent.joined_tables import HALVES, Mixture, choose_half, mix_parts
-from partialpool.inference.latent.nested_hermite import ROW_SECONDS, NestedHermite, UnitRun
+from partialpool.inference.latent.joined_tables import HALVES, choose_half, mix_parts
+from partialpool.inference.latent.nested_hermite import ROW_SECONDS, NestedHermite, UnitRun, separate_tables
 from partialpool.inference.latent.recursion import Recursion
 from partialpool.inference.latent.refinement import TOLERANCE
 from partialpool.inference.latent.tabled_recursion import TabledRecursion
@@ -32,6 +34,8 @@ _PER_SD, _MOST_POINTS = (1.0, 1.5, 2.0, 3.0), 400
 _SCAN_POINTS, _SCAN_REACH, _REACH = 1201, 15.0, 60.0
 # Array elements (node, row or unit, point) of a block.
 _BLOCK = 2**16
+# Numbers (unit, node, point) of the tables on the grid that are held: 64 MB.
+_HELD = 2**23
 # Rows whose effects are drawn at once, at most.
 _DRAWN_ROWS = 256
 # Seconds that a row takes at one point, a unit there, and an entry of the population's kernel.
@@ -40,11 +44,20 @@ _SECONDS, _UNIT_SECONDS, _KERNEL_SECONDS = 1e-8, 2e-8, 5e-9
 _TABLE_SECONDS = 4e-8
 
 
+class Held(NamedTuple):
+    """All units' tables on the grid at some points."""
+
+    points: HyperPoints
+    recursion: TabledRecursion
+
+
 @dataclass(frozen=True)
 class NestedGrid(NestedHermite):
-    """The recursive marginal with a grid of values for its log likelihoods; None before it is refined."""
+    """The recursive marginal with a grid of values for its log likelihoods, None before it is refined; what is ``held``
+    of some points serves all tables there."""
 
     grid: ValueGrid | None = None
+    held: Held | None = None
 
     @property
     def work(self) -> float:
@@ -153,27 +166,46 @@ class NestedGrid(NestedHermite):
         if self.grid is None or not level:
             return super().tables(points, factor, effect, classes)
         with np.errstate(all="ignore"):
-            runs = [self._mix(points, level, run, self.grid) for run in self._unit_runs(level, classes, points.n_nodes)]
+            runs = [
+                [mix_parts(part, level, units) for part, units in self._tabled_runs(points, level, run, self.grid)]
+                for run in self._unit_runs(level, classes, points.n_nodes)
+            ]
             half = choose_half(mixture for run in runs for mixture in run)
             found = [[m.parts if half is None else m.tabulate(half) for m in run] for run in runs]
             return self._in_order([_join_nodes(parts) for parts in found], level, classes)
 
-    def _mix(self, points: HyperPoints, level: int, run: UnitRun, grid: ValueGrid) -> list[Mixture]:
-        """Return some units of a level with all that the levels above give them, of some nodes at a time."""
-        mixtures = []
+    def hold(self, points: HyperPoints) -> NestedGrid:
+        """Return the marginal with all units' tables on the grid at these points."""
+        n_units = sum(self.tree.n_units(level) for level in range(self.tree.n_levels))
+        if self.grid is None or n_units * points.n_nodes * self.grid.n_points > _HELD:
+            return self
+        every = 0, self.tree.n_units(0)
+        with np.errstate(all="ignore"):
+            recursion = self._tabulate(self._recursion(points, *every, 0)[0], points, *every, self.grid)
+        return replace(self, held=Held(points, recursion))
+
+    def _tabled_runs(
+        self, points: HyperPoints, level: int, run: UnitRun, grid: ValueGrid
+    ) -> Iterator[tuple[TabledRecursion, IntArray]]:
+        """Yield the recursion of some nodes at a time, and the places of a run's units in it."""
+        held = None if self.held is None or self.held.points is not points else self.held.recursion
+        if held is not None:
+            held = held.within(run.first, run.stop)
+        first_unit = self.tree.within(run.first, run.stop)[level].start
         for nodes in self._node_runs(points.n_nodes, run):
-            some = points.select(nodes)
-            plain, first = self._recursion(some, run.first, run.stop, level)
-            recursion = self._tabulate(plain, some, run.first, run.stop, grid)
-            mixtures.append(mix_parts(recursion, level, run.units - first))
-        return mixtures
+            if held is None:
+                some = points.select(nodes)
+                plain, _ = self._recursion(some, run.first, run.stop, level)
+                yield self._tabulate(plain, some, run.first, run.stop, grid), run.units - first_unit
+            else:
+                yield held.at_columns(nodes), run.units - first_unit
 
     def _table(self, points: HyperPoints, level: int, run: UnitRun) -> ConditionalTables:
         """Return the tables of some units, of some nodes at a time."""
         if self.grid is None:
             return super()._table(points, level, run)
-        nodes = self._node_runs(points.n_nodes, run)
-        return _join_nodes([super(NestedGrid, self)._table(points.select(some), level, run) for some in nodes])
+        runs = self._tabled_runs(points, level, run, self.grid)
+        return _join_nodes([separate_tables(recursion, level, units) for recursion, units in runs])
 
     def _rows_at_once(self, n_nodes: int) -> int:
         """Return how many rows' tables fit a block at one node."""

@@ -266,8 +266,7 @@ class NestedHermite(LatentMarginal):
     def _table(self, points: HyperPoints, level: int, run: UnitRun) -> ConditionalTables:
         """Return the tables of some units of a level."""
         recursion, first = self._conditional(points, run.first, run.stop, level)
-        shift, weights = spread_over_rules(recursion, level)
-        return table_parts(recursion, level, run.units - first, recursion.centre(level, shift), weights)
+        return separate_tables(recursion, level, run.units - first)
 
     def _conditional(self, points: HyperPoints, first: int, stop: int, level: int) -> tuple[Recursion, int]:
         """Return the recursion that tables and draws are made with."""
@@ -317,6 +316,12 @@ def spread_over_rules(recursion: Recursion, level: int) -> tuple[FloatArray, Flo
             shift, weights = compress_measure(shift, weights, len(recursion.rule.log_weights))
         shift, weights = tree.spread(above, shift), tree.spread(above, weights)
     return shift, weights
+
+
+def separate_tables(recursion: Recursion, level: int, units: IntArray) -> ConditionalTables:
+    """Return tables of some units of a level, one for every point of the rules above."""
+    shift, weights = spread_over_rules(recursion, level)
+    return table_parts(recursion, level, units, recursion.centre(level, shift), weights)
 
 
 def table_parts(

@@ -25,6 +25,12 @@ class TabledRecursion(Recursion):
         tables = tuple(table[:, columns] for table in self.tables)
         return replace(part, tables=tables, middle=self.middle[columns])
 
+    def within(self, first: int, stop: int) -> TabledRecursion:
+        """Return the recursion within some units of the coarsest level; its rows cannot be asked for."""
+        tree, rows = self.tree.part(first, stop)
+        tables = tuple(table[units] for table, units in zip(self.tables, self.tree.within(first, stop), strict=True))
+        return replace(self, tree=tree, base=self.base[rows], tables=tables)
+
     def at_units(self, level: int, units: IntArray) -> TabledRecursion:
         """Return the recursion for some units of a level; of other levels nothing can be asked."""
         tables = tuple(table[units] if k == level else table[:0] for k, table in enumerate(self.tables))

@@ -51,6 +51,14 @@ class Tree:
             return values
         return np.asarray(np.add.reduceat(values, self.starts[level], axis=-2))
 
+    def within(self, first: int, stop: int) -> list[slice]:
+        """Return which units of each level lie within some units of the coarsest."""
+        found = [slice(first, stop)]
+        for level in range(self.n_levels - 1):
+            ends = np.append(self.starts[level], self.n_children(level))
+            found.append(slice(int(ends[found[-1].start]), int(ends[found[-1].stop])))
+        return found
+
     def part(self, first: int, stop: int) -> tuple[Tree, slice]:
         """Return the subtree of some units of the coarsest level, and its rows."""
         starts = []

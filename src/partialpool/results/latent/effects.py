@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool.inference.hyper_posterior import HyperPosterior, resample_nodes
 from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
-from partialpool.inference.latent.contract import ConditionalTables
+from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
 from partialpool.inference.latent.support_marginal import FittedMarginal
 from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
 from partialpool.models.hyperspace import HyperPoints
@@ -56,6 +56,29 @@ def gather_nodes(hyper: HyperPosterior, seconds: float, n_items: int) -> Nodes:
     return Nodes(hyper.points.select(subset.nodes), subset.weights)
 
 
+class Held(NamedTuple):
+    """Nodes, and the marginal likelihood with what all tables at them share."""
+
+    nodes: Nodes
+    marginal: LatentMarginal
+
+
+def hold_nodes(posterior: LatentPosterior, factors: Iterable[int]) -> list[Held]:
+    """Return for each factor the nodes of its tables; factors that have the same share what is held of them."""
+    made: list[Held] = []
+    for factor in factors:
+        marginal = posterior.latent
+        nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), int(marginal.class_of(factor).max()) + 1)
+        same = next((held for held in made if _are_same(held.nodes, nodes)), None)
+        made.append(Held(nodes, marginal.hold(nodes.points)) if same is None else same)
+    return made
+
+
+def _are_same(one: Nodes, other: Nodes) -> bool:
+    roots = one.points.effect_root, other.points.effect_root
+    return np.array_equal(one.weights, other.weights) and np.array_equal(*roots)
+
+
 class EffectsSummary(NamedTuple):
     """Every effect of every group of a factor, ``summary`` (kind * effect, group), and its effective pooling
     ``weights`` (effect, group): one less the ratio of the group's variance given the hyperparameters to the
@@ -74,19 +97,23 @@ def summarise_latent_effects(
 
 
 def summarise_with_weights(
-    posterior: LatentPosterior, factor: int, kinds: Sequence[str], probabilities: FloatArray
+    posterior: LatentPosterior,
+    factor: int,
+    kinds: Sequence[str],
+    probabilities: FloatArray,
+    held: Held | None = None,
 ) -> EffectsSummary:
-    """Summarise every effect of every group of a factor, with its pooling weight: each class once."""
-    marginal = posterior.latent
-    if isinstance(marginal, ConjugateMarginal):
-        return _summarise_pairs(posterior, marginal, kinds, probabilities)
+    """Summarise every effect of every group of a factor, with its pooling weight: each class once. ``held`` are the
+    factor's nodes where they have been chosen with those of others."""
+    if isinstance(posterior.latent, ConjugateMarginal):
+        return _summarise_pairs(posterior, posterior.latent, kinds, probabilities)
+    nodes, marginal = hold_nodes(posterior, [factor])[0] if held is None else held
     class_of = marginal.class_of(factor)
     n_effects, n_classes = len(posterior.model.groups[factor].names), int(class_of.max()) + 1
     shape = (len(kinds), n_effects, n_classes)
     mean, sd = np.empty(shape), np.empty(shape)
     quantiles = np.empty((*shape, len(probabilities)))
     weights = np.empty((n_effects, n_classes))
-    nodes = gather_nodes(posterior.hyper, marginal.table_seconds(factor), n_classes)
     own = posterior.own_values(nodes.points, factor)
     whole = isinstance(marginal, FittedMarginal)
     spread = marginal.prior_spreads(nodes.points, factor)

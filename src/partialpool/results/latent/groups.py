@@ -17,7 +17,7 @@ from partialpool.models.populations.normal import NormalPopulation
 from partialpool.models.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.groups import index_by_group
-from partialpool.results.latent.effects import EffectsSummary, count_own_moments, summarise_with_weights
+from partialpool.results.latent.effects import EffectsSummary, count_own_moments, hold_nodes, summarise_with_weights
 from partialpool.results.latent.raw import estimate_latent_raw
 from partialpool.results.notes import note_groups
 from partialpool.results.parameters import check_quantiles, quantile_columns
@@ -60,10 +60,12 @@ def tabulate_latent_groups(
     return _explain(posterior, place, index_by_group(group, columns), missing)
 
 
-def summarise_by_default(posterior: LatentPosterior, factor: int) -> EffectsSummary:
-    """Summarise a factor's deviations and, on the response's scale where there is one, its groups' own values."""
-    kind = choose_kind(posterior, factor, "response")
-    return summarise_with_weights(posterior, factor, ("u", kind), np.array(_QUANTILES))
+def summarise_by_default(posterior: LatentPosterior) -> tuple[EffectsSummary, ...]:
+    """Summarise every factor's deviations and, on the response's scale where there is one, its groups' own values."""
+    factors = range(len(posterior.model.groups))
+    kinds = [("u", choose_kind(posterior, factor, "response")) for factor in factors]
+    held, levels = hold_nodes(posterior, factors), np.array(_QUANTILES)
+    return tuple(summarise_with_weights(posterior, k, kinds[k], levels, held[k]) for k in factors)
 
 
 def _summarise(posterior: LatentPosterior, factor: int, kind: str, probabilities: FloatArray) -> EffectsSummary:

@@ -49,7 +49,7 @@ class LatentPosterior(Posterior):
         """Every factor's deviations, and its groups' own values as tables have them by default."""
         from partialpool.results.latent.groups import summarise_by_default
 
-        return tuple(summarise_by_default(self, k) for k in range(len(self.model.groups)))
+        return summarise_by_default(self)
 
     @property
     def effect_means(self) -> tuple[FloatArray, ...]:
