@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
+from partialpool.inference.latent import nested_grid
 from partialpool.inference.latent.contract import ConditionalTables
 from partialpool.inference.latent.nested_grid import NestedGrid
 from partialpool.inference.latent.run import build_latent_marginal
@@ -89,6 +90,38 @@ def test_many_nodes_tables_are_those_of_one_node_at_a_time(factor: int) -> None:
     np.testing.assert_allclose(sd, np.sqrt(variance.mean(axis=0)), rtol=1e-7)
     some = marginal.tables(points, factor, 0, units[1:3])
     np.testing.assert_allclose(table_moments(*_mixed(some))[0], mean[1:3], rtol=0, atol=1e-7)
+
+
+def test_one_node_of_narrow_parts_leaves_one_table_a_node() -> None:
+    """Where casks are precise and batches spread the rule's points are a comb: no reason to part all nodes' tables."""
+    marginal = _nested_counts()
+    sds = np.full((3, 2001), 0.4)
+    sds[:, -1] = [3.0, 5.0, 0.05]
+    points = _points(sds, np.ones(2001))
+    units = np.arange(marginal.tree.n_units(1))
+    every = marginal.tables(points.select(np.r_[np.zeros(2000, dtype=np.intp), 2000]), 1, 0, units)
+    assert every.node_weights is None
+    alone = marginal.tables(points.select(np.array([2000])), 1, 0, units)
+    one = marginal.tables(points.select(np.zeros(1, dtype=np.intp)), 1, 0, units)
+    expected = [table_moments(*_mixed(tables))[0] for tables in (one, alone)]
+    mean = table_moments(*_mixed(every))[0]
+    np.testing.assert_allclose(mean, (2000 * expected[0] + expected[1]) / 2001, rtol=0, atol=1e-4)
+
+
+def test_tables_of_separate_parts_and_joined_ones_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quantiles and pooling weights are those of the parts of a node together."""
+    rng = np.random.default_rng(1)
+    a, b = np.repeat(np.arange(3), 12), np.repeat(np.arange(9), 4)
+    effects = 0.5 * rng.standard_normal(3)[a] + 0.4 * rng.standard_normal(9)[b]
+    data = {"y": rng.poisson(np.exp(2.0 + effects)), "a": a, "b": b}
+    fit = pp.fit("y ~ 1 + (1 | a/b)", data, family="poisson", accuracy=0.1)
+    assert "up the tree on" in str(fit.engine)  # on a grid
+    monkeypatch.setattr(nested_grid, "choose_half", lambda mixtures: 160)
+    joined = fit.groups("a:b", quantiles=[0.05, 0.25, 0.5, 0.75, 0.95], scale="linear")
+    monkeypatch.setattr(nested_grid, "choose_half", lambda mixtures: None)
+    parts = fit.groups("a:b", quantiles=[0.05, 0.25, 0.5, 0.75, 0.95], scale="linear")
+    for column in ("weight", "mean", "sd", "q5", "q25", "q50", "q75", "q95"):
+        np.testing.assert_allclose(parts[column], joined[column], rtol=0, atol=1e-3, err_msg=column)
 
 
 def _mixed(tables: ConditionalTables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.inference.latent.contract import ConditionalTables
 from partialpool.inference.latent.nested_hermite import spread_over_rules, table_parts
@@ -17,6 +18,8 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 HALVES = (40, 80, 160)
 # How far the grid goes and how fine it must be, in Laplace sds; what is worth less than this is not looked at.
 _REACH, _SPACING, _CARRIES_NOTHING = 7.0, 0.5, 1e-7
+# Share of the nodes, on average over units, whose parts may be narrower than that.
+_UNRESOLVED = 1e-3
 # Array elements (point, part, unit, node) of a block.
 _BLOCK = 2**16
 
@@ -38,15 +41,14 @@ class Mixture:
         low = np.min(np.where(carried, mode - reach, np.inf), axis=0)
         return low, np.max(np.where(carried, mode + reach, -np.inf), axis=0)
 
-    @property
-    def half_needed(self) -> float:
-        """How many points on each side the narrowest part needs."""
+    def unresolved(self, half: int) -> FloatArray:
+        """Return the weight (unit, node) of the parts that a grid of ``half`` points on each side is too coarse for."""
         low, high = self.ends
-        narrowest = np.min(np.where(self._carried, self.centred.scale, np.inf), axis=0)
-        return float(np.max((high - low) / (2.0 * _SPACING * narrowest)))
+        coarse = (high - low) / (2.0 * half) > _SPACING * self.centred.scale
+        return np.asarray(np.sum(self.weights, axis=0, where=coarse & self._carried))
 
     @property
-    def _carried(self) -> FloatArray:
+    def _carried(self) -> NDArray[np.bool_]:
         return np.asarray(self.weights > _CARRIES_NOTHING)
 
     @property
@@ -81,7 +83,13 @@ def mix_parts(recursion: TabledRecursion, level: int, units: IntArray) -> Mixtur
     return Mixture(part, level, part.centre(level, shift[..., units, :]), weights[..., units, :])
 
 
-def choose_half(mixtures: Iterable[Mixture]) -> int | None:
-    """Return the fewest points on each side that serve all of them, None where none do."""
-    needed = max(mixture.half_needed for mixture in mixtures)
-    return next((half for half in HALVES if half >= needed), None)
+def choose_half(mixtures: Sequence[Mixture]) -> int | None:
+    """Return the fewest points on each side that serve all units at all but few nodes, None where none do.
+
+    Parts narrower than what parts them are the rule's comb in place of a smooth density: resolving them adds nothing.
+    """
+    for half in HALVES:
+        unresolved = np.concatenate([mixture.unresolved(half).ravel() for mixture in mixtures])
+        if np.mean(unresolved) <= _UNRESOLVED:
+            return half
+    return None

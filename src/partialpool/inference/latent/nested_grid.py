@@ -170,7 +170,7 @@ class NestedGrid(NestedHermite):
                 [mix_parts(part, level, units) for part, units in self._tabled_runs(points, level, run, self.grid)]
                 for run in self._unit_runs(level, classes, points.n_nodes)
             ]
-            half = choose_half(mixture for run in runs for mixture in run)
+            half = choose_half([mixture for run in runs for mixture in run])
             found = [[m.parts if half is None else m.tabulate(half) for m in run] for run in runs]
             return self._in_order([_join_nodes(parts) for parts in found], level, classes)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -166,12 +165,22 @@ def _weigh(tables: ConditionalTables, weights: FloatArray, spread: FloatArray, w
         _, sd = table_moments(tables.shares(weights), tables.density, tables.values)
         population = float(spread[0])  # 0 where the data's best population is one point
         return np.asarray(1.0 - np.minimum(sd**2 / population, 1.0)) if population > 0.0 else np.zeros(len(sd))
+    variance = _vary_within_nodes(tables, len(weights))
+    ratio = np.where(spread > 0.0, variance / np.maximum(spread, 1e-300), 1.0)
+    return np.asarray(np.sum(weights * (1.0 - np.minimum(ratio, 1.0)), axis=1))
+
+
+def _vary_within_nodes(tables: ConditionalTables, n_nodes: int) -> FloatArray:
+    """Return the variances (item, node) given the hyperparameters: those within a node's parts and that between
+    them."""
     values = tables.values
-    given = np.sum(tables.density * values, axis=-1, keepdims=True)
-    variance = np.sum(tables.density * (values - given) ** 2, axis=-1)
-    prior = np.repeat(spread, tables.centre.shape[1] // len(weights))
-    ratio = np.where(prior > 0.0, variance / np.maximum(prior, 1e-300), 1.0)
-    return np.asarray(np.sum(tables.shares(weights) * (1.0 - np.minimum(ratio, 1.0)), axis=1))
+    given = np.sum(tables.density * values, axis=-1)
+    within = np.sum(tables.density * (values - given[..., None]) ** 2, axis=-1)
+    if tables.node_weights is None:
+        return np.asarray(within)
+    given, within, share = (part.reshape(len(part), n_nodes, -1) for part in (given, within, tables.node_weights))
+    centre = np.sum(share * given, axis=-1, keepdims=True)
+    return np.asarray(np.sum(share * (within + (given - centre) ** 2), axis=-1))
 
 
 def summarise_tables(
@@ -200,12 +209,11 @@ def summarise_tables(
 def _quantiles(tables: ConditionalTables, shares: FloatArray, probabilities: FloatArray, n_parts: int) -> FloatArray:
     """Return quantiles (item, probability) from fewer nodes, their location and scale from all.
 
-    Nodes have ``n_parts`` parts each, next to each other: what is kept of them must meet all parts alike.
+    Nodes have ``n_parts`` parts each, next to each other: all of them are kept of a node that is.
     """
-    stride = -(-shares.shape[1] // _SHAPE_NODES) if len(tables.z) > 1 else 1
-    while gcd(stride, n_parts) > 1:
-        stride += 1
-    some = slice(None, None, stride)
+    n_nodes = shares.shape[1] // n_parts
+    stride = -(-n_nodes // _SHAPE_NODES) if len(tables.z) > 1 else 1
+    some = np.arange(n_nodes * n_parts, dtype=np.intp).reshape(n_nodes, n_parts)[::stride].ravel()
     weights = shares[:, some] / shares[:, some].sum(axis=1, keepdims=True)
     bend = None if tables.stretch is None else tables.stretch[:, some]
     density = tables.density[:, some]
