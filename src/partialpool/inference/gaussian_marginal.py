@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Elements of a (node, design_class) block: small enough to stay in a core's cache through a dozen passes.
 _BLOCK = 2**15
+# Seconds that one element of the leading factor's arrays takes.
+_ELEMENT_SECONDS = 8e-9
 # Numbers that the arrays of a run of nodes may hold where there are several factors (0.3 GB).
 _NODE_NUMBERS = 2**25
 
@@ -105,8 +107,10 @@ class GaussianMarginal:
 
     @property
     def work(self) -> float:
-        """Array elements that one evaluation of the leading factor touches."""
-        return float(self.cross.n_classes * self.cross.n_effects**2)
+        """Array elements that one evaluation touches; of factors beside the leading one what their time is worth."""
+        remaining = self.statistics.remaining
+        beside = 0.0 if remaining is None else remaining.seconds / _ELEMENT_SECONDS
+        return float(self.cross.n_classes * self.cross.n_effects**2) + beside
 
     def log_likelihood(self, points: HyperPoints) -> FloatArray:
         """Return log p(y | hyperparameters) for each node, effects and integrated coefficients integrated out.
@@ -242,8 +246,8 @@ class GaussianMarginal:
         """
         remaining = self.statistics.remaining
         if remaining is None:
-            return 2e-6 + 8e-9 * self.cross.n_classes * self.cross.n_effects**2
-        return 5e-6 + 8e-9 * self.cross.n_classes * self.cross.n_effects**2 + remaining.seconds
+            return 2e-6 + _ELEMENT_SECONDS * self.work
+        return 5e-6 + _ELEMENT_SECONDS * self.work
 
     @cached_property
     def held(self) -> list[tuple[HyperPoints, SphericalMoments]]:

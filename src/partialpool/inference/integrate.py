@@ -79,9 +79,11 @@ def integrate_hyperparameters(
             found = integrate_by_way_of_surrogate(space, marginal, accuracy)
             if isinstance(found, HyperPosterior):
                 return found
-            return _give_up_surrogate(integrate_exactly(space, marginal, _affordable(accuracy, marginal), found))
+            exact = integrate_exactly(space, marginal, _affordable(accuracy, marginal), found)
+            return _condition_on_few(_give_up_surrogate(exact))
         if on_grid and method == "auto":
-            return take_grid_first(lambda: _by_grid(space, marginal, moments), space, marginal, accuracy)
+            by_grid = take_grid_first(lambda: _by_grid(space, marginal, moments), space, marginal, accuracy)
+            return _condition_on_few(by_grid)
         try:
             return _condition_on_few(integrate_exactly(space, marginal, accuracy))
         except ComputationError as failure:

@@ -53,13 +53,13 @@ class Shelf(NamedTuple):
         return affine_map(mean, covariance)
 
 
-def find_shelves(log_density: BatchLogDensity, edges: Sequence[Edge]) -> tuple[list[Shelf], int]:
+def find_shelves(log_density: BatchLogDensity, edges: Sequence[Edge]) -> list[Shelf]:
     """Climb with one coordinate held a unit beyond each of ``edges``, and follow it from the mode that is found there.
 
-    Returns the shelves and the points evaluated; an edge at which no climb ends has none.
+    An edge at which no climb ends has no shelf.
     """
     if not edges or len(edges[0].location) < 2:
-        return [], 0
+        return []
     held = [(edge.axis, edge.place - _BEYOND) for edge in edges]
     starts = np.array([edge.location for edge in edges])
     starts[np.arange(len(edges)), [axis for axis, _ in held]] = [place for _, place in held]
@@ -71,7 +71,7 @@ def find_shelves(log_density: BatchLogDensity, edges: Sequence[Edge]) -> tuple[l
     ended = drive(log_density, climbs)
     found = [(held[k], mode) for k, mode in zip(known, ended, strict=True) if isinstance(mode, Mode)]
     if not found:
-        return [], len(starts)
+        return []
     lines = np.concatenate(
         [
             np.insert(np.tile(mode.location, (len(_LINE), 1)), axis, place - _LINE, axis=1)
@@ -79,8 +79,7 @@ def find_shelves(log_density: BatchLogDensity, edges: Sequence[Edge]) -> tuple[l
         ]
     )
     drops = np.nan_to_num(log_density(lines), nan=-np.inf, posinf=-np.inf).reshape(len(found), -1)
-    shelves = [_measure(axis, place, mode, line) for ((axis, place), mode), line in zip(found, drops, strict=True)]
-    return shelves, len(starts) + len(lines) + sum(mode.n_evaluations for _, mode in found)
+    return [_measure(axis, place, mode, line) for ((axis, place), mode), line in zip(found, drops, strict=True)]
 
 
 def _measure(axis: int, place: float, mode: Mode, line: FloatArray) -> Shelf:

@@ -9,7 +9,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import ComputationError
-from partialpool.inference.by_importance import _check_reliable
+from partialpool.inference.attempts import Attempt, choose
 from partialpool.inference.hyper_posterior import HyperPosterior, resample_nodes, weighted_quantiles
 
 
@@ -25,10 +25,10 @@ def posterior() -> HyperPosterior:
     [("Pareto-k", 0.71), ("Pareto-k", np.nan), ("effective draws", 90.0), ("effective draws", np.nan)],
 )
 def test_unreliable_evidence_is_refused(posterior: HyperPosterior, evidence: str, value: float) -> None:
-    _check_reliable(posterior)
+    assert choose([Attempt(posterior, "")]).posterior is posterior
     engine = replace(posterior.engine, evidence={**posterior.engine.evidence, evidence: value})
     with pytest.raises(ComputationError, match="is not reliable"):
-        _check_reliable(replace(posterior, engine=engine))
+        choose([Attempt(replace(posterior, engine=engine), "")])
 
 
 def test_weights_sum_to_one_and_nodes_keep_to_the_range(posterior: HyperPosterior) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -30,10 +32,12 @@ def _attempt(
 
 @pytest.fixture
 def routes(monkeypatch: pytest.MonkeyPatch):
-    def run(*attempts: HyperPosterior) -> HyperPosterior:
+    def run(*attempts: HyperPosterior, misses: Mapping[int, str] | None = None) -> HyperPosterior:
+        missed = {id(attempts[k]): text for k, text in (misses or {}).items()}
         names = [by_importance._Route(str(k), attempt.space) for k, attempt in enumerate(attempts)]
         monkeypatch.setattr(by_importance, "_list_routes", lambda *_: iter(names))
         monkeypatch.setattr(by_importance, "_find_all_modes", lambda *_, **__: {})
+        monkeypatch.setattr(by_importance, "find_missed_region", lambda posterior, *_: missed.get(id(posterior), ""))
         monkeypatch.setattr(by_importance, "_sample", lambda route, *_: attempts[int(route.name)])
 
         class Marginal:
@@ -76,7 +80,7 @@ def test_less_mass_than_an_attempt_before_is_a_fault(routes) -> None:
     mixture = _attempt(0.55, 8e4, log_evidence=0.2, route="importance sampling from a mixture")
     found = routes(mixture, _attempt(0.47, 6e4, log_evidence=0.0))
     assert found.engine.evidence["Pareto-k"] == 0.55
-    assert "Pareto-k 0.55" in found.engine.left
+    assert "of this one: Pareto-k 0.55" in found.engine.left
 
 
 def test_rough_quantiles_are_warned_of(routes) -> None:
@@ -84,3 +88,22 @@ def test_rough_quantiles_are_warned_of(routes) -> None:
     attempt.engine.evidence["quantiles' error (sd)"] = 0.14
     with pytest.warns(AccuracyWarning, match=r"5 and 95 % quantiles by about 0\.14"):
         routes(attempt)
+
+
+def test_what_misses_a_region_is_never_taken(routes) -> None:
+    """With nothing else wrong it was returned as converged where no other route was reliable."""
+    told = {0: "a region of about 13 times the mass of the nodes has hardly any"}
+    assert routes(_attempt(0.1, 9e4), _attempt(0.66, 2e4), misses=told).engine.evidence["Pareto-k"] == 0.66
+    with pytest.raises(ComputationError, match="13 times the mass"):
+        routes(_attempt(0.1, 9e4), misses=told)
+
+
+def test_the_fault_of_what_is_taken_is_said(routes) -> None:
+    found = routes(_attempt(0.66, 2e4), _attempt(0.6, 9e4))
+    assert found.engine.left == "0 was left: Pareto-k 0.66; no route is without fault, of this one: Pareto-k 0.60"
+
+
+def test_rough_quantiles_are_a_fault(routes) -> None:
+    rough = _attempt(0.1, 9e4)
+    rough.engine.evidence["quantiles' error (sd)"] = 0.12
+    assert routes(rough, _attempt(0.1, 6e4)).engine.evidence["effective draws"] == 6e4
