@@ -93,7 +93,7 @@ def test_a_region_that_only_a_ridge_leads_to() -> None:
 
 
 def test_many_groups_of_years() -> None:
-    """The centred chart is searched however many groups there are: sigma was 5.7, certified, where 0.4 made the rows."""
+    """The centred chart is searched however many groups there are: sigma was 5.7, certified, where it is 0.4."""
     rng = np.random.default_rng(0)
     a = np.repeat(np.arange(800), 6)
     x = 2001.0 + rng.integers(0, 20, 4800)

@@ -9,6 +9,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import AccuracyWarning, MissingRowsWarning, PartialpoolWarning, PriorWarning, warn_user
+from partialpool.inference import attempts, by_importance
 
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(8), 5)
@@ -34,10 +35,6 @@ CASES: dict[str, tuple[Callable[[], object], type[PartialpoolWarning]]] = {
         lambda: pp.fit("k ~ (1 | g)", ROWS, priors={"sd(g)": "HalfNormal(1)"}, method="empirical_bayes", **POISSON),
         PriorWarning,
     ),
-    "an accuracy that is not reached": (
-        lambda: pp.fit("y ~ k + (k | g)", ROWS, accuracy=3e-3),
-        AccuracyWarning,
-    ),
 }
 
 
@@ -49,6 +46,14 @@ def test_a_warning_points_at_the_line_that_called(
         call()
     line = call.__code__.co_firstlineno
     assert {(warning.filename, warning.lineno) for warning in caught} <= {(__file__, line), (__file__, line + 1)}
+
+
+def test_an_accuracy_that_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_importance, "find_fault", lambda *_: "made up")
+    monkeypatch.setattr(attempts, "_MAX_HALF_DIFFERENCE", 0.0)
+    with pytest.warns(AccuracyWarning) as caught:
+        pp.fit("y ~ (1 | g)", ROWS, method="importance")
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_other_libraries_between_the_package_and_the_user_are_passed_over() -> None:

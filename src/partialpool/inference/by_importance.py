@@ -156,15 +156,17 @@ def take_grid_first(
 
 
 def _find_all_modes(space: HyperSpace, marginal: HyperMarginal, every_start: bool) -> dict[Chart, tuple[Mode, ...]]:
-    """Climb from every start, or the best, in every chart: regions that only a steep ridge leads to in natural
-    coordinates are round in centred ones; then in each from the other's modes. A chart without a mode is left out."""
+    """Climb from every start, or the best, in the first chart, and in the centred one where that is another: regions
+    that only a steep ridge leads to in natural coordinates are round there; then in each from the other's modes. A
+    chart without a mode is left out."""
     found: dict[Chart, tuple[Mode, ...]] = {}
-    for chart in space.charts:
+    charts = space.charts if space.charts[0] == "natural" else space.charts[:1]
+    for chart in charts:
         charted = space.in_chart(chart)
         log_density, starts = log_posterior(charted, marginal), charted.starts()
         with suppress(ComputationError):
             found[chart] = find_modes(log_density, starts) if every_start else (find_mode(log_density, starts),)
-    return {chart: _join_modes(space, marginal, chart, found) for chart in space.charts if any(found.values())}
+    return {chart: _join_modes(space, marginal, chart, found) for chart in charts if any(found.values())}
 
 
 def _join_modes(
