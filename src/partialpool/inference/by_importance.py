@@ -58,7 +58,9 @@ _CHEAP_WORK = 9e5
 # in 16 groups of three rows under HalfCauchy priors 118,000 effective draws leave a 95 % quantile 0.02 sds uncertain.
 _HARD_WORK, _HARD_EXTRA = 9e6, 4.0
 # Seconds that evaluations take which are always worth it where quantiles are rough.
-_MORE_SECONDS = 0.7
+_MORE_SECONDS = 0.35
+# Nodes are doubled while they are worth less than this share of the draws that are affordable.
+_DOUBLED = 0.6
 # Where evaluations are dearer than this the climb begins at the best start alone: five take a tenth of a lattice's.
 _MODES_WORK = 1e8
 # Standard error of a normal's 95 % quantile, in sds, times the root of the number of draws.
@@ -94,8 +96,10 @@ def integrate_exactly(
     failure, left = None, ""
     counted = _Counted(marginal)
     target = _effective_target(marginal, accuracy)
-    more = _raise_target(marginal, target)
-    draws = (target, more), (more, 2.0 * more if more > target else more)  # at first, and once a route was left
+    more = target * float(np.clip(_HARD_WORK / (20.0 + marginal.work) / target, 1.0, _HARD_EXTRA))
+    quick = target * float(np.clip(_MORE_SECONDS / marginal.seconds / target, 1.0, _HARD_EXTRA))
+    # at first, and once a route was left
+    draws = (target, max(more, quick)), (more, 2.0 * more if more > target else quick)
     several = _MODES_WORK / (20.0 + marginal.work) > target
     modes = _find_all_modes(space, counted, every_start=several) if guide is None else {}
     for route in _list_routes(space, guide, modes):
@@ -207,7 +211,7 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     space, log_density = route.space, log_posterior(route.space, marginal)
 
     def rough(sample: WeightedNodes) -> bool:
-        if most <= target or sample.effective_size > 0.6 * most:
+        if most <= target or sample.effective_size > _DOUBLED * most:
             return False
         return measure_quantiles(space, sample.nodes, sample.weights).error > allowed_error(target)
 
@@ -219,7 +223,8 @@ def _sample(route: _Route, marginal: HyperMarginal, target: float, most: float) 
     else:
         climbed = log_density if route.guide is None else route.guide
         mode = _heaviest(route.modes) if route.modes else find_mode(climbed, space.starts())
-        first = (_SORTED / allowed_error(target)) ** 2 if most > target else target
+        even = (_SORTED / allowed_error(target)) ** 2
+        first = even if even <= _DOUBLED * most else 0.0
         sample = integrate_by_importance(
             log_density, mode, target, pilots=route.pilots, guide=route.guide, rough=rough, first=first
         )
@@ -271,13 +276,6 @@ def _effective_target(marginal: HyperMarginal, accuracy: float) -> float:
     """Return the effective size to reach, from the accuracy and the array elements that one evaluation touches."""
     enough = accuracy**-2.0
     return float(np.clip(_CHEAP_WORK / (20.0 + marginal.work), enough, _MOST_EXTRA * enough))
-
-
-def _raise_target(marginal: HyperMarginal, target: float) -> float:
-    """Return the effective size to reach at most: more than the target where evaluations are cheap, or take little
-    time."""
-    affordable = max(_HARD_WORK / (20.0 + marginal.work), _MORE_SECONDS / marginal.seconds)
-    return target * float(np.clip(affordable / target, 1.0, _HARD_EXTRA))
 
 
 def _from_importance(route: _Route, sample: WeightedNodes, unseen: float, quantile_error: float) -> HyperPosterior:
