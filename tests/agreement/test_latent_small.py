@@ -114,7 +114,8 @@ def test_tables_of_separate_parts_and_joined_ones_are_the_same(monkeypatch: pyte
     a, b = np.repeat(np.arange(3), 12), np.repeat(np.arange(9), 4)
     effects = 0.5 * rng.standard_normal(3)[a] + 0.4 * rng.standard_normal(9)[b]
     data = {"y": rng.poisson(np.exp(2.0 + effects)), "a": a, "b": b}
-    fit = pp.fit("y ~ 1 + (1 | a/b)", data, family="poisson", accuracy=0.1)
+    given = {"sd(a)": "Fixed(0.5)", "Intercept": "Fixed(2)"}
+    fit = pp.fit("y ~ 1 + (1 | a/b)", data, family="poisson", priors=given)
     assert "up the tree on" in str(fit.engine)  # on a grid
     monkeypatch.setattr(nested_grid, "choose_half", lambda mixtures: 160)
     joined = fit.groups("a:b", quantiles=[0.05, 0.25, 0.5, 0.75, 0.95], scale="linear")
@@ -163,7 +164,7 @@ def test_draws_of_one_node_share_its_window(monkeypatch: pytest.MonkeyPatch) -> 
     rng = np.random.default_rng(0)
     g = np.repeat(np.arange(7), 4)
     data = {"y": rng.exponential(np.exp(1.0 + 0.5 * (rng.exponential(size=7) - 1.0)[g])), "g": g}
-    fit = pp.fit("y ~ 1 + (1 | g)", data, family="exponential", population="skew_normal")
+    fit = pp.fit("y ~ 1 + (1 | g)", data, family="exponential", population="skew_normal", accuracy=0.1)
     seen = _count(monkeypatch, ExponentialFamily, ("log_density",))
     few = fit.draws(4000, seed=1)
     first, n_nodes = sum(seen), fit.hyper.points.n_nodes
