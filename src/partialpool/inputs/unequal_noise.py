@@ -37,12 +37,17 @@ def warn_of_unequal_noise(measured: Measurements, where: DescribeRow) -> None:
     furthest = np.argsort(-away, kind="stable")[: max(1, min(_MOST_NAMED, int((away > _FAR).sum())))]
     named = ", ".join(f"{np.sqrt(variances[i]):.3g} in {where(int(rows[i]))}" for i in furthest)
     warn_user(
-        f"sd: one sigma stands for rows whose sds differ by more than chance (Bartlett's test, p = {p:.1g}); "
+        f"sd: one sigma stands for rows whose sds differ by more than chance (Bartlett's test, {print_p(p)}); "
         f"furthest from their median {np.exp(middle / 2.0):.3g}: {named}. The answer changes: rows of larger sd count "
         "for too much and have intervals too narrow, those of smaller sd the other way. To let each row have its own "
         "noise give standard_error= (sd / sqrt(n)) in place of size= and sd=",
         UnequalNoiseWarning,
     )
+
+
+def print_p(p: float) -> str:
+    """Return a p-value as it is written, also one too small for a number."""
+    return f"p = {p:.1g}" if p >= 1e-300 else "p < 1e-300"
 
 
 def compare_variances(variances: FloatArray, degrees: FloatArray) -> float:

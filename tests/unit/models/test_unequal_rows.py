@@ -105,3 +105,34 @@ def test_equal_rows_and_a_little_difference_are_not_warned_of() -> None:
         little = np.linspace(0.9, 1.1, 10)[g] * rng.normal(size=len(g))
         warn_of_unequal_rows(_design("y ~ 1 + (1 | g)", {"y": little, "g": g}))
         warn_of_unequal_rows(_design("y ~ 1 + (1 | g)", {"y": g.astype(float), "g": g}))
+
+
+def _tell(formula: str, data: dict[str, Any]) -> str:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        warn_of_unequal_rows(_design(formula, data))
+    return str(told[0].message) if told else ""
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (x | g)"])
+@pytest.mark.parametrize("decimals", [9, 0])
+def test_neither_order_nor_labels_nor_units_of_the_rows_matter(formula: str, decimals: int) -> None:
+    """Sds from 4 to 15 in 8 groups of 24 rows: at the edge of what is told. Without decimals responses are tied."""
+    warned = 0
+    for seed in range(6):
+        rng, g, x = _rows(8, 24, seed)
+        y = (np.linspace(4.0, 15.0, 8)[g] * rng.normal(size=len(g)) + 3.0 * x).round(decimals)
+        told = _tell(formula, {"y": y, "x": x, "g": g})
+        warned += bool(told)
+        for _ in range(4):
+            order = rng.permutation(len(g))
+            assert _tell(formula, {"y": y[order], "x": x[order], "g": g[order]}) == told
+        p = told.partition(")")[0]
+        assert _tell(formula, {"y": 1000.0 * y - 7.0, "x": x / 3.0, "g": (3 * g + 1) % 8}).partition(")")[0] == p
+    assert 0 < warned < 6
+
+
+def test_a_chance_too_small_for_a_number_is_not_called_none() -> None:
+    rng, g, _ = _rows(4, 4000)
+    told = _tell("y ~ 1 + (1 | g)", {"y": 10.0**g * rng.normal(size=len(g)), "g": g})
+    assert "p < 1e-300" in told
