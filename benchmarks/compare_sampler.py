@@ -6,13 +6,17 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import partialpool as pp
 from long_sampler import Chains, quantile_with_error, sample_model, split_rhat
 from long_sampler_model import read_model, read_terms
 from random_models import RandomModel, draw_model
+
+FloatArray = NDArray[np.float64]
 
 _PROBABILITIES = (0.05, 0.5, 0.95)
 # Quantiles may be off by this share of a posterior sd; the sampler tells it where its own standard errors are a third.
@@ -25,10 +29,11 @@ _MOST_COLUMNS, _MOST_ROWS = 60, 200
 _SHARE_GAUSSIAN = 0.7
 
 
-def choose_models(seeds: Iterable[int], n: int) -> list[RandomModel]:
-    """Return the first models of moderate size, seven in ten Gaussian, their shapes and likelihoods as even as they
-    come."""
-    wanted = {True: round(_SHARE_GAUSSIAN * n), False: n - round(_SHARE_GAUSSIAN * n)}
+def choose_models(seeds: Iterable[int], n: int, only: str | None = None) -> list[RandomModel]:
+    """Return the first models of moderate size, seven in ten Gaussian or ``only`` these or others, their shapes and
+    likelihoods as even as they come."""
+    n_gaussian = round(n * {None: _SHARE_GAUSSIAN, "gaussian": 1.0, "other": 0.0}[only])
+    wanted = {True: n_gaussian, False: n - n_gaussian}
     most = {True: -(-wanted[True] // 12), False: -(-wanted[False] // 10)}
     kinds: Counter[tuple[str, str]] = Counter()
     chosen = []
@@ -63,22 +68,43 @@ def compare_with_sampler(models: Iterable[RandomModel]) -> None:
         print(f"{what}: {count}")
 
 
-def _compare(model: RandomModel) -> str:
+def measure_apart(found: FloatArray, right: FloatArray, sd: float) -> FloatArray:
+    """Return how far quantiles (probability,) are from the right ones, in posterior sds; infinitely far where that is
+    no number."""
+    with np.errstate(all="ignore"):
+        apart = np.abs(found - right)
+        return np.where(apart == 0.0, 0.0, np.nan_to_num(apart / sd, nan=np.inf, posinf=np.inf))
+
+
+def _fit(model: RandomModel) -> Any:
+    """Fit; None where that fails, which is printed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = pp.fit(model.formula, model.data, **model.options)
-        table = fit.summary(quantiles=_PROBABILITIES)
+        try:
+            fit = pp.fit(model.formula, model.data, **model.options)
+            fit.summary(quantiles=_PROBABILITIES)
+        except Exception as error:
+            print(f"FAILED {model}\n  {type(error).__name__}: {error}", flush=True)
+            return None
+    return fit
+
+
+def _compare(model: RandomModel) -> str:
+    if (fit := _fit(model)) is None:
+        return "not fitted"
+    table = fit.summary(quantiles=_PROBABILITIES)
     start = time.process_time()
     chains = sample_model(read_model(fit, model.formula, model.data, model.options), model.seed, _SECONDS, _is_enough)
     seconds = time.process_time() - start
     largest, where = 0.0, ""
     for name, draws in zip(chains.names, np.moveaxis(chains.draws, 2, 0), strict=True):
-        found, sd = table.loc[name].to_numpy(dtype=float)[-3:], draws.std()
-        for value, p in zip(found, _PROBABILITIES, strict=True):
-            right, error, _ = quantile_with_error(draws, p)
-            if (apart := abs(value - right) / sd) > largest:
-                largest = float(apart)
-                where = f"{p:.0%} of {name}: {value:.5g}, sampler {right:.5g} ({error:.2g}), sd {sd:.4g}"
+        found, sd = table.loc[name].to_numpy(dtype=float)[-3:], float(draws.std())
+        sampled = np.array([quantile_with_error(draws, p)[:2] for p in _PROBABILITIES])
+        apart = measure_apart(found, sampled[:, 0], sd)
+        if apart.max() > largest:
+            k = int(np.argmax(apart))
+            largest, (right, error) = float(apart[k]), sampled[k]
+            where = f"{_PROBABILITIES[k]:.0%} of {name}: {found[k]:.5g}, sampler {right:.5g} ({error:.2g}), sd {sd:.4g}"
     verdict = "undecided" if not _is_enough(chains) else "agrees" if largest <= _TOLERANCE else "OFF"
     print(f"{verdict}, {largest:.3f} sd, {len(chains.draws)} sweeps, {seconds:.0f} s: {model}\n  {where}", flush=True)
     if verdict == "OFF":
@@ -89,7 +115,7 @@ def _compare(model: RandomModel) -> str:
 def _is_enough(chains: Chains) -> bool:
     """Say whether R-hat and the standard errors of all quantiles are small enough."""
     for draws in np.moveaxis(chains.draws, 2, 0):
-        errors = [quantile_with_error(draws, p)[1] for p in _PROBABILITIES]
-        if max(errors) > _LARGEST_ERROR * draws.std() or split_rhat(draws) > _LARGEST_RHAT:
+        error = np.max([quantile_with_error(draws, p)[1] for p in _PROBABILITIES])
+        if not (error <= _LARGEST_ERROR * draws.std() and split_rhat(draws) <= _LARGEST_RHAT):
             return False
     return True

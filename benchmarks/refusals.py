@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import partialpool as pp
-from compare_sampler import choose_models, compare_with_sampler
+from compare_sampler import choose_models, compare_with_sampler, measure_apart
 from partialpool.inference.hyper_posterior import log_posterior, weighted_quantiles
 from random_models import RandomModel, draw_model
 from second_engine import sample_again
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--sampler", type=int, metavar="N", help="compare N models with a long sampler instead")
     asked = parser.parse_args()
     if asked.sampler is not None:
-        compare_with_sampler(choose_models(range(asked.first, asked.last), asked.sampler))
+        compare_with_sampler(choose_models(range(asked.first, asked.last), asked.sampler, asked.only))
         return
     counts: Counter[str] = Counter()
     largest: list[tuple[float, str]] = []
@@ -64,7 +64,7 @@ def main() -> None:
             print(f"up to seed {seed}: {dict(counts)}", flush=True)
     for what, count in counts.items():
         print(f"{what}: {count}")
-    differences = sorted((each for each in largest if np.isfinite(each[0])), reverse=True)
+    differences = sorted((each for each in largest if not np.isnan(each[0])), reverse=True)
     if differences:
         at = np.quantile([difference for difference, _ in differences], [0.5, 0.9, 0.99])
         print(f"largest difference of a model in sds: median {at[0]:.3f}, 90 % {at[1]:.3f}, 99 % {at[2]:.3f}")
@@ -112,13 +112,14 @@ def _second_quantiles(fit: Any, seed: int, log_more: int = 0) -> dict[str, Float
             values = space.natural_values(space.constrain(sample.nodes)[0])
     except np.linalg.LinAlgError:  # its mixture has no covariance
         return None
-    if sample.effective_size < _LEAST_EFFECTIVE:
+    if not sample.effective_size >= _LEAST_EFFECTIVE:
         return None
-    found = {}
+    found, weighs = {}, sample.weights > 0.0  # of what weighs nothing the values may not exist
+    values, weights = values[weighs], sample.weights[weighs]
     for k, name in enumerate(space.names):
-        mean = sample.weights @ values[:, k]
-        sd = np.sqrt(sample.weights @ (values[:, k] - mean) ** 2)
-        found[name] = np.array([sd, *weighted_quantiles(values[:, k], sample.weights, PROBABILITIES)])
+        mean = weights @ values[:, k]
+        sd = np.sqrt(weights @ (values[:, k] - mean) ** 2)
+        found[name] = np.array([sd, *weighted_quantiles(values[:, k], weights, PROBABILITIES)])
     return found
 
 
@@ -130,7 +131,7 @@ def _compare(model: RandomModel, fit: Any, counts: Counter[str]) -> tuple[float,
     the natural chart's ridges are thin.
     """
     differences = _differences(fit, _second_quantiles(fit, model.seed))
-    if differences is None or max(differences, default=(0.0, ""))[0] > TOLERANCE:
+    if differences is None or not max(differences, default=(0.0, ""))[0] <= TOLERANCE:
         differences = _differences(fit, _second_quantiles(fit, model.seed + 1, log_more=3))
         counts["second engine: run twice"] += 1
     if differences is None:
@@ -139,7 +140,7 @@ def _compare(model: RandomModel, fit: Any, counts: Counter[str]) -> tuple[float,
         return np.nan, ""
     largest = max(differences, default=(0.0, ""))
     counts[f"second engine: {'agrees' if largest[0] <= TOLERANCE else 'OFF'}"] += 1
-    if largest[0] > TOLERANCE:
+    if not largest[0] <= TOLERANCE:
         print(f"OFF by {largest[0]:.3f} sd from the second engine: {model}\n  {largest[1]}\n  {fit.engine}", flush=True)
     return largest
 
@@ -152,7 +153,7 @@ def _differences(fit: Any, other: dict[str, FloatArray] | None) -> list[tuple[fl
     differences = []
     for name, (sd, *quantiles) in other.items():
         found = table.loc[name].to_numpy(dtype=float)[-3:]
-        apart = np.abs(found - quantiles) / sd
+        apart = measure_apart(found, np.array(quantiles), sd)
         differences.append((float(apart.max()), f"{name} {found} {np.array(quantiles)} sd {sd:.4g}"))
     return differences
 

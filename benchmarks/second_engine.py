@@ -1,8 +1,13 @@
-"""A second integration of a fit's hyperparameters, sharing nothing with the first but the likelihood.
+"""A second integration of a fit's hyperparameters: other code and other random numbers over the same posterior density.
+
+What it is called with is the package's: the likelihood, the priors, the coordinates with their Jacobians, the starts,
+and the values and weighted quantiles that are read off. Faults in these it does not see; the long sampler does. What is
+its own is where points are put, and even that is the package's method once more where a fit took the route of a
+mixture of t densities; other fits took none of it: no mode, no curvature, no lattice, no transport map.
 
 Walkers of a differential-evolution sampler explore the posterior from starts spread far wider than it; a mixture of
 multivariate t densities, fitted to where they went by expectation maximisation, then proposes scrambled Sobol points
-whose importance weights carry the quantiles. No mode, no curvature, no lattice, no transport map.
+whose importance weights carry the quantiles.
 
 Source: ter Braak (2006), Statistics and Computing 16:239-249 (differential evolution); Owen (1998), J. Complexity
 14:466-489 (scrambling).
@@ -44,10 +49,9 @@ def sample_again(
     """Explore, fit, weigh; fit again to the weighed points, and keep the round of the largest effective size."""
     rng = np.random.default_rng(seed)
     points = _explore(log_density, starts, n_steps, rng)
-    weights = np.full(len(points), 1.0 / len(points))
     best: Sample | None = None
     for k in range(n_rounds):
-        mixture = _fit(points, weights, 3 + k, rng)
+        mixture = _fit(points, 3 + k, rng)
         nodes, log_proposal = _propose(mixture, n_points if k else n_points // 2, seed + k)
         log_ratios = _finite(log_density(nodes)) - log_proposal
         weights = np.exp(log_ratios - log_ratios.max())
@@ -58,7 +62,7 @@ def sample_again(
         if k and found.effective_size > 0.35 * len(nodes):
             break
         chosen = rng.choice(len(nodes), size=8000, p=weights)
-        points, weights = nodes[chosen] + 0.0, np.full(8000, 1.0 / 8000)
+        points = nodes[chosen]
     assert best is not None
     return best
 
@@ -98,21 +102,20 @@ def _recall(walkers: FloatArray, values: FloatArray, rng: np.random.Generator) -
     walkers[lost], values[lost] = walkers[there], values[there]
 
 
-def _fit(points: FloatArray, weights: FloatArray, n_parts: int, rng: np.random.Generator) -> _Mixture:
+def _fit(points: FloatArray, n_parts: int, rng: np.random.Generator) -> _Mixture:
     """Fit normals by expectation maximisation in coordinates whitened by the points' quantiles."""
     dimension = points.shape[1]
     low, centre, high = np.quantile(points, [0.16, 0.5, 0.84], axis=0)
     unit = np.maximum(0.5 * (high - low), 1e-8)
     z = (points - centre) / unit
     z = z[np.abs(z).max(axis=1) < 60.0]
-    weights = np.full(len(z), 1.0 / len(z))
     means = z[rng.choice(len(z), size=n_parts, replace=False)]
     covariances = np.tile(np.cov(z.T).reshape(dimension, dimension), (n_parts, 1, 1))
     shares = np.full(n_parts, 1.0 / n_parts)
     for _ in range(30):
         roots = _roots(covariances)
         logs = _log_parts(z, _Mixture(shares, means, roots), normal=True)
-        own = np.exp(logs - np.logaddexp.reduce(logs, axis=0)) * weights
+        own = np.exp(logs - np.logaddexp.reduce(logs, axis=0)) / len(z)
         shares = np.maximum(own.sum(axis=1), 1e-3)
         means = own @ z / shares[:, None]
         deviations = z - means[:, None]
