@@ -14,11 +14,11 @@ class Engine:
     """The certificate of a fit.
 
     ``route`` names the method, ``reason`` says why it was taken, ``evidence`` holds the measured accuracy by name,
-    ``status`` sums it up: 'exact' (closed form), 'converged' (numerical integration to the stated accuracy),
-    'plug-in' (an estimate put in place of the hyperparameters' posterior), 'unreliable'. ``effective_draws`` is how
-    many independent draws the hyperparameter nodes are worth (infinite on a grid or in closed form). ``elimination``
-    says how the factors' effects leave and what one evaluation of the likelihood was predicted to cost, ``left`` why a
-    route that comes before this one was left.
+    ``status`` sums it up: 'exact' (closed form), 'converged' (numerical integration: to the accuracy asked for, unless
+    an ``AccuracyWarning`` said how far short of it), 'plug-in' (an estimate put in place of the hyperparameters'
+    posterior), 'unreliable'. ``effective_draws`` is how many independent draws the hyperparameter nodes are worth
+    (infinite on a grid or in closed form). ``elimination`` says how the factors' effects leave and what one evaluation
+    of the likelihood was predicted to cost, ``left`` why a route that comes before this one was left.
     """
 
     route: str

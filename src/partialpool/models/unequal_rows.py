@@ -111,9 +111,20 @@ def _shuffle(
     place = np.arange(len(order)) - first[own]
     above = response[order] - response[order][first[own]]
     shares = (above * (_SHARES / max(float(above.max()), 1e-300))).astype(np.uint64)
-    seeds = np.add.reduceat(_scramble(shares + _scramble(place.astype(np.uint64))), first[sizes > 0])
-    keys = _scramble(np.repeat(seeds, sizes[sizes > 0]) + _scramble(place.astype(np.uint64)))
+    bits = _scramble(shares + _scramble(place.astype(np.uint64)))
+    seeds = np.repeat(_tell_apart(np.add.reduceat(bits, first[sizes > 0])), sizes[sizes > 0])
+    keys = _scramble(seeds + _scramble(place.astype(np.uint64)))
     return _by_group(order[np.argsort(keys)], group), place
+
+
+def _tell_apart(seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return seeds (group,) that differ between groups of the very same responses, and from one data set to another:
+    shuffled alike, such groups of counts took 14 % of sets for unequal at p = .1."""
+    order = np.argsort(seeds, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(seeds[order]) != 0))
+    n_before = np.empty(len(seeds), dtype=np.uint64)
+    n_before[order] = np.arange(len(seeds)) - np.repeat(starts, np.diff(np.append(starts, len(seeds))))
+    return _scramble(seeds + _scramble(n_before) + np.sum(seeds))
 
 
 def _by_group(order: IntArray, group: GroupDesign) -> IntArray:
