@@ -136,3 +136,12 @@ def test_a_chance_too_small_for_a_number_is_not_called_none() -> None:
     rng, g, _ = _rows(4, 4000)
     told = _tell("y ~ 1 + (1 | g)", {"y": 10.0**g * rng.normal(size=len(g)), "g": g})
     assert "p < 1e-300" in told
+
+
+def test_groups_of_the_same_responses_are_not_cut_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else counts, whose groups come up again, would have fewer groups than they seem to."""
+    found: list[np.ndarray] = []
+    monkeypatch.setattr(unequal_rows, "_compare", lambda variances, _: found.append(variances))
+    y = np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 2.0, 3.0, 9.0], 30)
+    warn_of_unequal_rows(_design("y ~ 1 + (1 | g)", {"y": y, "g": np.repeat(np.arange(30), 8)}))
+    assert len(np.unique(found[0].round(9))) > 8
