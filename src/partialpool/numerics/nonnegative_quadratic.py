@@ -10,6 +10,9 @@ _MOST_STEPS = 60
 # The mean product of slopes and numbers, and the largest residual, which rounding keeps above 1e-16.
 _ENOUGH, _EXACT = 1e-16, 1e-14
 _STAY_INSIDE = 0.995
+# Steps cut shorter than this, or that leave more than this of the products, go towards pairs of half their mean product
+# instead.
+_SHORT, _LEAST_GAIN, _CENTRED = 0.1, 0.9, 0.5
 
 
 def maximise_quadratic(hessian: FloatArray, linear: FloatArray, near: FloatArray) -> FloatArray:
@@ -39,15 +42,32 @@ def maximise_quadratic(hessian: FloatArray, linear: FloatArray, near: FloatArray
         factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
         step = root * cho_solve(factor, root * (-residual - s), check_finite=False)
         slope_step = -s - s / y * step
-        reach = min(_reach(y, step), _reach(s, slope_step))
+        reach = min(1.0, _reach(y, step), _reach(s, slope_step))
         ahead = float((y + reach * step) @ (s + reach * slope_step)) / n
-        aim = complementarity * (ahead / complementarity) ** 3
+        aim = complementarity * min(max(ahead / complementarity, 0.0), 1.0) ** 3
         correction = (aim - step * slope_step) / y - s
-        step = root * cho_solve(factor, root * (correction - residual), check_finite=False)
-        slope_step = correction - s / y * step
-        reach = min(1.0, _STAY_INSIDE * min(_reach(y, step), _reach(s, slope_step)))
+        step, slope_step, reach = _correct(factor, root, residual, correction, y, s)
+        if reach < _SHORT or (y + reach * step) @ (s + reach * slope_step) > _LEAST_GAIN * (y @ s):
+            # pairs far from their mean product: Mehrotra's correction may go to and fro between two points for ever
+            step, slope_step, reach = _correct(factor, root, residual, _CENTRED * complementarity / y - s, y, s)
         y, s = y + reach * step, s + reach * slope_step
     return y
+
+
+def _correct(
+    factor: tuple[FloatArray, bool],
+    root: FloatArray,
+    residual: FloatArray,
+    correction: FloatArray,
+    y: FloatArray,
+    s: FloatArray,
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return the step of numbers and slopes that the corrected system gives, and the part of it that stays inside."""
+    from scipy.linalg import cho_solve
+
+    step = root * cho_solve(factor, root * (correction - residual), check_finite=False)
+    slope_step = correction - s / y * step
+    return step, slope_step, min(1.0, _STAY_INSIDE * min(_reach(y, step), _reach(s, slope_step)))
 
 
 def _reach(values: FloatArray, step: FloatArray) -> float:

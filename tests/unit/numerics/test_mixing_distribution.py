@@ -155,3 +155,18 @@ def test_quadratic_maximum_meets_its_conditions(rank):
     assert (got >= 0.0).all()
     assert slopes.min() > -1e-9
     assert np.abs(got * slopes).max() < 1e-9
+
+
+def test_errors_of_a_thousandfold_range_and_points_far_out() -> None:
+    """The quadratic step went to and fro between two points, and hundreds of them were joined at every step."""
+    rng = np.random.default_rng(11)
+    places, errors = rng.standard_cauchy(150), np.exp(rng.normal(-2.0, 1.5, 150))
+
+    log_likelihood = normal_likelihoods(places, errors)
+    around = places[:, None] + errors[:, None] * np.linspace(-4.0, 4.0, 33)
+    found = estimate_mixing_distribution(log_likelihood, np.unique(around), np.ones(150))
+    assert found.gap < 1e-7
+    assert found.n_iterations < 60
+    everywhere = log_likelihood(np.unique(np.concatenate([around.ravel(), found.points])))
+    density = np.exp(log_likelihood(found.points)) @ found.weights
+    assert np.max(np.mean(np.exp(everywhere) / density[:, None], axis=0)) < 1.0 + 1e-6
