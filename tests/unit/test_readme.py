@@ -7,6 +7,7 @@ units of the last digit printed. Blocks that import ArviZ run where it is instal
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import io
 import itertools
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import partialpool as pp
 from partialpool.outputs.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,15 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_the_certificate_is_told() -> None:
+    """Routes, evidence and fields of a fit by importance sampling stand in the page of results."""
+    fit = pp.fit("effect ~ 1 + (1 | school)", pp.datasets.eight_schools(), standard_error="se", method="importance")
+    page = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
+    fields = [field.name for field in dataclasses.fields(fit.engine)]
+    for name in (fit.engine.route, "importance sampling from a mixture", *fit.engine.evidence, *fields):
+        assert f"`{name}`" in page, name
 
 
 def _assert_alike(shown: str, printed: str) -> None:
