@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -192,7 +193,8 @@ def largest_difference(ours: dict[str, float], theirs: dict[str, float]) -> tupl
     if set(ours) != set(theirs):
         raise RuntimeError(f"not the same parameters: {sorted(set(ours) ^ set(theirs))}")
     scales = {name: abs(value) or theirs["sigma"] for name, value in theirs.items()}
-    return max((abs(ours[name] - theirs[name]) / scales[name], name) for name in theirs)
+    found = [(abs(ours[name] - theirs[name]) / scales[name], name) for name in theirs]
+    return max(found, key=lambda each: (math.isnan(each[0]), each))  # one that is no number is the largest
 
 
 def print_agreement(problem: LargeProblem, folder: Path, options: argparse.Namespace) -> None:

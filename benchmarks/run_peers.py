@@ -197,7 +197,8 @@ def largest_difference(ours: Record, theirs: Record, problem: Problem) -> str:
     estimates = theirs.answer["estimates"]
     names = problem.coefficients if theirs.answer["kind"] == "point" else tuple(estimates)
     mine = ours.answer["estimates"]
-    size, name = max((abs(estimates[name] - mine[name]) / ours.sds[name], name) for name in names)
+    found = [(abs(estimates[name] - mine[name]) / ours.sds[name], name) for name in names]
+    size, name = max(found, key=lambda each: (math.isnan(each[0]), each))  # one that is no number is the largest
     return f"{size:.3f} at {name}"
 
 
