@@ -43,7 +43,7 @@ def warn_of_unequal_rows(design: Design) -> None:
     are independent and alike, and nearly normal, so that an analysis of variance by group tells (Bartlett and Kendall
     1946, Supplement to the J. Royal Statistical Society 8:128-138; Box 1953, Biometrika 40:318-335). Of equal normal,
     t(4), exponential, lognormal and Poisson(1) rows in 2 to 100 groups of 8 to 60 rows at most .0023 of sets had p
-    below .001 and at most .0006 below .0001, which is asked for. Of normal rows with sds evenly from 4 to 15, p is below
+    below .001 and at most .0006 below .0001, which is asked for. Of normal rows of sds evenly from 4 to 15 p is below
     that in 0.3 % of sets of 8 groups of 8 rows, 40 % of 8 of 20, 88 % of 20 of 20 and all of 10 of 60; the factor of 3,
     which these hardly span (3.2), leaves 57 and 87 % of the last two. A test of absolute deviations from the groups'
     medians took 14 % of equal exponential rows in 100 groups of 8 for unequal. The cut is of the rows themselves: it
