@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import partialpool as pp
 from compare_sampler import choose_models, compare_with_sampler, measure_apart
-from partialpool.inference.hyper_posterior import log_posterior, weighted_quantiles
+from partialpool.inference.hyper.hyper_posterior import log_posterior, weighted_quantiles
 from random_models import RandomModel, draw_model
 from second_engine import sample_again
 

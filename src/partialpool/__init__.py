@@ -15,8 +15,8 @@ from partialpool.fit import describe, fit, load
 
 if TYPE_CHECKING:
     from partialpool import datasets, errors
-    from partialpool.inference.engine import Engine
-    from partialpool.inputs.selection import ProbitSelection
+    from partialpool.inference.hyper.certificate import Engine
+    from partialpool.inputs.roles.selection import ProbitSelection
     from partialpool.models import families, populations
     from partialpool.models.priors import (
         LKJ,
@@ -49,8 +49,8 @@ _PRIORS = (
 _HOMES = {
     **dict.fromkeys(_PRIORS, "partialpool.models.priors"),
     "Posterior": "partialpool.results.posterior",
-    "Engine": "partialpool.inference.engine",
-    "ProbitSelection": "partialpool.inputs.selection",
+    "Engine": "partialpool.inference.hyper.certificate",
+    "ProbitSelection": "partialpool.inputs.roles.selection",
 }
 _MODULES = {
     "datasets": "partialpool.datasets",

@@ -1,6 +1,6 @@
 """``python -m partialpool``: the command line."""
 
-from partialpool.outputs.cli import main
+from partialpool.cli.verbs import main
 
 if __name__ == "__main__":
     main(prog_name="partialpool")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from partialpool.inputs.describe import FormulaDescription
-    from partialpool.inputs.design import Design
+    from partialpool.inputs.designs.design import Design
     from partialpool.inputs.observations import Observations
-    from partialpool.inputs.selection import ProbitSelection
+    from partialpool.inputs.roles.selection import ProbitSelection
     from partialpool.models.families.base import Family
     from partialpool.models.populations.base import Population
     from partialpool.models.priors import Prior
@@ -100,8 +100,8 @@ def fit(
         NotYetError: the model is understood but not computed yet.
         ComputationError: the integration did not reach its accuracy.
     """
-    from partialpool.inputs.design import build_design
-    from partialpool.inputs.formula import parse_formula
+    from partialpool.inputs.designs.design import build_design
+    from partialpool.inputs.language.formula import parse_formula
     from partialpool.inputs.observations import read_observations
     from partialpool.models.arguments import check_arguments, name_family
 
@@ -161,7 +161,7 @@ def _fit_design(
     """Check that the rows tell the unknowns apart, and fit by the engine that suits."""
     from partialpool.inference.choose import run_engine
     from partialpool.inputs.observations import describe_rows
-    from partialpool.inputs.unequal_noise import warn_of_unequal_noise
+    from partialpool.inputs.roles.unequal_noise import warn_of_unequal_noise
     from partialpool.inputs.unknowns import check_identified, warn_of_left_out
     from partialpool.models.arguments import is_latent
     from partialpool.models.slots import find_given_parameters
@@ -197,7 +197,7 @@ def _fit_latent(
     computing: _Computing,
 ) -> Posterior:
     """Fit a model whose effects leave by quadrature or conjugacy."""
-    from partialpool.inference.latent.run import run_latent_engine
+    from partialpool.inference.run_quadrature import run_latent_engine
     from partialpool.inputs.observations import describe_rows
     from partialpool.models.latent_arguments import check_latent_arguments, choose_likelihood
     from partialpool.results.latent.posterior import LatentPosterior
@@ -222,8 +222,8 @@ def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
     ``trials``, ``exposure``, ``censored``, ``truncation``, ``selection``, ``selection_rows``, ``family``, ``missing``.
     """
     from partialpool.inputs.describe import describe_formula
-    from partialpool.inputs.design import build_design
-    from partialpool.inputs.formula import parse_formula
+    from partialpool.inputs.designs.design import build_design
+    from partialpool.inputs.language.formula import parse_formula
     from partialpool.inputs.observations import read_observations
     from partialpool.inputs.unknowns import find_obstacle
 
@@ -237,6 +237,6 @@ def load(path: Any) -> Posterior | SeparatePosterior:
 
     Raises ``OutputError`` when the file is absent, incomplete or not a saved fit.
     """
-    from partialpool.results.storage import load_posterior
+    from partialpool.results.files.storage import load_posterior
 
     return load_posterior(path)

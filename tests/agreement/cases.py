@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.inference.statistics import build_statistics
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inference.gaussian.marginal import GaussianMarginal
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Cauchy, Normal, ScalarPrior, StudentT
+from partialpool.models.space.hyperspace import HyperPoints
+from partialpool.reductions.statistics import build_statistics
 
 from .dense import DenseRows
 

@@ -11,14 +11,16 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inference import contrast_variance, couplings, elimination_plan, gaussian_marginal
-from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.inference.statistics import build_statistics
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inference.gaussian import marginal as gaussian_marginal
+from partialpool.inference.gaussian.elimination import contrast_variance
+from partialpool.inference.gaussian.marginal import GaussianMarginal
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.models.model import Model, build_model
 from partialpool.numerics import block_chain
+from partialpool.reductions.several import couplings, elimination_plan
+from partialpool.reductions.statistics import build_statistics
 
 from .cases import assign_priors
 from .dense_factors import DenseFactors

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.model import Model
+from partialpool.models.space.hyperspace import HyperPoints
 
 FloatArray = NDArray[np.float64]
 

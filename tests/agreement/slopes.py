@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.inference.likelihood_gradient import value_and_gradient
-from partialpool.models.hyper_gradient import pull_back
-from partialpool.models.hyperspace import HyperSpace
+from partialpool.inference.gaussian.gradient import value_and_gradient
+from partialpool.inference.gaussian.marginal import GaussianMarginal
+from partialpool.models.space.hyper_gradient import pull_back
+from partialpool.models.space.hyperspace import HyperSpace
 
 FloatArray = NDArray[np.float64]
 

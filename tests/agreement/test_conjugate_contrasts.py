@@ -6,7 +6,7 @@ from scipy.stats import beta, gamma
 
 import partialpool as pp
 from partialpool.inference.conjugate.contrasts import summarise_contrasts
-from partialpool.inference.conjugate.laws import BetaLaw, GammaLaw
+from partialpool.inference.laws.beta_gamma import BetaLaw, GammaLaw
 
 WEIGHTS = np.array([0.2, 0.5, 0.3])
 SHAPES = {

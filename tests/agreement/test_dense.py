@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from partialpool.inference.group_posterior import draw_at_points, effects_given_nodes, predictor_given_nodes
+from partialpool.inference.gaussian.conditional import draw_at_points, effects_given_nodes, predictor_given_nodes
 from partialpool.models.model import Model
 
 from . import dense

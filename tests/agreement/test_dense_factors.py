@@ -11,16 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from partialpool.inference import contrast_variance, couplings, elimination_plan
-from partialpool.inference.group_posterior import (
+from partialpool.inference.gaussian.conditional import (
     contrast_given_nodes,
     draw_at_points,
     effects_given_nodes,
     predictor_given_nodes,
 )
-from partialpool.models.hyperspace import HyperPoints, HyperSpace
+from partialpool.inference.gaussian.elimination import contrast_variance
 from partialpool.models.model import Model
+from partialpool.models.space.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics import block_chain
+from partialpool.reductions.several import couplings, elimination_plan
 
 from . import dense_factors as dense
 from .cases import COEFFICIENT_PRIORS, coefficient_priors

@@ -7,8 +7,8 @@ import pytest
 from scipy.special import log_expit
 
 import partialpool as pp
-from partialpool.inference.likelihood_gradient import value_and_gradient
-from partialpool.models.hyper_gradient import pull_back
+from partialpool.inference.gaussian.gradient import value_and_gradient
+from partialpool.models.space.hyper_gradient import pull_back
 
 
 def _binary_rows() -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from partialpool.models.hyperspace import HyperSpace
 from partialpool.models.model import Model
+from partialpool.models.space.hyperspace import HyperSpace
 
 from . import dense_factors as dense
 from .cases import COEFFICIENT_PRIORS, FORMS, GROUPS, POPULATIONS, Case, coefficient_priors, random_case

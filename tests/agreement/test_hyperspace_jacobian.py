@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import integrate
 
 import partialpool as pp
-from partialpool.models.hyperspace import HyperSpace
 from partialpool.models.model import Model
+from partialpool.models.space.hyperspace import HyperSpace
 
 from .cases import random_case
 

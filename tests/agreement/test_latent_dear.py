@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.inference.by_importance import integrate_exactly
-from partialpool.inference.latent import dear
-from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
-from partialpool.inference.latent.dear import integrate_by_coarser
+from partialpool.inference.hyper import by_cheaper as dear
+from partialpool.inference.hyper.by_cheaper import integrate_by_coarser
+from partialpool.inference.hyper.by_importance import integrate_exactly
+from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
 from partialpool.results.latent.posterior import LatentPosterior
 
 ACCURACY, ROUGH = 0.02, 0.05
@@ -85,9 +85,9 @@ def test_nothing_is_integrated_where_no_rule_is_much_cheaper(fitted: LatentPoste
 
 def test_a_fit_takes_it_and_says_so(fitted: LatentPosterior, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a surrogate does not become accurate: here it is never asked."""
-    monkeypatch.setattr("partialpool.inference.latent.integrate._PATIENCE_WITH_FEW", 0.0)
-    monkeypatch.setattr("partialpool.inference.latent.integrate.integrate_by_way_of_surrogate", lambda *_: None)
-    monkeypatch.setattr("partialpool.inference.latent.adaptive_hermite._MUCH_CHEAPER", 1.5)
+    monkeypatch.setattr("partialpool.inference.hyper.by_quadrature._PATIENCE_WITH_FEW", 0.0)
+    monkeypatch.setattr("partialpool.inference.hyper.by_quadrature.integrate_by_way_of_surrogate", lambda *_: None)
+    monkeypatch.setattr("partialpool.inference.quadrature.adaptive_hermite._MUCH_CHEAPER", 1.5)
     fit = pp.fit("y ~ x + (x | g)", _outcomes(), family="bernoulli", accuracy=ROUGH)
     assert "coarser quadrature" in fit.engine.reason
     assert "correction's error (sd)" in fit.engine.evidence

@@ -11,20 +11,20 @@ from scipy import stats
 from scipy.special import expit, logsumexp
 
 import partialpool as pp
-from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
-from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
-from partialpool.inference.latent.contract import LatentMarginal
-from partialpool.inference.latent.nested_hermite import NestedHermite
-from partialpool.inference.latent.population_window import PopulationWindow
-from partialpool.inference.latent.run import _build_nested
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inference.conjugate.marginal import ConjugateMarginal
+from partialpool.inference.contract import LatentMarginal
+from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.quadrature.nested_hermite import NestedHermite
+from partialpool.inference.quadrature.population_window import PopulationWindow
+from partialpool.inference.run_quadrature import _build_nested
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.models.families.parse import read_family
-from partialpool.models.hyper_gradient import pull_back
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.latent_model import LatentModel, build_latent_model
 from partialpool.models.populations.parse import read_population
+from partialpool.models.space.hyper_gradient import pull_back
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.results.latent.posterior import LatentPosterior
 
 from .latent_cases import CASES

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
-from partialpool.inference.latent.contract import LatentMarginal
-from partialpool.inference.latent.population_window import PopulationWindow
-from partialpool.models.hyper_gradient import pull_back
+from partialpool.inference.contract import LatentMarginal
+from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.quadrature.population_window import PopulationWindow
+from partialpool.models.space.hyper_gradient import pull_back
 from partialpool.results.latent.posterior import LatentPosterior
 
 from .latent_brute import Brute, BruteCase, integrate

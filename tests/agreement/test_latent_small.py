@@ -9,19 +9,19 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
-from partialpool.inference.latent import nested_grid
-from partialpool.inference.latent.contract import ConditionalTables
-from partialpool.inference.latent.nested_grid import NestedGrid
-from partialpool.inference.latent.run import build_latent_marginal
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inference.contract import ConditionalTables
+from partialpool.inference.quadrature import nested_grid
+from partialpool.inference.quadrature.nested_grid import NestedGrid
+from partialpool.inference.run_quadrature import build_latent_marginal
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.models.families import ExponentialFamily, Poisson
 from partialpool.models.families.parse import read_family
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.latent_model import build_latent_model
 from partialpool.models.populations.parse import read_population
-from partialpool.numerics.table_mixture import table_moments
+from partialpool.models.space.hyperspace import HyperPoints
+from partialpool.numerics.mixtures.table_mixture import table_moments
 
 from .latent_nested import log_likelihood
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.space.hyperspace import HyperPoints
 
 from . import dense
 from .cases import COEFFICIENT_PRIORS, FORMS, GROUPS, POPULATIONS, coefficient_priors, random_case

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 import partialpool as pp
-from partialpool.inference.hyper_posterior import log_posterior
+from partialpool.inference.hyper.hyper_posterior import log_posterior
 from partialpool.results.posterior import Posterior
 
 FloatArray = NDArray[np.float64]

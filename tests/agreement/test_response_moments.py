@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.outputs.json_report import write_json
+from partialpool.cli.json_report import write_json
 
 Y = [1, 2, 0.5, 3, 1, 0.2, 4, 1, 2, 9, 9, 9]
 CENSORED = ["none"] * 9 + ["right"] * 3

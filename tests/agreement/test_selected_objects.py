@@ -11,14 +11,14 @@ from scipy import stats
 
 import partialpool as pp
 from partialpool.errors import ModelWarning
-from partialpool.inference.latent.contract import LatentMarginal
-from partialpool.inference.latent.run import build_latent_marginal
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inference.contract import LatentMarginal
+from partialpool.inference.run_quadrature import build_latent_marginal
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
-from partialpool.models.hyper_gradient import pull_back
 from partialpool.models.latent_arguments import choose_likelihood
 from partialpool.models.latent_model import build_latent_model
+from partialpool.models.space.hyper_gradient import pull_back
 
 from .selected_brute import CASES, SelectedCase
 

@@ -131,7 +131,7 @@ def test_a_surrogate_stands_in_where_importance_weights_are_not_reliable(monkeyp
     def fail(*_: object, **__: object) -> None:
         raise pp.errors.ComputationError("importance sampling is not reliable")
 
-    monkeypatch.setattr("partialpool.inference.integrate.integrate_exactly", fail)
+    monkeypatch.setattr("partialpool.inference.hyper.integrate.integrate_exactly", fail)
     problem = corner()
     with pytest.raises(pp.errors.ComputationError, match="not reliable"):
         problem.fit(method="importance")

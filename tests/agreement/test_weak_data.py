@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.models.hyperspace import HyperSpace
-from partialpool.numerics.importance import integrate_by_importance
+from partialpool.inference.gaussian.marginal import GaussianMarginal
+from partialpool.models.space.hyperspace import HyperSpace
 from partialpool.numerics.mode import find_mode
+from partialpool.numerics.sampling.importance import integrate_by_importance
 
 
 def noise_rows(seed: int) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.inference.latent import population_window
-from partialpool.models.hyperspace import ScalarHyperparameter
-from partialpool.models.shape_pair import ShapePair
+from partialpool.inference.quadrature import population_window
+from partialpool.models.space.hyperspace import ScalarHyperparameter
+from partialpool.models.space.shape_pair import ShapePair
 
 from .latent_study import LatentStudy
 from .sbc import calibrate

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.inference import one_factor
-from partialpool.models.hyperspace import ScalarHyperparameter
+from partialpool.inference.gaussian import one_factor
+from partialpool.models.space.hyperspace import ScalarHyperparameter
 
 from .factor_study import FactorStudy
 from .sbc import calibrate

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import partialpool as pp
-from partialpool.outputs.cli import main
+from partialpool.cli.verbs import main
 
 FORMULA = "effect ~ 1 + (1 | school)"
 KNOWN = [FORMULA, "--standard-error", "se"]
@@ -237,7 +237,7 @@ def test_a_picture_without_groups(here: Path) -> None:
 
 def test_missing_extras_are_named_before_anything_is_computed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("partialpool.outputs.output_paths.find_spec", lambda name: None)
-    monkeypatch.setattr("partialpool.outputs.data_files.find_spec", lambda name: None)
+    monkeypatch.setattr("partialpool.cli.data_files.find_spec", lambda name: None)
     _says(
         _refuse(here, "fit", "nothing.csv", *KNOWN, "--plot", "a.png"),
         "a file cannot be used",

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from partialpool.errors import DataError, IdentificationError
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.inputs.unknowns import check_identified
 

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 import partialpool as pp
+from partialpool.cli.verbs import main
 from partialpool.errors import OutputError
-from partialpool.outputs.cli import main
-from partialpool.results import storage
+from partialpool.results.files import storage
 
 BINOMIAL: dict[str, Any] = {"family": "binomial", "trials": "n"}
 STRANGE = ["a/b", "c]d", "g=e", "$x$", "ä ß 漢", " ", "p[g=1]", "None", "x:y", "nul\0l"]

@@ -10,10 +10,10 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import PriorError
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
-from partialpool.models.identification import find_competing_columns, rank_with_groups
+from partialpool.models.propriety.identification import find_competing_columns, rank_with_groups
 
 FOUR: dict[str, Any] = {
     "y": [1.0, 4.0, 2.0, 6.0],

@@ -14,7 +14,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import OutputError
-from partialpool.results import save_paths, storage
+from partialpool.results.files import save_paths, storage
 
 needs_zarr = pytest.mark.skipif(
     importlib.util.find_spec("zarr") is None, reason="zarr is not installed: pip install 'partialpool[zarr]'"
@@ -242,7 +242,7 @@ def rewrite(path: Path, change: Any) -> None:
     """Save the package's group again after ``change`` to its arrays and metadata, checksum and all."""
     import xarray as xr
 
-    from partialpool.results.stored_arrays import pack_arrays, unpack_arrays
+    from partialpool.results.files.stored_arrays import pack_arrays, unpack_arrays
 
     with xr.open_dataset(path, group="partialpool", engine="h5netcdf", decode_cf=False) as dataset:
         dataset = dataset.load()

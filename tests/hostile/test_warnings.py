@@ -9,7 +9,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import AccuracyWarning, MissingRowsWarning, PartialpoolWarning, PriorWarning, warn_user
-from partialpool.inference import attempts, by_importance
+from partialpool.inference.hyper import attempts, by_importance
 
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(8), 5)

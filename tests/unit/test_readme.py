@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 import partialpool as pp
-from partialpool.outputs.cli import main
+from partialpool.cli.verbs import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -21,21 +21,21 @@ from typing import NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError, IdentificationError, NotYetError, PriorWarning, warn_user
-from partialpool.inference.cross_products import CrossProducts
-from partialpool.inference.elimination_text import describe_elimination
-from partialpool.inference.empirical_bayes import estimate_hyperparameters
-from partialpool.inference.gaussian_marginal import GaussianMarginal
-from partialpool.inference.hyper_posterior import HyperPosterior
-from partialpool.inference.integrate import DEFAULT_ACCURACY, integrate_hyperparameters
-from partialpool.inference.statistics import Statistics, build_statistics
-from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inference.gaussian.marginal import GaussianMarginal
+from partialpool.inference.gaussian.restricted_likelihood import estimate_hyperparameters
+from partialpool.inference.gaussian.route_text import describe_elimination
+from partialpool.inference.hyper.hyper_posterior import HyperPosterior
+from partialpool.inference.hyper.integrate import DEFAULT_ACCURACY, integrate_hyperparameters
+from partialpool.inputs.columns.places import join_words
+from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.inputs.observations import Measurements
-from partialpool.inputs.places import join_words
-from partialpool.models.exact_fit import find_unbounded_fit
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Flat, Prior, drop_given
+from partialpool.models.propriety.exact_fit import find_unbounded_fit
 from partialpool.models.slots import Pooling, get_scalar_prior
-from partialpool.numerics.t_mixture import MOST_COORDINATES
+from partialpool.numerics.sampling.t_mixture import MOST_COORDINATES
+from partialpool.reductions.cross_products import CrossProducts
+from partialpool.reductions.statistics import Statistics, build_statistics
 
 
 class Outcome(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partialpool.models.hyperspace import HyperPoints, HyperSpace
+from partialpool.models.space.hyperspace import HyperPoints, HyperSpace
 
 # Below this share of its guess an sd is 0; correlations this near to 1 are 1, and so for covariances left over.
 _ZERO, _ONE = 1e-5, 1e-8

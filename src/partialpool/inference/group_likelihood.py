@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partialpool.inference.columns import Column, sum_by_group, weigh
-from partialpool.inference.nesting import Nesting
-from partialpool.inference.orthogonalise import orthogonalise
-from partialpool.inference.scaled_rows import ScaledRows, scale_rows
-from partialpool.inputs.design import GroupDesign, PopulationDesign
-from partialpool.inputs.measurements import Measurements
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.inputs.designs.design import GroupDesign, PopulationDesign
+from partialpool.inputs.roles.measurements import Measurements
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.small_matrices import factor_ldl, invert_ldl, log_determinant, multiply
+from partialpool.reductions.columns import Column, sum_by_group, weigh
+from partialpool.reductions.orthogonalise import orthogonalise
+from partialpool.reductions.scaled_rows import ScaledRows, scale_rows
+from partialpool.reductions.several.nesting import Nesting
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Numbers that the largest array of a run of draws holds (32 MB).

@@ -8,11 +8,11 @@ from itertools import combinations
 
 import numpy as np
 
+from partialpool.inputs.columns.levels import lies_within
+from partialpool.inputs.columns.places import count_things, join_words, list_some
 from partialpool.inputs.describe_noise import describe_noise
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.levels import lies_within
+from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.inputs.page import wrap_prose
-from partialpool.inputs.places import count_things, join_words, list_some
 
 # Where what a line says begins.
 _MARGIN = 14
@@ -71,9 +71,9 @@ def describe_formula(design: Design, obstacle: str = "") -> FormulaDescription:
     """Describe what the formula means for these data: columns, factors, levels, counts and parameter names, which
     columns are left out, and the ``obstacle`` to fitting it, if there is one.
 
-    >>> from partialpool.inputs.formula import parse_formula
+    >>> from partialpool.inputs.language.formula import parse_formula
     >>> from partialpool.inputs.observations import read_observations
-    >>> from partialpool.inputs.design import build_design
+    >>> from partialpool.inputs.designs.design import build_design
     >>> data = {"y": [1.0, 2.0, 4.0, 3.0, 5.0], "x": [0, 1, 0, 1, 2], "g": ["a", "a", "b", "b", "b"]}
     >>> formula = parse_formula("y ~ x + (x | g)")
     >>> print(describe_formula(build_design(formula, read_observations(data, formula))))

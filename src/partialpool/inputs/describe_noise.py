@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from partialpool.inputs.censoring import INTERVAL, LEFT, RIGHT
-from partialpool.inputs.levels import print_number
-from partialpool.inputs.measurements import Measurements
-from partialpool.inputs.raw_columns import FloatArray
-from partialpool.inputs.selection import RowSelection, Rule
+from partialpool.inputs.columns.levels import print_number
+from partialpool.inputs.columns.raw_columns import FloatArray
+from partialpool.inputs.roles.censoring import INTERVAL, LEFT, RIGHT
+from partialpool.inputs.roles.measurements import Measurements
+from partialpool.inputs.roles.selection import RowSelection, Rule
 
 Roles = Mapping[str, str | None]
 

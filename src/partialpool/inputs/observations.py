@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
-from partialpool.inputs.censoring import read_codes, split_limits
-from partialpool.inputs.columns_used import ColumnsUsed, list_columns_used
-from partialpool.inputs.family_data import check_family_roles
-from partialpool.inputs.formula import Formula
-from partialpool.inputs.frames import read_columns
-from partialpool.inputs.label_kinds import warn_of_text
-from partialpool.inputs.labels import Categorical, code_labels, select_rows
-from partialpool.inputs.levels import level_labels
-from partialpool.inputs.measurements import ROLES, Measurements, build_measurements, check_roles_agree, find_zeros
-from partialpool.inputs.missing import Mask, merge_masks, report_missing
-from partialpool.inputs.numeric import read_numbers
-from partialpool.inputs.raw_columns import FloatArray, IntArray, RawColumn
-from partialpool.inputs.responses import compute_response, read_responses
-from partialpool.inputs.role import DescribeRow, Role, name_role, read_role_column
-from partialpool.inputs.selection import Rule, split_selection
-from partialpool.inputs.sizes import find_untried
+from partialpool.inputs.columns.frames import read_columns
+from partialpool.inputs.columns.label_kinds import warn_of_text
+from partialpool.inputs.columns.labels import Categorical, code_labels, select_rows
+from partialpool.inputs.columns.levels import level_labels
+from partialpool.inputs.columns.missing import Mask, merge_masks, report_missing
+from partialpool.inputs.columns.numeric import read_numbers
+from partialpool.inputs.columns.raw_columns import FloatArray, IntArray, RawColumn
+from partialpool.inputs.language.columns_used import ColumnsUsed, list_columns_used
+from partialpool.inputs.language.formula import Formula
+from partialpool.inputs.roles.censoring import read_codes, split_limits
+from partialpool.inputs.roles.family_data import check_family_roles
+from partialpool.inputs.roles.measurements import ROLES, Measurements, build_measurements, check_roles_agree, find_zeros
+from partialpool.inputs.roles.responses import compute_response, read_responses
+from partialpool.inputs.roles.role import DescribeRow, Role, name_role, read_role_column
+from partialpool.inputs.roles.selection import Rule, split_selection
+from partialpool.inputs.roles.sizes import find_untried
 
 __all__ = ["Categorical", "FloatArray", "IntArray", "Measurements", "Observations", "read_observations"]
 
@@ -88,7 +88,7 @@ def read_observations(
     Rows with a missing value are left out with one ``MissingRowsWarning``, or refused with ``missing="raise"``; a
     weight or count of 0, or no trials, leave the row out. Raises ``DataError`` naming column, row and remedy.
 
-    >>> from partialpool.inputs.formula import parse_formula
+    >>> from partialpool.inputs.language.formula import parse_formula
     >>> data = {"y": [1.0, 2.0, 4.0], "g": ["a", "b", "a"]}
     >>> observations = read_observations(data, parse_formula("y ~ (1 | g)"))
     >>> observations.factors["g"].codes, observations.measurements.response

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from partialpool.errors import AliasedColumnsWarning, DataError, IdentificationError, warn_user
-from partialpool.inputs.confounding import check_factors_differ, check_levels, check_not_in_population
-from partialpool.inputs.design import Design, GroupDesign, PopulationDesign
-from partialpool.inputs.enough_rows import Columns, check_enough_rows
-from partialpool.inputs.family_data import find_family
-from partialpool.inputs.measurements import Measurements
-from partialpool.inputs.response_checks import check_spread
-from partialpool.inputs.row_covariances import check_covariances_differ
+from partialpool.inputs.designs.confounding import check_factors_differ, check_levels, check_not_in_population
+from partialpool.inputs.designs.design import Design, GroupDesign, PopulationDesign
+from partialpool.inputs.designs.enough_rows import Columns, check_enough_rows
+from partialpool.inputs.designs.row_covariances import check_covariances_differ
+from partialpool.inputs.roles.family_data import find_family
+from partialpool.inputs.roles.measurements import Measurements
+from partialpool.inputs.roles.response_checks import check_spread
 
 
 def check_identified(design: Design, given: Collection[str] = (), columns: Columns | None = None) -> None:

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from partialpool.errors import DataError, NotYetError
-from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.roles.measurements import Measurements
 
 # Other names of families, as they are known elsewhere.
 _ALIASES = {"normal": "gaussian", "t": "student_t", "nb": "negative_binomial", "negbinomial": "negative_binomial"}

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from partialpool.errors import IdentificationError, PriorError
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.models.coefficient_chart import state_at_means
+from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.models.defaults import effect_scale
-from partialpool.models.identification import find_identifying_groups
 from partialpool.models.priors import Fixed, Flat, Normal, Prior, is_at_means
+from partialpool.models.propriety.identification import find_identifying_groups
 from partialpool.models.scales import DataScales
+from partialpool.models.space.coefficient_chart import state_at_means
 from partialpool.numerics.arrays import FloatArray
 
 # A flat prior on a group's own coefficient, as a normal prior this many times wider than the data could show: its

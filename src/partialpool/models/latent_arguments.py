@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from partialpool.errors import DataError, FormulaError, ModelWarning, NotYetError, warn_user
-from partialpool.inputs.design import Design
-from partialpool.inputs.places import suggest_nearest
-from partialpool.inputs.role import DescribeRow
+from partialpool.inputs.columns.places import suggest_nearest
+from partialpool.inputs.designs.design import Design
+from partialpool.inputs.roles.role import DescribeRow
 from partialpool.models.families import read_family
 from partialpool.models.families.base import Family
 from partialpool.models.latent_model import collect_response

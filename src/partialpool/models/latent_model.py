@@ -11,22 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partialpool.errors import FormulaError, NotYetError, PriorError, PriorWarning, warn_user
-from partialpool.inputs.confounding import check_several_levels
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.models.coefficient_chart import CoefficientChart, state_at_means
+from partialpool.inputs.designs.confounding import check_several_levels
+from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.models.coefficient_prior import CoefficientPrior
-from partialpool.models.effect_hyperparameters import build_covariance_blocks, build_effect_sds
 from partialpool.models.families.base import Family, ResponseColumns
-from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
 from partialpool.models.known_population import fix_coefficients, fix_effect_root, normal_or_flat
-from partialpool.models.latent_propriety import check_latent_posterior_is_proper
 from partialpool.models.latent_scales import measure_latent_scales, place_latent_coefficients
 from partialpool.models.latent_slots import build_extras, build_pair, list_latent_slots
 from partialpool.models.model import Model, check_one_factor, slice_effects
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import Fixed, Prior, is_at_means, prior_caution
+from partialpool.models.propriety.other_likelihoods import check_latent_posterior_is_proper
+from partialpool.models.propriety.separation import check_maximum_exists
 from partialpool.models.scales import DataScales
-from partialpool.models.separation import check_maximum_exists
 from partialpool.models.slots import (
     Pooling,
     get_scalar_prior,
@@ -35,6 +32,9 @@ from partialpool.models.slots import (
     resolve_block_priors,
     warn_of_one_group,
 )
+from partialpool.models.space.coefficient_chart import CoefficientChart, state_at_means
+from partialpool.models.space.effect_hyperparameters import build_covariance_blocks, build_effect_sds
+from partialpool.models.space.hyperspace import HyperSpace, ScalarHyperparameter
 
 # The most correlated effects of one factor that quadrature integrates.
 MOST_EFFECTS = 3

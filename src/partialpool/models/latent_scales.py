@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.inputs.design import Design
-from partialpool.models.coefficient_chart import orthogonalise_columns
+from partialpool.inputs.designs.design import Design
 from partialpool.models.families.base import Family, ResponseColumns
 from partialpool.models.scales import DataScales, measure_scales
+from partialpool.models.space.coefficient_chart import orthogonalise_columns
 from partialpool.numerics.arrays import FloatArray
 
 # Steps of scoring to the completely pooled fit: it is a starting point only.

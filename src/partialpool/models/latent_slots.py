@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from partialpool.errors import PriorError
-from partialpool.inputs.design import Design, GroupDesign
+from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.models.families.base import Family, ResponseColumns
-from partialpool.models.hyperspace import ScalarHyperparameter
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import (
     AlphaBetaPower,
@@ -25,8 +24,9 @@ from partialpool.models.priors import (
     parse_prior,
 )
 from partialpool.models.scales import DataScales
-from partialpool.models.shape_pair import ShapePair
 from partialpool.models.slots import get_scalar_prior
+from partialpool.models.space.hyperspace import ScalarHyperparameter
+from partialpool.models.space.shape_pair import ShapePair
 
 #: The key of a prior on both shapes together.
 JOINT = "(alpha, beta)"

@@ -11,15 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from partialpool.errors import FormulaError, PriorError, PriorWarning, warn_user
-from partialpool.inputs.confounding import check_several_levels
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.places import join_words
-from partialpool.models.coefficient_chart import state_at_means
+from partialpool.inputs.columns.places import join_words
+from partialpool.inputs.designs.confounding import check_several_levels
+from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.models.coefficient_prior import CoefficientPrior
-from partialpool.models.effect_hyperparameters import build_covariance_blocks, build_effect_sds
-from partialpool.models.hyperspace import HyperSpace, ScalarHyperparameter
 from partialpool.models.known_population import check_each_group_identifies, fix_coefficients, fix_effect_root
-from partialpool.models.posterior_tails import check_posterior_is_proper, find_finite_moments
 from partialpool.models.priors import (
     LKJ,
     Cauchy,
@@ -32,6 +28,7 @@ from partialpool.models.priors import (
     is_at_means,
     prior_caution,
 )
+from partialpool.models.propriety.normal_models import check_posterior_is_proper, find_finite_moments
 from partialpool.models.scales import DataScales, measure_scales
 from partialpool.models.slots import (
     Pooling,
@@ -41,6 +38,9 @@ from partialpool.models.slots import (
     resolve_block_priors,
     warn_of_one_group,
 )
+from partialpool.models.space.coefficient_chart import state_at_means
+from partialpool.models.space.effect_hyperparameters import build_covariance_blocks, build_effect_sds
+from partialpool.models.space.hyperspace import HyperSpace, ScalarHyperparameter
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from partialpool.models.hyperspace import HyperPoints, HyperSpace, ScalarHyperparameter
 from partialpool.models.latent_slots import JOINT
 from partialpool.models.model import Model
 from partialpool.models.priors import Fixed, ScalarPrior, is_at_means
 from partialpool.models.slots import describe_correlation_slot, find_correlated
+from partialpool.models.space.hyperspace import HyperPoints, HyperSpace, ScalarHyperparameter
 from partialpool.numerics.arrays import FloatArray
 
 

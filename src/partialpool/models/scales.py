@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partialpool.inputs.design import Design
+from partialpool.inputs.designs.design import Design
 from partialpool.numerics.arrays import FloatArray
 
 

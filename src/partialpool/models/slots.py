@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from partialpool.errors import PriorError, PriorWarning, warn_user
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.places import join_words
+from partialpool.inputs.columns.places import join_words
+from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.models.defaults import (
     default_coefficient_prior,
     default_correlation_prior,

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import UnequalNoiseWarning, warn_user
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.unequal_noise import print_p
-from partialpool.models.identification import take_out
+from partialpool.inputs.designs.design import Design, GroupDesign
+from partialpool.inputs.roles.unequal_noise import print_p
+from partialpool.models.propriety.identification import take_out
 from partialpool.numerics.arrays import FloatArray, IntArray
 
 # Rows of a part, whose log variances are compared, of groups with one own column; and for each further one.

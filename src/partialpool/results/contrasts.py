@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inference.group_posterior import ConditionalMoments, contrast_given_nodes
-from partialpool.inference.mixture_summary import (
+from partialpool.inference.gaussian.conditional import ConditionalMoments, contrast_given_nodes
+from partialpool.inference.hyper.mixture import (
     ItemMoments,
     MixtureSummary,
     Prepare,
@@ -28,7 +28,7 @@ from partialpool.results.runs import hold_runs
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
-    from partialpool.inputs.design import GroupDesign
+    from partialpool.inputs.designs.design import GroupDesign
     from partialpool.results.posterior import Posterior
 
 # All pairs of more groups than 45 are a table that nobody reads.

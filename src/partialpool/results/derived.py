@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from partialpool.inference.hyper_posterior import refined_points, weighted_quantiles
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.inference.hyper.hyper_posterior import refined_points, weighted_quantiles
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:

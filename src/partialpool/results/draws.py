@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.models.arguments import check_seed
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.selection import Selection, every_level, population_names, select_parameters
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from partialpool.inference.group_posterior import ConditionalMoments, effects_given_nodes
-from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
+from partialpool.inference.gaussian.conditional import ConditionalMoments, effects_given_nodes
+from partialpool.inference.hyper.mixture import ItemMoments, MixtureSummary, summarise_mixture
 from partialpool.models.latent_model import LatentModel
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.infinite_moments import deviations_are_infinite

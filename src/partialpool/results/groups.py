@@ -17,7 +17,7 @@ from partialpool.results.raw_estimates import estimate_raw
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
-    from partialpool.inputs.design import GroupDesign
+    from partialpool.inputs.designs.design import GroupDesign
     from partialpool.results.posterior import Posterior
 
 

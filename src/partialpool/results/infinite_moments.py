@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.models.identification import find_competing_columns
 from partialpool.models.latent_model import LatentModel
-from partialpool.models.latent_propriety import count_latent_moments
-from partialpool.models.posterior_tails import find_finite_moments
+from partialpool.models.propriety.identification import find_competing_columns
+from partialpool.models.propriety.normal_models import find_finite_moments
+from partialpool.models.propriety.other_likelihoods import count_latent_moments
 from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inputs.levels import join_labels, print_number
-from partialpool.inputs.moments import print_moments, read_moments
-from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.columns.levels import join_labels, print_number
+from partialpool.inputs.columns.places import suggest_nearest
+from partialpool.inputs.roles.moments import print_moments, read_moments
 
 if TYPE_CHECKING:
-    from partialpool.inputs.design import GroupDesign
+    from partialpool.inputs.designs.design import GroupDesign
 
 # Labels among which a near miss is looked for.
 _MOST_COMPARED = 10_000

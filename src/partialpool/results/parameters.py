@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inputs.design import GroupDesign
+from partialpool.inputs.designs.design import GroupDesign
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.model import Model
 from partialpool.numerics.arrays import FloatArray

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.mixture_summary import choose_nodes
-from partialpool.inference.pooling_weights import average_pooling_weights
+from partialpool.inference.gaussian.pooling_weights import average_pooling_weights
+from partialpool.inference.hyper.mixture import choose_nodes
 from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.errors import DataError, PriorError
-from partialpool.inference.engine import Engine
-from partialpool.inference.gaussian_marginal import CoefficientConditional, GaussianMarginal
-from partialpool.inference.group_posterior import JointDraws, draw_jointly
-from partialpool.inference.hyper_posterior import HyperPosterior
+from partialpool.inference.gaussian.conditional import JointDraws, draw_jointly
+from partialpool.inference.gaussian.marginal import CoefficientConditional, GaussianMarginal
+from partialpool.inference.hyper.certificate import Engine
+from partialpool.inference.hyper.hyper_posterior import HyperPosterior
+from partialpool.inputs.columns.places import suggest_nearest
 from partialpool.inputs.observations import Observations
-from partialpool.inputs.places import suggest_nearest
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.model import Model
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from partialpool.outputs.plots import Plots
-    from partialpool.results.arviz_groups import LogLikelihood
+    from partialpool.results.arviz.arviz_groups import LogLikelihood
 
 _QUANTILES = (0.05, 0.5, 0.95)
 # Sets of nodes whose points are held: a summary goes back and forth between two.
@@ -229,13 +229,13 @@ class Posterior:
         ``log_likelihood`` has one value a row, given its groups' effects, or one a ``"group"``, effects integrated out:
         of the outermost factor, or of ``factor`` given those above it. ``az.loo`` then leaves out whole groups.
         """
-        from partialpool.results.arviz_export import export_draws
+        from partialpool.results.arviz.arviz_export import export_draws
 
         return export_draws(self, n, seed=seed, log_likelihood=log_likelihood, factor=factor)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to netCDF (or zarr, by the ending of ``path``), to be read by ``pp.load`` as it was."""
-        from partialpool.results.storage import save_posterior
+        from partialpool.results.files.storage import save_posterior
 
         return save_posterior(self, path)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inference.mixture_summary import MixtureSummary
-from partialpool.inputs.new_rows import NewRows, read_new_rows
+from partialpool.inference.hyper.mixture import MixtureSummary
+from partialpool.inputs.designs.new_rows import NewRows, read_new_rows
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.predictors import Kind, Predictors, summarise_predictors

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from partialpool.inference.group_posterior import ConditionalMoments, predictor_given_nodes
-from partialpool.inference.mixture_summary import ItemMoments, MixtureSummary, summarise_mixture
+from partialpool.inference.gaussian.conditional import ConditionalMoments, predictor_given_nodes
+from partialpool.inference.hyper.mixture import ItemMoments, MixtureSummary, summarise_mixture
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.runs import hold_runs
 

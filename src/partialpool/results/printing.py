@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from partialpool.inputs.columns.places import count_things
 from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.page import wrap_prose
-from partialpool.inputs.places import count_things
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.priors import Fixed
 from partialpool.results.scale_names import describe_named, describe_population, name_linear_scale, name_response_scale

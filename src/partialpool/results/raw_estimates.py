@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from partialpool.inference.columns import Column, scale_columns
-from partialpool.inference.orthogonalise import orthogonalise
-from partialpool.inference.raw_estimates import raw_estimates
-from partialpool.inputs.measurements import Measurements
+from partialpool.inference.gaussian.raw_estimates import raw_estimates
+from partialpool.inputs.roles.measurements import Measurements
 from partialpool.numerics.arrays import FloatArray
+from partialpool.reductions.columns import Column, scale_columns
+from partialpool.reductions.orthogonalise import orthogonalise
 from partialpool.results.effects import summarise_effects
 
 if TYPE_CHECKING:
-    from partialpool.inputs.design import GroupDesign
+    from partialpool.inputs.designs.design import GroupDesign
     from partialpool.results.posterior import Posterior
 
 # A column of the formula is determined by a group's rows if what they leave undetermined of it is below this.

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.designs.design import Design, GroupDesign
+from partialpool.inputs.roles.measurements import Measurements
 from partialpool.numerics.arrays import FloatArray
 
 _LOG_2PI = float(np.log(2.0 * np.pi))

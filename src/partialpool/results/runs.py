@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from partialpool.inference.group_posterior import ConditionalMoments
-from partialpool.inference.mixture_summary import ItemMoments
+from partialpool.inference.gaussian.conditional import ConditionalMoments
+from partialpool.inference.hyper.mixture import ItemMoments
 
 if TYPE_CHECKING:
     from partialpool.results.posterior import Posterior

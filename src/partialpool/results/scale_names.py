@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from partialpool.inputs.levels import print_number
+from partialpool.inputs.columns.levels import print_number
 from partialpool.models.families.base import Family
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.populations.base import Population

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inputs.places import suggest_nearest
+from partialpool.inputs.columns.places import suggest_nearest
 from partialpool.numerics.arrays import IntArray
 from partialpool.results.parameters import effect_kinds, effect_names
 
 if TYPE_CHECKING:
-    from partialpool.inputs.design import GroupDesign
+    from partialpool.inputs.designs.design import GroupDesign
     from partialpool.results.posterior import Posterior
 
 # Names among which a near miss is looked for: a comparison takes 20 microseconds.

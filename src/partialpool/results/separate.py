@@ -15,12 +15,12 @@ import numpy as np
 
 from partialpool.errors import DataError, NotYetError, PartialpoolError
 from partialpool.inference.choose import Outcome, run_engine
-from partialpool.inference.engine import Engine
-from partialpool.inputs.design import Design, GroupDesign
-from partialpool.inputs.new_rows import read_new_rows
+from partialpool.inference.hyper.certificate import Engine
+from partialpool.inputs.columns.places import count_things
+from partialpool.inputs.designs.design import Design, GroupDesign
+from partialpool.inputs.designs.new_rows import read_new_rows
 from partialpool.inputs.observations import Observations
 from partialpool.inputs.page import wrap_prose
-from partialpool.inputs.places import count_things
 from partialpool.models.arguments import check_seed
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Prior
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from partialpool.results.arviz_groups import LogLikelihood
+    from partialpool.results.arviz.arviz_groups import LogLikelihood
 
 _QUANTILES = (0.05, 0.5, 0.95)
 
@@ -174,13 +174,13 @@ class SeparatePosterior:
         ``log_likelihood`` has one value a row. One a ``"group"`` is left out, which the tree's ``attrs`` say: without a
         population there are no effects to integrate out.
         """
-        from partialpool.results.arviz_export_separate import export_separate_draws
+        from partialpool.results.arviz.arviz_export_separate import export_separate_draws
 
         return export_separate_draws(self, n, seed=seed, log_likelihood=log_likelihood, factor=factor)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to a netCDF file (or zarr store, by the ending), which ``pp.load`` reads."""
-        from partialpool.results.storage import save_posterior
+        from partialpool.results.files.storage import save_posterior
 
         return save_posterior(self, path)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.group_posterior import ConditionalMoments
-from partialpool.inference.hyper_posterior import hyper_quantiles
-from partialpool.inference.mixture_summary import ItemMoments, summarise_mixture
+from partialpool.inference.gaussian.conditional import ConditionalMoments
+from partialpool.inference.hyper.hyper_posterior import hyper_quantiles
+from partialpool.inference.hyper.mixture import ItemMoments, summarise_mixture
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.effects import summarise_effects
 from partialpool.results.infinite_moments import coefficient_spread_is_infinite

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.model import Model
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.derived import Derive, summarise_derived
 from partialpool.results.infinite_moments import count_square_moments
@@ -26,7 +26,7 @@ from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
-    from partialpool.inputs.design import GroupDesign
+    from partialpool.inputs.designs.design import GroupDesign
     from partialpool.results.posterior import Posterior
 
 ALL, RESIDUAL, SAMPLING, TOTAL = "all", "residual", "typical sampling", "total"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from partialpool.errors import AccuracyWarning, ComputationError
-from partialpool.inference import by_importance
-from partialpool.inference.engine import Engine
-from partialpool.inference.hyper_posterior import HyperPosterior
-from partialpool.models.hyperspace import HyperSpace
+from partialpool.inference.hyper import by_importance
+from partialpool.inference.hyper.certificate import Engine
+from partialpool.inference.hyper.hyper_posterior import HyperPosterior
+from partialpool.models.space.hyperspace import HyperSpace
 
 
 def _attempt(

@@ -12,12 +12,12 @@ import partialpool as pp
 from partialpool.errors import IdentificationError
 from partialpool.inputs.describe import describe_formula
 from partialpool.inputs.describe_noise import describe_classes
-from partialpool.inputs.design import Design, build_design
-from partialpool.inputs.family_data import FAMILIES
-from partialpool.inputs.formula import Formula, parse_formula
-from partialpool.inputs.measurements import Measurements
+from partialpool.inputs.designs.design import Design, build_design
+from partialpool.inputs.designs.rebuild import observations_from_arrays, observations_to_arrays
+from partialpool.inputs.language.formula import Formula, parse_formula
 from partialpool.inputs.observations import Observations, read_observations
-from partialpool.inputs.rebuild import observations_from_arrays, observations_to_arrays
+from partialpool.inputs.roles.family_data import FAMILIES
+from partialpool.inputs.roles.measurements import Measurements
 from partialpool.inputs.unknowns import check_identified
 
 INFINITE = float("inf")

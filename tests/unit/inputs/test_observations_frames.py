@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from partialpool.errors import DataError
-from partialpool.inputs.formula import parse_formula
-from partialpool.inputs.labels import Categorical
+from partialpool.inputs.columns.labels import Categorical
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 
 FORMULA = parse_formula("y ~ x + n + f + (1 | g)")

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from partialpool.errors import DataError, MissingRowsWarning
-from partialpool.inputs.formula import parse_formula
-from partialpool.inputs.labels import Categorical
+from partialpool.inputs.columns.labels import Categorical
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import Observations, read_observations
 
 NAN = float("nan")

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from partialpool.errors import DataError
-from partialpool.inputs.design import Design, build_design
-from partialpool.inputs.formula import parse_formula
-from partialpool.inputs.new_rows import read_new_rows
+from partialpool.inputs.designs.design import Design, build_design
+from partialpool.inputs.designs.new_rows import read_new_rows
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.inputs.unknowns import check_identified
 

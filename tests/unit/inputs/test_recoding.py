@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from partialpool.errors import DataError
-from partialpool.inputs.design import Design, build_design
-from partialpool.inputs.formula import parse_formula
-from partialpool.inputs.new_rows import read_new_rows
+from partialpool.inputs.designs.design import Design, build_design
+from partialpool.inputs.designs.new_rows import read_new_rows
+from partialpool.inputs.designs.rebuild import observations_from_arrays, observations_to_arrays
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import Observations, read_observations
-from partialpool.inputs.rebuild import observations_from_arrays, observations_to_arrays
 
 _RNG = np.random.default_rng(0)
 _N = 200
@@ -135,9 +135,9 @@ def test_an_offset_given_as_an_array_is_asked_for_again() -> None:
 def test_a_dict_of_arrays_is_read_without_heavy_imports() -> None:
     code = """
 import sys
-from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
-from partialpool.inputs.design import build_design
+from partialpool.inputs.designs.design import build_design
 formula = parse_formula("y ~ log(x)*f + C(k) + (f || g)")
 data = {"y": [1., 2, 4, 3] * 9, "x": range(1, 37), "g": ["u", "v"] * 18,
     "f": ["a", "b", "c"] * 12, "k": [1, 1, 1, 2, 2, 2] * 6}

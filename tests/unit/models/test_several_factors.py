@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from partialpool.errors import FormulaError, PriorError
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.models.model import Model, build_model
 from partialpool.models.priors import LKJ, Flat, HalfNormal, HalfStudentT, Prior, Uniform

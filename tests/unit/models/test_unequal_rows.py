@@ -10,8 +10,8 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import UnequalNoiseWarning
-from partialpool.inputs.design import build_design
-from partialpool.inputs.formula import parse_formula
+from partialpool.inputs.designs.design import build_design
+from partialpool.inputs.language.formula import parse_formula
 from partialpool.inputs.observations import read_observations
 from partialpool.models import unequal_rows
 from partialpool.models.unequal_rows import warn_of_unequal_rows

@@ -13,7 +13,7 @@ import partialpool
 HEAVY = {"pandas", "formulaic", "matplotlib", "xarray", "narwhals", "pyarrow", "polars", "h5netcdf", "rich"}
 
 
-DEMO = "from partialpool.outputs.cli import main\nmain(['demo', '--no-plot'], standalone_mode=False)"
+DEMO = "from partialpool.cli.verbs import main\nmain(['demo', '--no-plot'], standalone_mode=False)"
 
 
 def _modules_after(code: str, where: Path) -> set[str]:

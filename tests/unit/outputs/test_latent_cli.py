@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 
 import partialpool as pp
 from partialpool import ProbitSelection
-from partialpool.outputs.cli import main
-from partialpool.outputs.cli_options import read_roles
-from partialpool.outputs.prior_texts import read_number_or_column, read_population_texts
+from partialpool.cli.cli_options import read_roles
+from partialpool.cli.prior_texts import read_number_or_column, read_population_texts
+from partialpool.cli.verbs import main
 
 
 @pytest.fixture

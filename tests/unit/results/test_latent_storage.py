@@ -17,9 +17,9 @@ import pytest
 import partialpool as pp
 from partialpool.errors import OutputError
 from partialpool.models.populations.parse import read_population
+from partialpool.results.files.stored_arrays import pack_arrays, unpack_arrays
+from partialpool.results.files.stored_fit import restore_fit, store_fit
 from partialpool.results.scale_names import write_population
-from partialpool.results.stored_arrays import pack_arrays, unpack_arrays
-from partialpool.results.stored_fit import restore_fit, store_fit
 
 
 def make_rows() -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_everything_is_the_same(saved: tuple[Any, Any]) -> None:
 @pytest.mark.parametrize("case", ["binomial", "beta population", "student population", "nested"])
 def test_without_groups_where_they_are_many(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file's draws are then of the population alone; what is loaded is whole."""
-    from partialpool.results import storage
+    from partialpool.results.files import storage
 
     monkeypatch.setattr(storage, "_MOST_EFFECT_DRAWS", 10)
     formula, arguments = CASES[case]
@@ -206,7 +206,7 @@ def test_another_engine_than_the_stored_one_is_refused() -> None:
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
-    from partialpool.results import storage
+    from partialpool.results.files import storage
 
     formula, arguments = CASES["binomial"]
     fit = pp.fit(formula, make_rows(), **arguments)

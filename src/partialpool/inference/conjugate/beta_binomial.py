@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool.inference.conjugate.deviance import deviance, log_posterior_over_prior
 from partialpool.inference.conjugate.pairs import Pairs
-from partialpool.inference.conjugate.tails import digamma_steps, log_gamma_steps, sum_over_steps, tiles
+from partialpool.inference.conjugate.rising_sums import digamma_steps, log_gamma_steps, sum_over_steps, tiles
+from partialpool.inference.laws.deviance import deviance, log_posterior_over_prior
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.gamma_differences import log_gamma_excess
 

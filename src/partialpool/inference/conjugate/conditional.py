@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import digamma, expit, polygamma
 
-from partialpool.inference.conjugate.laws import BetaLaw, GammaLaw
 from partialpool.inference.conjugate.pairs import Pairs
 from partialpool.inference.conjugate.quantiles import mixture_quantiles
+from partialpool.inference.laws.beta_gamma import BetaLaw, GammaLaw
 from partialpool.numerics.arrays import FloatArray, IntArray
 
 # Node-pair products held at a time.

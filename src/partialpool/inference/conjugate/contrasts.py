@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import digamma, expit, loggamma
 
 from partialpool.inference.conjugate.conditional import trigamma
-from partialpool.inference.conjugate.laws import BetaLaw, GammaLaw
+from partialpool.inference.laws.beta_gamma import BetaLaw, GammaLaw
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.fourier_series import ComplexArray, FourierSeries
 

@@ -14,9 +14,9 @@ from partialpool.inference.conjugate.beta_binomial import (
     factorial_excess,
     log_factorial_excess,
 )
-from partialpool.inference.conjugate.deviance import deviance, log_posterior_over_prior
 from partialpool.inference.conjugate.pairs import Pairs
-from partialpool.inference.conjugate.tails import digamma_steps, log_gamma_steps, sum_over_steps, tiles
+from partialpool.inference.conjugate.rising_sums import digamma_steps, log_gamma_steps, sum_over_steps, tiles
+from partialpool.inference.laws.deviance import deviance, log_posterior_over_prior
 from partialpool.numerics.arrays import FloatArray
 
 _STEPS_PER_PAIR = 20

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from partialpool.inference.conjugate.tails import Distinct, collapse, is_whole, tail_counts
+from partialpool.inference.conjugate.rising_sums import Distinct, collapse, is_whole, tail_counts
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.gamma_differences import log_rising
 

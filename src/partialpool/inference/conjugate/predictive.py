@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from partialpool.inference.conjugate.deviance import deviance
+from partialpool.inference.laws.deviance import deviance
 from partialpool.numerics.arrays import FloatArray
 from partialpool.numerics.gamma_differences import log_gamma_excess
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from partialpool.inference.conjugate.laws import Law, Tail
+from partialpool.inference.laws.beta_gamma import Law, Tail
 from partialpool.numerics.arrays import FloatArray
 
 # A step this small, in units of what changes the log tail by 1, leaves an error of about its cube.

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inputs.places import suggest_spelling
-from partialpool.inputs.role import DescribeRow
+from partialpool.inputs.columns.places import suggest_spelling
+from partialpool.inputs.roles.role import DescribeRow
 from partialpool.numerics.arrays import FloatArray, IntArray
 
 #: What a group is called on the response's scale: a probability, a rate per unit of exposure, or a mean.

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from partialpool.inputs.role import DescribeRow
+from partialpool.inputs.roles.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName
 from partialpool.models.families.binomial import draw_successes, log_binomial_coefficient, overall_proportion
 from partialpool.models.families.checks import check_successes, refuse_limits

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import gammaln
 
-from partialpool.inputs.role import DescribeRow
+from partialpool.inputs.roles.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseName
 from partialpool.models.families.checks import check_outcomes, check_successes, refuse_limits
 from partialpool.models.families.large_counts import binomial_from_peak, choose, is_large, log_binomial_peak

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inputs.role import DescribeRow, Role, refuse
+from partialpool.inputs.roles.role import DescribeRow, Role, refuse
 from partialpool.models.families.base import ResponseColumns
 from partialpool.numerics.arrays import FloatArray
 

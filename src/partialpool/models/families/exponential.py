@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.inputs.role import DescribeRow, Role, refuse
+from partialpool.inputs.roles.role import DescribeRow, Role, refuse
 from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns
 from partialpool.models.families.data_scale import measured_values
 from partialpool.models.families.limit_checks import check_limits

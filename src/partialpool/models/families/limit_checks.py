@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import DataError
-from partialpool.inputs.limit_pairs import check_limits_in_order, check_within_truncation
-from partialpool.inputs.role import DescribeRow, Role, refuse
+from partialpool.inputs.roles.limit_pairs import check_limits_in_order, check_within_truncation
+from partialpool.inputs.roles.role import DescribeRow, Role, refuse
 from partialpool.models.families.base import ResponseColumns
 
 LEFT, OBSERVED, RIGHT, INTERVAL = -1, 0, 1, 2

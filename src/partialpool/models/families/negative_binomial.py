@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from partialpool.inputs.role import DescribeRow
+from partialpool.inputs.roles.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName
 from partialpool.models.families.checks import check_exposed_counts, refuse_limits
 from partialpool.models.families.counts import draw_counts, overall_rate

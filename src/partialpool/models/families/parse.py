@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from partialpool.errors import DataError
-from partialpool.inputs.family_data import explain_unknown
+from partialpool.inputs.roles.family_data import explain_unknown
 from partialpool.models.families.base import Family
 from partialpool.models.families.beta_binomial import BetaBinomial
 from partialpool.models.families.binomial import Bernoulli, Binomial

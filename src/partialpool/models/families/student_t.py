@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from partialpool.inputs.role import DescribeRow
+from partialpool.inputs.roles.role import DescribeRow
 from partialpool.models.families.base import Derivatives, Family, ResponseColumns
 from partialpool.models.families.checks import check_noise, check_real, refuse_limits
 from partialpool.models.families.data_scale import link_mean_and_spread, median_and_spread

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from partialpool.errors import DataError
-from partialpool.inputs.places import suggest_spelling
+from partialpool.inputs.columns.places import suggest_spelling
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.beta import BetaPopulation
 from partialpool.models.populations.estimated import EstimatedPopulation, Nonparametric, NormalMixture

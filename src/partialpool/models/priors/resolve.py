@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from partialpool.errors import PriorError
-from partialpool.inputs.places import list_some
+from partialpool.inputs.columns.places import list_some
 from partialpool.models.priors.base import Kind, Prior
 from partialpool.models.priors.fixed import Fixed
 from partialpool.models.priors.flat import Uniform

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from partialpool.inference.hyper_posterior import draw_hyperparameters
-from partialpool.inputs.new_rows import NEW_GROUP, NewGroupRows, NewRows
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.inference.hyper.hyper_posterior import draw_hyperparameters
+from partialpool.inputs.designs.new_rows import NEW_GROUP, NewGroupRows, NewRows
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.outputs.plots.panels import HALF_90, QUANTILES, Interval, Panel, label_axis
 from partialpool.results.latent.effects import summarise_latent_effects, summarise_with_weights

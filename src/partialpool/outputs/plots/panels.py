@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.mixture_summary import MixtureSummary
+from partialpool.inference.hyper.mixture import MixtureSummary
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.effects import summarise_effects
 from partialpool.results.latent.posterior import LatentPosterior

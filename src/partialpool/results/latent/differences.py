@@ -11,8 +11,8 @@ import numpy as np
 
 from partialpool.errors import DataError
 from partialpool.inference.conjugate.contrasts import summarise_contrasts
-from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
-from partialpool.models.response_tails import explain_missing
+from partialpool.inference.conjugate.marginal import ConjugateMarginal
+from partialpool.models.propriety.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.draws import draw_posterior
 from partialpool.results.latent.effects import count_own_moments, gather_nodes

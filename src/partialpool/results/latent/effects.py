@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from partialpool.inference.hyper_posterior import HyperPosterior, resample_nodes
-from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
-from partialpool.inference.latent.contract import ConditionalTables, LatentMarginal
-from partialpool.inference.latent.support_marginal import FittedMarginal
-from partialpool.inference.mixture_summary import MixtureSummary, choose_nodes
-from partialpool.models.hyperspace import HyperPoints
-from partialpool.models.response_tails import count_group_moments
+from partialpool.inference.conjugate.marginal import ConjugateMarginal
+from partialpool.inference.contract import ConditionalTables, LatentMarginal
+from partialpool.inference.hyper.hyper_posterior import HyperPosterior, resample_nodes
+from partialpool.inference.hyper.mixture import MixtureSummary, choose_nodes
+from partialpool.inference.quadrature.support_marginal import FittedMarginal
+from partialpool.models.propriety.response_tails import count_group_moments
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.numerics.node_subset import NodeSubset
+from partialpool.numerics.mixtures.table_mixture import table_moments, table_quantiles
 from partialpool.numerics.progress import track
-from partialpool.numerics.table_mixture import table_moments, table_quantiles
+from partialpool.numerics.sampling.node_subset import NodeSubset
 
 if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.errors import DataError, PriorWarning
-from partialpool.inference.latent.run import run_latent_engine
-from partialpool.inference.mixture_summary import MixtureSummary
+from partialpool.inference.hyper.mixture import MixtureSummary
+from partialpool.inference.run_quadrature import run_latent_engine
 from partialpool.models.families.base import Family
 from partialpool.models.populations.normal import NormalPopulation
-from partialpool.models.response_tails import explain_missing
+from partialpool.models.propriety.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.groups import index_by_group
 from partialpool.results.latent.effects import EffectsSummary, count_own_moments, hold_nodes, summarise_with_weights

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.latent.population_window import PopulationWindow
-from partialpool.inputs.new_rows import NewRows
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.inference.quadrature.population_window import PopulationWindow
+from partialpool.inputs.designs.new_rows import NewRows
 from partialpool.models.populations.fitted import FittedPopulation
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import hermite_rule
 

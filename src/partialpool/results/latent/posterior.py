@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inference.group_posterior import JointDraws
-from partialpool.inference.hyper_posterior import draw_hyperparameters
-from partialpool.inference.latent.contract import LatentMarginal
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.inference.contract import LatentMarginal
+from partialpool.inference.gaussian.conditional import JointDraws
+from partialpool.inference.hyper.hyper_posterior import draw_hyperparameters
 from partialpool.models.latent_model import LatentModel
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.posterior import Posterior
 

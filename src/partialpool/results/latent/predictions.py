@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from partialpool.errors import DataError
-from partialpool.inference.hyper_posterior import draw_hyperparameters
-from partialpool.inference.latent.conjugate_marginal import ConjugateMarginal
-from partialpool.inputs.new_rows import NewRows, read_new_rows
-from partialpool.models.hyperspace import HyperPoints
-from partialpool.models.response_tails import count_response_moments, count_row_moments, explain_missing
+from partialpool.inference.conjugate.marginal import ConjugateMarginal
+from partialpool.inference.hyper.hyper_posterior import draw_hyperparameters
+from partialpool.inputs.designs.new_rows import NewRows, read_new_rows
+from partialpool.models.propriety.response_tails import count_response_moments, count_row_moments, explain_missing
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.latent.effects import gather_nodes
 from partialpool.results.latent.population_draws import (

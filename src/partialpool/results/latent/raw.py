@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.inference.latent.adaptive_hermite import AdaptiveHermite
-from partialpool.inference.latent.grouped_rows import GroupedRows, group_rows
-from partialpool.inference.latent.located import derivatives_at, locate_modes
-from partialpool.inference.latent.population_window import PopulationWindow
-from partialpool.inference.latent.selected import SelectedMarginal
-from partialpool.inference.latent.support_marginal import FittedMarginal
-from partialpool.models.hyperspace import HyperPoints
+from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
+from partialpool.inference.quadrature.located import derivatives_at, locate_modes
+from partialpool.inference.quadrature.population_window import PopulationWindow
+from partialpool.inference.quadrature.selected import SelectedMarginal
+from partialpool.inference.quadrature.support_marginal import FittedMarginal
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.reductions.grouped_rows import GroupedRows, group_rows
 from partialpool.results.raw_estimates import RawEstimates
 
 if TYPE_CHECKING:

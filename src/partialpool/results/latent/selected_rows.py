@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from partialpool.inference.latent.selected import read_limits
-from partialpool.inputs.selection import RowSelection, find_first_rows
+from partialpool.inference.quadrature.selected import read_limits
+from partialpool.inputs.roles.selection import RowSelection, find_first_rows
 from partialpool.models.families.selection import log_chance, log_miss, place_limits
 from partialpool.models.latent_model import LatentModel
 from partialpool.numerics.arrays import FloatArray, IntArray

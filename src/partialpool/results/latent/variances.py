@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.models.hyperspace import HyperPoints
 from partialpool.models.latent_model import LatentModel
+from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.derived import summarise_derived
 from partialpool.results.parameters import check_quantiles, quantile_columns

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import betainc, betaincc, betaincinv, expit, gammaincinv, polygamma
 
-from partialpool.inference.conjugate.beta_tails import beta_tail
 from partialpool.inference.conjugate.conditional import summarise_proportions, summarise_rates, trigamma
-from partialpool.inference.conjugate.laws import BetaLaw
+from partialpool.inference.laws.beta_gamma import BetaLaw
+from partialpool.inference.laws.beta_tails import beta_tail
 
 from ....agreement.pairs import collapse_pairs
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import log_ndtr, logsumexp
 
-from partialpool.inference.latent.grouped_rows import group_rows
-from partialpool.inference.latent.selection_integral import Objects, chance_of_objects
+from partialpool.inference.quadrature.selection_integral import Objects, chance_of_objects
 from partialpool.models.families.base import ResponseColumns
 from partialpool.models.families.gaussian import Gaussian
+from partialpool.reductions.grouped_rows import group_rows
 
 NOISE = np.array([0.4, 0.7, 0.5])
 

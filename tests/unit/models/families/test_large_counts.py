@@ -7,8 +7,8 @@ from decimal import Decimal, getcontext
 import numpy as np
 import pytest
 
-from partialpool.inference.latent.grouped_rows import group_rows
 from partialpool.models.families import BetaBinomial, Binomial, Family, NegativeBinomial, Poisson, ResponseColumns
+from partialpool.reductions.grouped_rows import group_rows
 
 getcontext().prec = 60
 LOG_2PI = Decimal("1.837877066409345483560659472811235279722794947275566825634303")

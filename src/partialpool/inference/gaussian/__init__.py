@@ -1,0 +1,1 @@
+"""The engine of normal likelihoods: effects leave by algebra."""

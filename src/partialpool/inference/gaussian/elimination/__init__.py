@@ -1,0 +1,1 @@
+"""Elimination of the factors beside the leading one, block by block."""

@@ -1,0 +1,1 @@
+"""The hyperparameters' posterior, whatever the engine."""

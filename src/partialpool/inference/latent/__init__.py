@@ -1,1 +1,0 @@
-"""Models whose effects leave by quadrature or conjugacy, group by group."""

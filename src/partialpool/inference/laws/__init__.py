@@ -1,0 +1,1 @@
+"""Laws of groups' parameters given the hyperparameters."""

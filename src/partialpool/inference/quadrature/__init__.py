@@ -1,0 +1,1 @@
+"""The engine of other likelihoods and populations: effects leave by quadrature."""

@@ -1,0 +1,1 @@
+"""Columns of the data: kinds, labels, levels, numbers, missing values."""

@@ -1,0 +1,1 @@
+"""Designs: population columns, group columns, what they confound, new rows."""

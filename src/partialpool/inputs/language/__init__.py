@@ -1,0 +1,1 @@
+"""The formula: its tokens, terms, grouping and expressions."""

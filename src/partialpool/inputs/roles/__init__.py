@@ -1,0 +1,1 @@
+"""What columns are to a model: response, trials, standard errors, limits, sizes, selection."""

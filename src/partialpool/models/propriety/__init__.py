@@ -1,0 +1,1 @@
+"""Whether a posterior exists and which of its moments do."""

@@ -1,0 +1,1 @@
+"""The space of the hyperparameters: coordinates, charts, covariance blocks, gradients."""

@@ -1,0 +1,1 @@
+"""Mixtures: of normals, of tables, and mixing distributions of maximum likelihood."""

@@ -1,0 +1,1 @@
+"""Weighted points: lattices, maps, mixtures, walks, and what they miss."""

@@ -1,0 +1,1 @@
+"""Rows reduced once to the sums that a likelihood needs."""

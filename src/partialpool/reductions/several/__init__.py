@@ -1,0 +1,1 @@
+"""The sums of several factors: cells, couplings, and the order in which effects leave."""
