@@ -234,7 +234,7 @@ def test_a_fit_that_fell_back_to_a_finer_engine_loads(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refinement may give a table up for what it is checked against; the file says which one it was."""
-    monkeypatch.setattr(f"partialpool.inference.latent.{engine}.TOLERANCE", 0.0)
+    monkeypatch.setattr(f"partialpool.inference.quadrature.{engine}.TOLERANCE", 0.0)
     case = "nested" if engine == "nested_grid" else "student population"
     formula, arguments = CASES.get(case, ("accidents ~ 1 + (1 | site)", POISSON | {"population": "student_t"}))
     fit = pp.fit(formula, make_rows(), **arguments)
