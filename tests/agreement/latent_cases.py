@@ -7,6 +7,7 @@ from scipy.special import expit, ndtr
 
 from .latent_likelihoods import (
     bernoulli,
+    beta,
     exponential,
     gamma,
     negative_binomial,
@@ -32,6 +33,7 @@ CASES = {
         probability_case("cloglog", "cloglog", lambda theta: -np.expm1(-np.exp(theta))),
         poisson(),
         negative_binomial(),
+        beta(),
         gamma(),
         exponential(),
         truncated(),

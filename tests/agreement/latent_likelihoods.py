@@ -69,6 +69,18 @@ def negative_binomial() -> BruteCase:
     )
 
 
+def beta() -> BruteCase:
+    """Shares, one close to an end and one group in conflict; precision unknown."""
+    data = {"y": [0.31, 0.62, 0.5, 0.77, 0.02, 0.9], "g": GROUPS}
+
+    def rows(theta: FloatArray, hyper: Hyper, row: int) -> FloatArray:
+        phi, mean = hyper["precision"], expit(theta)
+        return stats.beta.logpdf(data["y"][row], phi * mean, phi * (1.0 - mean))
+
+    extra = ("precision", "LogNormal(1, 0.7)", half_line(3.0, FEW), stats.lognorm(0.7, scale=np.e))
+    return centred_case("beta", data, rows, expit, sd=1.0, extra=extra, n_points=181, family="beta")
+
+
 def gamma() -> BruteCase:
     """Positive values, shape unknown."""
     data = {"y": [0.7, 2.1, 3.5, 4.0, 0.4, 1.8], "g": GROUPS}

@@ -26,6 +26,9 @@ def draw_rows(study: LatentStudy, eta: FloatArray, truth: Mapping[str, float], r
         # counts whose rates scatter by a gamma distribution of mean 1
         rate = np.exp(eta) * rng.gamma(truth["shape"], 1.0 / truth["shape"], len(eta))
         return rng.poisson(rate).astype(float)
+    if study.family == "beta":
+        mean = expit(eta)
+        return np.clip(rng.beta(truth["precision"] * mean, truth["precision"] * (1.0 - mean)), 1e-12, 1.0 - 1e-12)
     mean = np.exp(eta) if study.population == "lognormal" else eta
     noise = study.columns.get("standard_error", np.full(len(eta), truth.get("sigma", np.nan)))
     if study.lower is None:
@@ -64,6 +67,10 @@ def log_density_of_rows(
         shape = values["shape"]
         rising = gammaln(response + shape) - gammaln(shape) + shape * np.log(shape)
         return rising + response * eta - (response + shape) * np.log(shape + np.exp(eta))
+    if study.family == "beta":
+        phi, mean = values["precision"], expit(eta)
+        logs = phi * (mean * np.log(response) + (1.0 - mean) * np.log1p(-response))
+        return logs + gammaln(phi) - gammaln(phi * mean) - gammaln(phi * (1.0 - mean))
     mean = np.exp(eta) if study.population == "lognormal" else eta
     noise = columns.get("standard_error", values.get("sigma"))
     inside = -0.5 * ((response - mean) / noise) ** 2 - np.log(noise)

@@ -119,6 +119,19 @@ LATENT_STUDIES = [
         accuracy=0.06,
     ),
     LatentStudy(
+        "beta",
+        "beta",
+        {
+            "Intercept": pp.Normal(0, 1),
+            "x": pp.Normal(0, 0.5),
+            "sd(g)": pp.HalfNormal(0.7),
+            "precision": pp.LogNormal(2, 0.7),
+        },
+        {"g": np.repeat(np.arange(8), 5)},
+        x=_X[:40],
+        accuracy=0.06,
+    ),
+    LatentStudy(
         "Bernoulli, correlated slopes",
         "bernoulli",
         {

@@ -55,6 +55,12 @@ def test_unknown_families(family: Any) -> None:
     [
         ("binomial", {}, "needs the number of trials of every row: give trials= (a column, or one number), or family="),
         ("beta_binomial", {}, "family='beta_binomial' needs the number of trials"),
+        (
+            "beta",
+            {"trials": "n"},
+            "For successes of trials whose probabilities vary between groups by a beta distribution give "
+            "family='binomial' with population='beta'",
+        ),
         ("bernoulli", {"trials": "n"}, "a bernoulli row is one trial; drop trials=, or give family='binomial'"),
         (
             "poisson",
@@ -178,6 +184,23 @@ def _numbers(first: Any) -> list[Any]:
         ("poisson", _numbers(1e300), "counts so large are not told apart"),
         ("negative_binomial", _numbers(1.5), "response 'y' is 1.5 in row 3"),
         ("negative_binomial", _numbers(-INFINITE), "response 'y' is infinite in row 3"),
+        (
+            "beta",
+            [0.5, 0.2, 1.0, 0.1, 0.0, 0.3],
+            "response 'y' is 1 in row 3 (g 'b') (and in 1 more row): with family='",
+        ),
+        ("beta", [0.5, 0.2, 1.0, 0.1, 0.0, 0.3], "the counts with family='binomial' and trials=; if they are rounded"),
+        (
+            "beta",
+            [50, 20, 1.0, 10, 99, 30.0],
+            "response 'y' is 50 in row 1 (g 'a') (and in 4 more rows): with family='",
+        ),
+        ("beta", [50, 20, 1.0, 10, 99, 30.0], "divide percentages by 100"),
+        (
+            "beta",
+            [0.5, -0.2, 0.7, 0.1, 0.9, 0.3],
+            "response 'y' is -0.2 in row 2 (g 'a'): with family='beta' values are",
+        ),
         ("lognormal", [1.0, 2.0, 0.0, 1.0, 0.0, 3.0], "response 'y' is 0 in row 3 (g 'b') (and in 1 more row): with "),
         ("lognormal", [1.0, 2.0, -1.0, 1.0, 2.0, 3.0], "with family='lognormal' values are positive; mend or drop"),
         ("exponential", [1.0, 2.0, -1.0, 1.0, 2.0, 3.0], "with family='exponential' values are not negative"),

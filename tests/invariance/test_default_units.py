@@ -18,6 +18,7 @@ MEAN = np.exp(0.5 + 0.4 * RNG.normal(size=6)[G] + 0.3 * X)
 HOURS = RNG.uniform(1.0, 9.0, size=30)
 COUNTS = RNG.poisson(MEAN * HOURS)
 POSITIVE = MEAN * RNG.gamma(4.0, 0.25, size=30)
+SHARES = RNG.beta(4.0 * MEAN, 6.0)
 SUCCESSES = RNG.binomial(12, 1 / (1 + np.exp(-X * 0.5 - RNG.normal(size=6)[G])))
 
 
@@ -37,6 +38,8 @@ class Case:
     def response(self) -> Any:
         if self.family in ("poisson", "negative_binomial"):
             return COUNTS
+        if self.family == "beta":
+            return SHARES
         return SUCCESSES if "binomial" in self.family else POSITIVE
 
     def fit(self, y: float = 1.0, exposure: float = 1.0, x: float = 1.0) -> pp.Posterior:
@@ -100,6 +103,7 @@ BESIDE_A_COVARIATE = [
     Case("binomial", "y ~ x", link="probit"),
     Case("binomial", "y ~ x", link="cloglog"),
     Case("beta_binomial", "y ~ x"),
+    Case("beta", "y ~ x"),
     Case("gamma", "y ~ x"),
     Case("gamma", "y ~ x", link="identity"),
     Case("exponential", "y ~ x"),
@@ -132,6 +136,19 @@ def test_response_in_other_units(case: Case) -> None:
 def test_covariate_in_other_units(case: Case) -> None:
     found = case.fit(x=1e-4).summary(quantiles=(0.05, 0.5, 0.95))
     assert largest_difference(found, case.expect(case.fit(), 1.0, 1e-4)) < 0.02
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_shares_counted_from_the_other_end(link: str) -> None:
+    """Under a symmetric link 1 - y turns the linear predictor's sign and nothing else."""
+    data = {"y": SHARES, "z": 1.0 - SHARES, "x": X, "g": G}
+    own, other = (pp.fit(f"{name} ~ x + (1 | g)", data, family="beta", link=link) for name in "yz")
+    expected = own.summary(quantiles=(0.05, 0.5, 0.95)).copy()
+    for name in ("Intercept", "x"):
+        mean, sd, q5, q50, q95 = expected.loc[name]
+        expected.loc[name] = [-mean, sd, -q95, -q50, -q5]
+    assert largest_difference(other.summary(quantiles=(0.05, 0.5, 0.95)), expected) < 0.03
+    assert other.log_marginal_likelihood == pytest.approx(own.log_marginal_likelihood, abs=0.01)
 
 
 POPULATION = np.array([-0.2, -0.15, -0.1, -0.07, -0.04, -0.01, 0.01, 0.04, 0.07, 0.1, 0.15, 0.2])

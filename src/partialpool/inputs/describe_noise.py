@@ -62,6 +62,8 @@ def _describe_family(measurements: Measurements, roles: Roles) -> str:
         return f"counts{exposure}{shape if family == 'negative_binomial' else ''}"
     if family == "exponential":
         return "exponential values"
+    if family == "beta":
+        return "shares between 0 and 1 with unknown precision"
     if family == "gamma":
         return "positive values with unknown shape"
     return _describe_rows(measurements, roles) + {"student_t": ", Student t noise"}.get(family, "")

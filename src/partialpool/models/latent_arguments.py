@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from partialpool.errors import DataError, FormulaError, ModelWarning, NotYetError, warn_user
 from partialpool.inputs.columns.places import suggest_nearest
 from partialpool.inputs.designs.design import Design
@@ -99,16 +97,17 @@ def choose_likelihood(
 
 
 def _check_shape_is_learned(title: str, design: Design, family: Family) -> None:
-    """Raise ``DataError`` where gamma rows are all alike, so that their shape has no bound."""
-    if family.name != "gamma" or not family.dispersions:
+    """Raise ``DataError`` where gamma or beta rows are all alike, so that their shape or precision has no bound."""
+    if family.name not in ("gamma", "beta") or not family.dispersions:
         return
     offset, values = design.measurements.offset, design.measurements.response
-    logs = np.log(values) if offset is None or family.link != "log" else np.log(values) - offset
-    if logs.min() == logs.max():
+    linear = values if offset is None else family.linear_scale(values) - offset
+    if linear.min() == linear.max():
         beside = "" if offset is None else " beside its offset"
         raise DataError(
             f"{title} is constant{beside} ({values[0]:g} in every row): there is no spread to learn from; check the "
-            "column, or give the shape if it is known, family='gamma(shape=...)'"
+            f"column, or give the {family.dispersions[0]} if it is known, "
+            f"family='{family.name}({family.dispersions[0]}=...)'"
         )
 
 

@@ -91,6 +91,19 @@ def digamma_gap(a: FloatArray) -> FloatArray:
     return np.asarray(value)
 
 
+def scaled_trigamma(a: FloatArray) -> FloatArray:
+    """Return a^2 psi'(a), which is 1 at 0 and about a + 1 / 2 for large a; ``a`` from 0."""
+    a = np.asarray(a, dtype=np.float64)
+    lifted = _lift(a)
+    inverse = 1.0 / lifted
+    series = inverse + 0.5 * inverse**2 + inverse**3 * _series(_BERNOULLI, inverse)
+    value = a * a * series
+    if (a < _LIFT).any():
+        below = 1.0 + sum((a / (a + j)) ** 2 for j in range(1, _LIFT))
+        value = value + np.where(a < _LIFT, below, 0.0)
+    return np.asarray(value)
+
+
 def _floats(a: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.asarray(a, dtype=np.float64), np.asarray(k, dtype=np.float64)
 

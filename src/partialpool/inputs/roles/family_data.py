@@ -9,7 +9,7 @@ from typing import Any, Literal
 from partialpool.errors import DataError
 from partialpool.inputs.columns.places import suggest_spelling
 
-ResponseKind = Literal["real", "positive", "nonnegative", "outcome", "successes", "count"]
+ResponseKind = Literal["real", "positive", "nonnegative", "share", "outcome", "successes", "count"]
 SizeRole = Literal["trials", "exposure"]
 
 
@@ -22,7 +22,7 @@ class FamilyData:
 
     response: ResponseKind
     sizes: SizeRole | None = None
-    dispersion: Literal["sigma", "shape", "concentration"] | None = None
+    dispersion: Literal["sigma", "shape", "concentration", "precision"] | None = None
     known_noise: bool = False
     limits: bool = False
     selection: bool = False
@@ -39,6 +39,7 @@ FAMILIES: Mapping[str, FamilyData] = {
     "lognormal": FamilyData("positive", dispersion="sigma", limits=True, selection=True),
     "gamma": FamilyData("positive", dispersion="shape"),
     "exponential": FamilyData("nonnegative", limits=True),
+    "beta": FamilyData("share", dispersion="precision"),
     "bernoulli": FamilyData("outcome"),
     "binomial": FamilyData("successes", sizes="trials"),
     "beta_binomial": FamilyData("successes", sizes="trials", dispersion="concentration"),
@@ -83,6 +84,12 @@ def explain_size_refused(role: str, family: str) -> str:
     users = [name for name, kind in FAMILIES.items() if kind.sizes == role]
     if role == "trials" and family == "bernoulli":
         remedy = "a bernoulli row is one trial; drop trials=, or give family='binomial' for several"
+    elif role == "trials" and family == "beta":
+        remedy = (
+            "family='beta' is a measured share between 0 and 1, whose trials nobody counted. For successes of trials "
+            "whose probabilities vary between groups by a beta distribution give family='binomial' with "
+            "population='beta'; where they vary between rows, family='beta_binomial'"
+        )
     elif FAMILIES[family].sizes is not None:
         remedy = f"give {FAMILIES[family].sizes}= instead"
     elif role == "exposure" and family == "exponential":

@@ -13,6 +13,7 @@ from partialpool.inputs.columns.places import count_things
 from partialpool.inputs.columns.raw_columns import FloatArray
 from partialpool.inputs.roles.family_data import FamilyData, find_family
 from partialpool.inputs.roles.role import DescribeRow, Role, refuse
+from partialpool.inputs.roles.shares import check_shares
 from partialpool.inputs.roles.sizes import LARGEST_COUNT, check_exposure, check_trials
 
 
@@ -32,6 +33,8 @@ def check_response(
         return check_exposure(roles["exposure"], where) if "exposure" in roles else None
     if kind == "outcome":
         _check_outcomes(title, response, where)
+    elif kind == "share":
+        check_shares(title, response, where)
     elif kind != "real":
         _check_positive(title, response, where, family)
     return None

@@ -1,6 +1,7 @@
 """Likelihood families."""
 
 from partialpool.models.families.base import Derivatives, Family, ResponseColumns
+from partialpool.models.families.beta import BetaFamily
 from partialpool.models.families.beta_binomial import BetaBinomial
 from partialpool.models.families.binomial import Bernoulli, Binomial
 from partialpool.models.families.exponential import ExponentialFamily
@@ -16,6 +17,7 @@ __all__ = [
     "FAMILIES",
     "Bernoulli",
     "BetaBinomial",
+    "BetaFamily",
     "Binomial",
     "Derivatives",
     "ExponentialFamily",

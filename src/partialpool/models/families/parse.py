@@ -10,6 +10,7 @@ from typing import Any
 from partialpool.errors import DataError
 from partialpool.inputs.roles.family_data import explain_unknown
 from partialpool.models.families.base import Family
+from partialpool.models.families.beta import BetaFamily
 from partialpool.models.families.beta_binomial import BetaBinomial
 from partialpool.models.families.binomial import Bernoulli, Binomial
 from partialpool.models.families.exponential import ExponentialFamily
@@ -28,6 +29,7 @@ FAMILIES: dict[str, type[Family]] = {
         LogNormal,
         GammaFamily,
         ExponentialFamily,
+        BetaFamily,
         Bernoulli,
         Binomial,
         BetaBinomial,

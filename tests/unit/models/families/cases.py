@@ -7,6 +7,7 @@ import numpy as np
 from partialpool.models.families import (
     Bernoulli,
     BetaBinomial,
+    BetaFamily,
     Binomial,
     ExponentialFamily,
     Family,
@@ -61,6 +62,7 @@ def grid(low, high, n_rows, n=9):
 SUCCESSES = columns([0, 3, 10, 1, 0, 40], [10, 10, 10, 1, 1, 50])
 COUNTS = columns([0, 1, 7, 300, 0], [1, 2.5, 0.3, 100, 40])
 POSITIVE = columns([0.01, 0.6, 1.0, 7.5, 120.0])
+SHARES = columns([1e-6, 0.02, 0.5, 0.71, 0.9999])
 REAL = columns([-3.0, 0.0, 0.4, 12.0])
 KNOWN = columns([-3.0, 0.0, 0.4, 12.0], standard_errors=[0.5, 2.0, 1.0, 3.0])
 LIMITED = columns(
@@ -86,6 +88,11 @@ CASES = {
         f"beta_binomial {link} {c:g}": Case(BetaBinomial(link), SUCCESSES, grid(-4, 2, 6), (c,))
         for link in BetaBinomial.links
         for c in (0.05, 3.0, 400.0)
+    },
+    **{
+        f"beta {link} {phi:g}": Case(BetaFamily(link), SHARES, grid(-6, 2, 5), (phi,))
+        for link in BetaFamily.links
+        for phi in (0.3, 6.0, 400.0)
     },
     "poisson log": Case(Poisson(), COUNTS, grid(-5, 4, 5)),
     "poisson sqrt": Case(Poisson("sqrt"), COUNTS, grid(0.1, 9, 5)),

@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from partialpool.models.families import (
     BetaBinomial,
+    BetaFamily,
     Binomial,
     ExponentialFamily,
     GammaFamily,
@@ -43,6 +44,15 @@ def test_beta_binomial(link, c):
     y, n, p = case.response.values[:, None], case.response.sizes[:, None], PROBABILITIES[link](case.eta)
     expected = stats.betabinom.logpmf(y, n, c * p, c * (1 - p))
     np.testing.assert_allclose(total(case), expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("link", BetaFamily.links)
+@pytest.mark.parametrize("phi", [0.3, 6.0, 400.0])
+def test_beta(link, phi):
+    case = CASES[f"beta {link} {phi:g}"]
+    mean = PROBABILITIES[link](case.eta)
+    expected = stats.beta.logpdf(case.response.values[:, None], phi * mean, phi * (1 - mean))
+    np.testing.assert_allclose(total(case), expected, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("link", ["log", "sqrt", "identity"])
@@ -153,6 +163,7 @@ DRAWN = {
     "negative_binomial 2": (lambda m: 3 * m + (3 * m) ** 2 / 2, 3.0, 3.0),
     "beta_binomial logit 3": (lambda m: 50 * m * (1 - m) * (1 + 49 / 4), 50.0, 50.0),
     "gamma log 9": (lambda m: m**2 / 9, 1.0, 1.0),
+    "beta probit 6": (lambda m: m * (1 - m) / 7, 1.0, 1.0),
     "exponential": (lambda m: 2 * m**2, 2.0, 2.0),
     "gaussian": (lambda m: 1.3**2, 1.0, 1.0),
     "student_t": (lambda m: 1.3**2 * 4.5 / 2.5, 1.0, 1.0),

@@ -65,7 +65,8 @@ def test_concave_families_are(case):
 
 
 @pytest.mark.parametrize(
-    "name", ["beta_binomial logit 3", "gamma identity 9", "exponential limited", "gaussian log", "student_t"]
+    "name",
+    ["beta_binomial logit 3", "gamma identity 9", "exponential limited", "gaussian log", "student_t", "beta logit 400"],
 )
 def test_others_are_not(name):
     case = CASES[name]

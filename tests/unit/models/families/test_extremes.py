@@ -8,6 +8,7 @@ from scipy import stats
 
 from partialpool.models.families import (
     BetaBinomial,
+    BetaFamily,
     Binomial,
     ExponentialFamily,
     GammaFamily,
@@ -310,3 +311,26 @@ def test_lognormal_limits_at_zero_limit_nothing():
     np.testing.assert_allclose(
         LogNormal().log_density(args[0], limited, args[1]), LogNormal().log_density(args[0], y, args[1]), rtol=1e-14
     )
+
+
+@pytest.mark.parametrize("link", BetaFamily.links)
+def test_normal_limit_of_the_beta(link):
+    y, phi = np.array([0.02, 0.4, 0.93]), 1e12
+    sd = np.sqrt(y * (1 - y) / phi)
+    z = np.array([-1.5, 0.0, 2.0])
+    family, response = BetaFamily(link), columns(y)
+    eta = family.linear_scale(y + z * sd)
+    # eta is rounded to a share of an sd, which z multiplies
+    found = family.log_density(eta, response, LIMIT) + family.log_constant(response)
+    np.testing.assert_allclose(found, stats.norm.logpdf(z) - np.log(sd), atol=2e-3)
+    slope = family.derivatives(eta, response, LIMIT).first / PROBABILITY_LINKS[link].curves(eta)[0].first / (y + z * sd)
+    np.testing.assert_allclose(slope, -z / sd, rtol=2e-3, atol=1e-3 / sd.min())
+
+
+@pytest.mark.parametrize("link", BetaFamily.links)
+@pytest.mark.parametrize("eta", [-900.0, -720.0, 720.0, 900.0])
+def test_beta_where_shapes_underflow(link, eta):
+    found = BetaFamily(link).derivatives(np.array([eta]), columns([0.3]), (np.array(2.0),))
+    assert all(np.isfinite(part).all() for part in (*found[:3], *found.by_dispersion))
+    if link == "logit":  # a density at 0.3 falls in proportion to the smaller shape
+        assert found.first[0] == pytest.approx(-np.sign(eta), rel=1e-6)

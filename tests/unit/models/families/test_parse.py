@@ -6,6 +6,7 @@ from partialpool.errors import DataError
 from partialpool.models.families import (
     FAMILIES,
     BetaBinomial,
+    BetaFamily,
     Binomial,
     Gaussian,
     NegativeBinomial,
@@ -32,6 +33,7 @@ def test_names(name):
         ("student_t(4)", StudentTFamily(nu=4.0)),
         ("student_t (nu = 4, link='log')", StudentTFamily("log", nu=4.0)),
         ("beta_binomial(1e3)", BetaBinomial(concentration=1000.0)),
+        ("beta(precision=20)", BetaFamily(precision=20.0)),
         ("binomial()", Binomial()),
         ("gaussian(known_noise=True)", Gaussian(known_noise=True)),
     ],
@@ -55,6 +57,8 @@ def test_fixed_parameters_are_no_dispersions():
     assert NegativeBinomial().dispersions == ("shape",)
     assert NegativeBinomial(shape=3.0).dispersions == ()
     assert BetaBinomial(concentration=3.0).dispersions == ()
+    assert BetaFamily().dispersions == ("precision",)
+    assert BetaFamily(precision=3.0).dispersions == ()
     assert Gaussian().dispersions == ("sigma",)
     assert Gaussian(known_noise=True).dispersions == ()
 
