@@ -91,7 +91,7 @@ def test_no_warning_and_the_median_leads() -> None:
         ("HalfNormal(0.8)", 1, 1),
         ("HalfNormal(0.6)", 1, 2),
         ("HalfNormal(0.4)", 2, 2),
-        ("Uniform(0, 4)", 2, 2),
+        ("Uniform(0, 3)", 2, 2),
     ],
 )
 def test_averages_over_the_population(prior: str | None, new: int, average: int) -> None:
@@ -102,7 +102,9 @@ def test_averages_over_the_population(prior: str | None, new: int, average: int)
     assert lines.loc["new group mean"].notna().sum() == new
     assert lines.loc["new group, new observation"].notna().sum() == new
     assert lines.loc["population average"].notna().sum() == average
-    assert lines.loc["at the average"].notna().all()
+    assert np.isfinite(lines.loc["at the average", "mean"])
+    # under HalfCauchy(1) a dense grid has 38.9; the nodes have 27.2, of which 16 carry the square
+    assert np.isnan(lines.loc["at the average", "sd"]) == (prior in (None, "HalfCauchy(1)"))
     assert fit.groups()[["mean", "sd"]].notna().all(axis=None)
     assert list(fit.groups().columns[-3:]) == ["q5", "q95", "weight"]
 

@@ -65,6 +65,16 @@ class Derivatives(NamedTuple):
     by_dispersion: tuple[FloatArray, ...] = ()
 
 
+class ResponseNoise(NamedTuple):
+    """A response given its number m on the response's scale: it has mean ``factor`` m and variance ``constant`` +
+    ``linear`` m + ``square`` m^2; each broadcasts with m, and is infinite where a moment does not exist."""
+
+    factor: FloatArray | float
+    constant: FloatArray | float
+    linear: FloatArray | float
+    square: FloatArray | float
+
+
 @dataclass(frozen=True)
 class Family(ABC):
     """A likelihood family with its ``link``; frozen and comparable by value.
@@ -157,6 +167,12 @@ class Family(ABC):
     ) -> FloatArray:
         """Draw one response for each element of the broadcast shape: counts of ``sizes`` trials or units of exposure,
         or measurements; censoring and truncation are not applied."""
+
+    @abstractmethod
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """Return mean and variance of what ``draw`` draws, as functions of the response's scale."""
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """Return roughly where the rows' linear predictors lie, and their spread: the data's own scale for default

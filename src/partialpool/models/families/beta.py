@@ -9,7 +9,7 @@ import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
 from partialpool.inputs.roles.shares import check_shares
-from partialpool.models.families.base import Derivatives, Family, ResponseColumns
+from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseNoise
 from partialpool.models.families.checks import refuse_limits
 from partialpool.models.families.data_scale import mean_and_spread
 from partialpool.models.families.large_counts import binomial_from_peak
@@ -106,6 +106,13 @@ class BetaFamily(Family):
         log_p, log_q = PROBABILITY_LINKS[self.link].logs(eta)
         a, b = np.broadcast_arrays(*_find_shapes(log_p, log_q, self._precision(dispersion))[:2])
         return np.clip(rng.beta(a, b), _LEAST_SHARE, _LARGEST_SHARE)
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """p (1 - p) / (precision + 1)."""
+        share = 1.0 / (1.0 + self._precision(dispersion))
+        return ResponseNoise(1.0, 0.0, share, -share)
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The mean and sd of the values on the link's scale."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName
+from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName, ResponseNoise
 from partialpool.models.families.binomial import draw_successes, log_binomial_coefficient, overall_proportion
 from partialpool.models.families.checks import check_successes, refuse_limits
 from partialpool.models.families.large_counts import binomial_from_peak, choose, is_large, log_binomial_peak
@@ -122,6 +122,14 @@ class BetaBinomial(Family):
         log_p, log_q, _ = np.broadcast_arrays(*PROBABILITY_LINKS[self.link].logs(eta), sizes * c)
         p = rng.beta(np.maximum(c * np.exp(log_p), _LEAST_ALPHA), np.maximum(c * np.exp(log_q), _LEAST_ALPHA))
         return draw_successes(p, sizes, rng)
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """n p, and n p (1 - p) (c + n) / (c + 1)."""
+        c = self._concentration(dispersion)
+        spread = sizes * ((c + sizes) / (c + 1.0))
+        return ResponseNoise(sizes, 0.0, spread, -spread)
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The link of the overall proportion; 1 is wide on any of the scales."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseName
+from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseName, ResponseNoise
 from partialpool.models.families.checks import check_outcomes, check_successes, refuse_limits
 from partialpool.models.families.large_counts import binomial_from_peak, choose, is_large, log_binomial_peak
 from partialpool.models.families.links import PROBABILITY_LINKS, ProbabilityLink
@@ -96,6 +96,12 @@ class Binomial(Family):
     ) -> FloatArray:
         """Successes among ``sizes`` trials."""
         return draw_successes(self.response_scale(eta), sizes, rng)
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """n p and n p (1 - p)."""
+        return ResponseNoise(sizes, 0.0, sizes, -sizes)
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The link of the overall proportion; 1 is wide on any of the scales."""

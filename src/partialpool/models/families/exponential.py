@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.inputs.roles.role import DescribeRow, Role, refuse
-from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns
+from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseNoise
 from partialpool.models.families.data_scale import measured_values
 from partialpool.models.families.limit_checks import check_limits
 from partialpool.models.families.links import LARGEST_LOG, cloglog_curve, log_of_cloglog
@@ -79,6 +79,12 @@ class ExponentialFamily(Family):
         """The sum of ``sizes`` times."""
         mean, shape = np.broadcast_arrays(self.response_scale(eta), sizes)
         return np.asarray(mean * rng.standard_gamma(shape))
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """As many squares of the mean as times."""
+        return ResponseNoise(sizes, 0.0, 0.0, sizes)
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The log of the time at risk per observed row; one order of e."""

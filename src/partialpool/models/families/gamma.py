@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, ResponseColumns
+from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseNoise
 from partialpool.models.families.checks import check_positive, refuse_limits
 from partialpool.models.families.data_scale import link_mean_and_spread, mean_and_spread
 from partialpool.models.families.links import LARGEST_LOG
@@ -100,6 +100,12 @@ class GammaFamily(Family):
         """A positive measurement."""
         mean, shape = np.broadcast_arrays(self.response_scale(eta), self._shape(dispersion))
         return np.asarray(mean * (rng.standard_gamma(shape) / shape))
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """The square of the mean over the shape."""
+        return ResponseNoise(1.0, 0.0, 0.0, 1.0 / self._shape(dispersion))
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The mean and sd of the values on the link's scale."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, ResponseColumns
+from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseNoise
 from partialpool.models.families.checks import check_noise, check_real
 from partialpool.models.families.data_scale import link_mean_and_spread, mean_and_spread, measured_values
 from partialpool.models.families.limit_checks import check_limits
@@ -82,6 +82,12 @@ class Gaussian(Family):
             real_mean(self.link, eta), get_noise(self.known_noise, standard_errors, dispersion)
         )
         return mean + sd * rng.standard_normal(mean.shape)
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """The square of the noise sd."""
+        return ResponseNoise(1.0, get_noise(self.known_noise, standard_errors, dispersion) ** 2, 0.0, 0.0)
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The mean and sd of the values on the link's scale."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, ResponseColumns
+from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseNoise
 from partialpool.models.families.checks import check_positive
 from partialpool.models.families.data_scale import mean_and_spread, measured_values
 from partialpool.models.families.limit_checks import check_limits
@@ -77,6 +77,14 @@ class LogNormal(Family):
         mean, sd = np.broadcast_arrays(eta, self._sd(dispersion))
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(mean + sd * rng.standard_normal(mean.shape)))
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """The mean is exp(sigma^2 / 2) medians."""
+        variance = self._sd(dispersion) ** 2
+        with np.errstate(over="ignore"):
+            return ResponseNoise(np.exp(0.5 * variance), 0.0, 0.0, np.exp(variance) * np.expm1(variance))
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The mean and sd of the logs."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName
+from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseName, ResponseNoise
 from partialpool.models.families.checks import check_exposed_counts, refuse_limits
 from partialpool.models.families.counts import draw_counts, overall_rate
 from partialpool.models.families.large_counts import choose, is_large, log_count_constant, log_excess
@@ -99,6 +99,12 @@ class NegativeBinomial(Family):
         """Counts in ``sizes`` units of exposure."""
         mean, shape = np.broadcast_arrays(sizes * self.response_scale(eta), self._shape(dispersion))
         return draw_counts(mean * (rng.standard_gamma(shape) / shape), rng)
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """The mean, and its square over the shape."""
+        return ResponseNoise(sizes, 0.0, sizes, sizes**2 / self._shape(dispersion))
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The log of the overall rate; one order of e."""

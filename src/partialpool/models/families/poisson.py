@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseName
+from partialpool.models.families.base import Derivatives, Family, Merging, ResponseColumns, ResponseName, ResponseNoise
 from partialpool.models.families.checks import check_exposed_counts, refuse_limits
 from partialpool.models.families.counts import draw_counts, overall_rate
 from partialpool.models.families.large_counts import choose, is_large, log_count_constant, poisson_from_peak
@@ -100,6 +100,12 @@ class Poisson(Family):
     ) -> FloatArray:
         """Counts in ``sizes`` units of exposure."""
         return draw_counts(sizes * self.response_scale(eta), rng)
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """The variance is the mean."""
+        return ResponseNoise(sizes, 0.0, sizes, 0.0)
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The link of the overall rate; the spread that one order of e makes, to first order."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from partialpool.inputs.roles.role import DescribeRow
-from partialpool.models.families.base import Derivatives, Family, ResponseColumns
+from partialpool.models.families.base import Derivatives, Family, ResponseColumns, ResponseNoise
 from partialpool.models.families.checks import check_noise, check_real, refuse_limits
 from partialpool.models.families.data_scale import link_mean_and_spread, median_and_spread
 from partialpool.models.families.mean_links import MEAN_LINKS
@@ -102,6 +102,14 @@ class StudentTFamily(Family):
         scale = get_noise(self.known_noise, standard_errors, dispersion)
         mean, scale, nu = np.broadcast_arrays(real_mean(self.link, eta), scale, self._nu(dispersion))
         return mean + scale * rng.standard_t(nu)
+
+    def response_noise(
+        self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
+    ) -> ResponseNoise:
+        """The square of the scale times nu / (nu - 2)."""
+        nu, scale = self._nu(dispersion), get_noise(self.known_noise, standard_errors, dispersion)
+        with np.errstate(divide="ignore"):
+            return ResponseNoise(1.0, scale**2 * np.where(nu > 2.0, nu / np.maximum(nu - 2.0, 0.0), np.inf), 0.0, 0.0)
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """The median of the values and their spread about it, on the link's scale."""

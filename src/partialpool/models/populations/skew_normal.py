@@ -110,6 +110,14 @@ class SkewNormalPopulation(Population):
         sd, _ = np.broadcast_arrays(*values)
         return np.zeros_like(sd), np.array(sd, dtype=np.float64)
 
+    def log_mean_exponential(self, order: FloatArray, values: tuple[FloatArray, ...]) -> FloatArray:
+        """Return the log of the mean of exp(order t): 2 exp(order xi + (order omega)^2 / 2) Phi(delta omega order)
+        (Azzalini 1985)."""
+        sd, skew = values
+        shape = _read_shape(skew)
+        reach = order * sd / shape.narrowing
+        return np.asarray(math.log(2.0) - reach * shape.mode_side + 0.5 * reach**2 + log_ndtr(shape.delta * reach))
+
 
 def _read_shape(skew: FloatArray) -> _Shape:
     length = np.hypot(1.0, skew)

@@ -51,7 +51,7 @@ def count_response_moments(model: LatentModel) -> ResponseMoments:
     heavy = any(_is_heavy(model.priors.get(name)) for name in model.design.population.names)
     at_average = 0 if heavy and rate < 2.0 and model.groups else 2
     new, average = _count(rate), _count(rate * rate)
-    said = [_explain_population(model)] if min(new, average) < 2 else []
+    said = [_explain_population(model, new)] if min(new, average) < 2 else []
     said += [_explain_noise(model)] if observation < 2 else []
     return ResponseMoments(new, average, at_average, observation, "; ".join(said))
 
@@ -100,6 +100,16 @@ def explain_missing(model: LatentModel) -> str:
     else:
         sources.append("rows that do not bound it from above")
     return f"a group's {name} has no such moment under {join_words(sources)}: {remedy}"
+
+
+def explain_few(model: LatentModel) -> str:
+    """Say why a moment that exists is not told: its sum over nodes rests on a few of them."""
+    sds = [name for group in model.groups for name in group.sd_names if name in model.priors]
+    remedy = f", or give a tighter prior for {join_words(sds)}" if sds else ""
+    return (
+        "this moment exists, but so few nodes of the posterior's far tail carry it that its sum is not to be trusted: "
+        f"read the quantiles{remedy}"
+    )
 
 
 def _count(rate: float) -> int:
@@ -184,15 +194,15 @@ def _count_of_noise(model: LatentModel) -> int:
     return int(nu > 1.0) + int(nu > 2.0)
 
 
-def _explain_population(model: LatentModel) -> str:
+def _explain_population(model: LatentModel, existing: int) -> str:
     if model.population.name == "student_t":
         return "the exponential of a Student-t number has no mean"
     heavy = [f"{prior} on {name}" for name, prior in _list_heavy(model)]
     if not heavy:
         return "a mean on the response's scale is exp(sd^2 / 2) times the rate at the average"
     return (
-        f"a new group's mean holds exp(sd^2 / 2), which has no average under {join_words(heavy)}: read the quantiles, "
-        "or give HalfNormal(0.5)"
+        f"a new group's mean holds exp(sd^2 / 2), which has no {_missing(existing)} under {join_words(heavy)}: "
+        "read the quantiles, or give HalfNormal(0.5)"
     )
 
 
@@ -206,12 +216,15 @@ def _list_heavy(model: LatentModel) -> list[tuple[str, Prior]]:
     ]
 
 
+def _missing(existing: int) -> str:
+    return "sd" if existing else "average"
+
+
 def _explain_noise(model: LatentModel) -> str:
     if model.family.name == "student_t":
         return "Student-t observations have no mean where nu may be 1 or less, no variance where it may be 2 or less"
-    return (
-        f"an observation's mean holds exp(sigma^2 / 2), which has no average under {model.priors.get('sigma')} on sigma"
-    )
+    missing, prior = _missing(_count_of_noise(model)), model.priors.get("sigma")
+    return f"an observation's mean holds exp(sigma^2 / 2), which has no {missing} under {prior} on sigma"
 
 
 def _is_heavy(prior: Prior | None) -> bool:

@@ -11,7 +11,8 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.outputs.plots.panels import HALF_90, QUANTILES, Interval, Panel, label_axis
 from partialpool.results.latent.effects import summarise_latent_effects, summarise_with_weights
 from partialpool.results.latent.groups import choose_kind
-from partialpool.results.latent.population_draws import average_over_population, draw_population
+from partialpool.results.latent.population_draws import draw_population
+from partialpool.results.latent.population_moments import moments_over_population
 from partialpool.results.latent.posterior import LatentPosterior
 from partialpool.results.latent.raw import estimate_latent_raw
 from partialpool.results.notes import caution_far_zero, find_support
@@ -119,7 +120,7 @@ def _average(
         None,
         None,
     )
-    return average_over_population(posterior, rows, np.zeros(1, dtype=np.intp), centre, points, scale)
+    return moments_over_population(posterior, rows, np.zeros(1, dtype=np.intp), centre, points, scale).mean
 
 
 def _interval(values: FloatArray) -> Interval | None:

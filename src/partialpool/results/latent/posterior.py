@@ -168,6 +168,10 @@ class LatentPosterior(Posterior):
         observation' are responses (counts of ``trials`` or in ``exposure``, whole numbers), by draws; where the fit had
         trials or exposures and the new rows have none there are no such lines. ``scale`` 'linear' gives linear
         predictors, without observations.
+
+        Means and sds over groups not seen are those of closed forms given the hyperparameters (a rule over the
+        population where there is none), summed over the nodes; quantiles are by draws, the same for equal rows. A mean
+        or sd that does not exist, or whose sum a few nodes carry, is NaN, printed as '-' with its reason.
         """
         from partialpool.results.latent.predictions import predict_latent_rows
 

@@ -7,21 +7,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.errors import DataError
 from partialpool.inference.conjugate.marginal import ConjugateMarginal
 from partialpool.inference.hyper.hyper_posterior import draw_hyperparameters
 from partialpool.inputs.designs.new_rows import NewRows, read_new_rows
-from partialpool.models.propriety.response_tails import count_response_moments, count_row_moments, explain_missing
+from partialpool.models.propriety.response_tails import (
+    count_response_moments,
+    count_row_moments,
+    explain_few,
+    explain_missing,
+)
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.latent.effects import gather_nodes
-from partialpool.results.latent.population_draws import (
-    average_over_population,
-    count_moments,
-    draw_population,
-    expectation_is_infinite,
-)
+from partialpool.results.latent.population_draws import count_moments, draw_population, expectation_is_infinite
+from partialpool.results.latent.population_moments import GivenMoments, moments_over_population
+from partialpool.results.latent.row_moments import NewGroupMoments, RowMoments, new_group_moments, observe, sum_moments
 from partialpool.results.notes import note_support
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.prediction import (
@@ -48,27 +51,34 @@ _BLOCK = 2**22
 
 # Quantities that a new group's draw spreads.
 _OF_NEW_GROUPS = (NEW_GROUP_MEAN, NEW_GROUP_OBSERVATION)
+# Those that are responses.
+_OBSERVATIONS = (NEW_OBSERVATION, NEW_GROUP_OBSERVATION)
 # Quantities whose mean is taken over the population.
 _OVER_POPULATION = (NEW_GROUP_MEAN, NEW_GROUP_OBSERVATION, POPULATION_AVERAGE)
 
 
 class _Draws(NamedTuple):
     """Joint draws of hyperparameters, coefficients (coefficient, draw) and effects of the levels at hand, for each
-    factor (effect, draw, level), with the codes of these levels."""
+    factor (effect, draw, level), with the codes of these levels; ``fresh`` are each factor's effects of a new group
+    (effect, draw). All rows share them, and the ``seed`` of their responses: equal rows have equal numbers."""
 
     points: HyperPoints
     coefficients: FloatArray
     effects: tuple[FloatArray, ...]
     levels: tuple[IntArray, ...]
+    fresh: tuple[FloatArray, ...]
+    seed: int
 
 
 class _Lines(NamedTuple):
-    """Lines of one quantity: the rows that have one, and mean, sd (line,) and quantiles (line, probability)."""
+    """Lines of one quantity: the rows that have one, mean, sd (line,) and quantiles (line, probability), and which of
+    the first two ``few`` nodes carry (line, moment)."""
 
     quantity: str
     rows: IntArray
     mean: FloatArray
     sd: FloatArray
+    few: NDArray[np.bool_]
     quantiles: FloatArray
     codes: IntArray
 
@@ -104,12 +114,19 @@ def predict_latent_rows(
     size = max(1, _BLOCK // _N_DRAWS)
     for start in range(0, rows.n_rows, size):
         which = np.arange(start, min(start + size, rows.n_rows), dtype=np.intp)
-        parts += _predict_block(posterior, rows, codes, which, drawn, probabilities, scale, rng)
-    table = replace(_arrange(posterior, rows, parts, quantiles), notes=note_support(posterior))
-    if scale == "response" and not posterior.plug_in and np.any(np.isnan(table.columns["sd"])):
-        reason = count_response_moments(posterior.model).reason or explain_missing(posterior.model)
-        return replace(table, notes=(f"-: {reason}",))
-    return table
+        parts += _predict_block(posterior, rows, codes, which, drawn, probabilities, scale)
+    return replace(_arrange(posterior, rows, parts, quantiles), notes=_note(posterior, parts, scale))
+
+
+def _note(posterior: LatentPosterior, parts: list[_Lines], scale: str) -> tuple[str, ...]:
+    """Return what stands below the lines: why moments are missing, and what quantiles are among."""
+    reasons = []
+    absent = any(bool(np.any(np.isnan(part.sd) & ~part.few[:, 1])) for part in parts)
+    if scale == "response" and not posterior.plug_in and absent:
+        reasons.append(count_response_moments(posterior.model).reason or explain_missing(posterior.model))
+    if any(bool(part.few.any()) for part in parts):
+        reasons.append(explain_few(posterior.model))
+    return (*(f"-: {reason}" for reason in reasons), *note_support(posterior))
 
 
 def _draw(posterior: LatentPosterior, codes: IntArray, rng: np.random.Generator) -> _Draws:
@@ -119,7 +136,11 @@ def _draw(posterior: LatentPosterior, codes: IntArray, rng: np.random.Generator)
     else:
         points = draw_hyperparameters(posterior.hyper, _N_DRAWS, rng)[1]
     effects = posterior.latent.draw_effects(points, list(levels), rng) if levels else ()
-    return _Draws(points, posterior.order_coefficients(points), effects, levels)
+    fresh: tuple[FloatArray, ...] = ()
+    if posterior.model.pooling != "none":
+        factors = range(len(posterior.model.groups))
+        fresh = tuple(draw_population(posterior, k, points, 1, rng)[:, 0] for k in factors)
+    return _Draws(points, posterior.order_coefficients(points), effects, levels, fresh, int(rng.integers(2**62)))
 
 
 def _predict_block(
@@ -130,79 +151,119 @@ def _predict_block(
     drawn: _Draws,
     probabilities: FloatArray,
     scale: str,
-    rng: np.random.Generator,
 ) -> list[_Lines]:
     """Return the lines of some rows."""
     base = rows.population[which] @ drawn.coefficients
     if rows.offset is not None:
         base = base + rows.offset[which, None]
     block = codes[which]
-    eta = base + _effects_of(posterior, rows, which, block, drawn, rng)
+    of_known = base + _effects_of_known(rows, which, block, drawn)
+    eta = of_known + _effects_of_new(rows, which, block < 0, drawn)
     known = np.all(block >= 0, axis=1)
     lines: list[_Lines] = []
-    exact = posterior.latent if isinstance(posterior.latent, ConjugateMarginal) else None
 
-    def add(quantity: str, mask: FloatArray, values: FloatArray, line_codes: IntArray) -> None:
-        if not mask.any():
-            return
-        line = _summarise(quantity, which[mask], values[mask], probabilities, line_codes[mask])
-        if scale == "response":
-            line = _with_moments(line, _count_moments(posterior, quantity, line.codes))
-        elif quantity in _OF_NEW_GROUPS:
-            line = _with_moments(line, np.full(len(line.rows), count_moments(posterior)))
-        if exact is not None and quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION) and mask.sum() <= _MOST_EXACT:
-            sizes = np.ones(len(line.rows)) if rows.sizes is None else rows.sizes[line.rows]
-            nodes = gather_nodes(posterior.hyper, _SECONDS_A_ROW * len(line.rows), 1)
-            counts = exact.predict_counts(nodes.points, nodes.weights, line.codes[:, 0], sizes, probabilities)
-            line = line._replace(quantiles=counts)
-        lines.append(line)
+    def add(
+        quantity: str, mask: NDArray[np.bool_], values: FloatArray, line_codes: IntArray, moments: RowMoments
+    ) -> None:
+        if mask.any():
+            line = _summarise(
+                quantity, which[mask], values[mask], moments.select(mask), probabilities, line_codes[mask]
+            )
+            lines.append(_count_exactly(posterior, rows, _without_missing(posterior, line, scale), probabilities))
 
     def shown(values: FloatArray) -> FloatArray:
         return posterior.to_response(values) if scale == "response" else values
 
     observed = scale == "response" and _noise_is_known(posterior, rows)
-    add(GROUP_MEAN, known, shown(eta), block)
-    add(NEW_GROUP_MEAN, ~known, shown(eta), block)
-    if observed:
-        responses = _draw_responses(posterior, rows, which, eta, drawn, rng)
-        add(NEW_OBSERVATION, known, responses, block)
-        add(NEW_GROUP_OBSERVATION, ~known, responses, block)
-    if posterior.model.groups and posterior.model.pooling != "none":
+    pooled = bool(posterior.model.groups) and posterior.model.pooling != "none"
+    new = new_group_moments(posterior, rows, which, scale, observed) if pooled else None
+    mean, observation = _moments_of_rows(posterior, rows, which, of_known, block, drawn, scale, observed, new)
+    add(GROUP_MEAN, known, shown(eta), block, mean)
+    add(NEW_GROUP_MEAN, ~known, shown(eta), block, mean)
+    if observation is not None:
+        responses = _draw_responses(posterior, rows, which, eta, drawn)
+        add(NEW_OBSERVATION, known, responses, block, observation)
+        add(NEW_GROUP_OBSERVATION, ~known, responses, block, observation)
+    if new is not None:
         fresh = np.full_like(block, -1)
-        if observed:
-            new = base + _effects_of(posterior, rows, which, fresh, drawn, rng)
-            add(NEW_GROUP_OBSERVATION, known, _draw_responses(posterior, rows, which, new, drawn, rng), fresh)
-        average = average_over_population(posterior, rows, which, base, drawn.points, scale)
+        if new.observation is not None and known.any():
+            eta = base + _effects_of_new(rows, which, fresh < 0, drawn)
+            responses = _draw_responses(posterior, rows, which, eta, drawn)
+            add(NEW_GROUP_OBSERVATION, known, responses, fresh, new.observation)
+        average = moments_over_population(posterior, rows, which, base, drawn.points, scale).mean
         everywhere = np.ones(len(which), dtype=bool)
-        add(POPULATION_AVERAGE, everywhere, average, fresh)
+        add(POPULATION_AVERAGE, everywhere, average, fresh, new.average)
         if not posterior.model.replaces_intercept:
-            add(AT_THE_AVERAGE, everywhere, shown(base), fresh)
+            add(AT_THE_AVERAGE, everywhere, shown(base), fresh, new.at_average)
     return lines
 
 
-def _effects_of(
+def _moments_of_rows(
     posterior: LatentPosterior,
     rows: NewRows,
     which: IntArray,
+    of_known: FloatArray,
     codes: IntArray,
     drawn: _Draws,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Return the effects' part of the linear predictor (row, draw): known levels' own, new ones' drawn; rows of one
-    unseen label share its draw."""
+    scale: str,
+    observed: bool,
+    new: NewGroupMoments | None,
+) -> tuple[RowMoments, RowMoments | None]:
+    """Return the moments of rows' means and observations as they are: over draws of known levels' effects, which
+    ``of_known`` (row, draw) holds, and over nodes where all levels are new."""
+    unseen = codes < 0
+    every_new = np.logical_and(unseen.any(axis=1), unseen.all(axis=1))
+    if new is not None and every_new.all():
+        return new.mean, new.observation
+    weights = np.full(drawn.points.n_nodes, 1.0 / drawn.points.n_nodes)
+    values = posterior.to_response(of_known) if scale == "response" else of_known
+    given = GivenMoments(values, np.zeros_like(values))
+    judged = unseen.any(axis=1) & ~every_new
+    if judged.any():
+        mixed = moments_over_population(
+            posterior, rows, which[judged], of_known[judged], drawn.points, scale, unseen[judged]
+        )
+        given.mean[judged], given.variance[judged] = mixed
+    mean = sum_moments(given, weights, judged)
+    observation = None
+    if observed:
+        observation = sum_moments(observe(posterior, rows, which, given, drawn.points), weights, judged)
+    if new is None:
+        return mean, observation
+    if observation is not None and new.observation is not None:
+        observation = new.observation.where(every_new, observation)
+    return new.mean.where(every_new, mean), observation
+
+
+def _count_exactly(posterior: LatentPosterior, rows: NewRows, line: _Lines, probabilities: FloatArray) -> _Lines:
+    """Return lines of observations with the exact quantiles of their counts, where a conjugate pair has these."""
+    exact = posterior.latent
+    if not isinstance(exact, ConjugateMarginal) or line.quantity not in _OBSERVATIONS or len(line.rows) > _MOST_EXACT:
+        return line
+    sizes = np.ones(len(line.rows)) if rows.sizes is None else rows.sizes[line.rows]
+    nodes = gather_nodes(posterior.hyper, _SECONDS_A_ROW * len(line.rows), 1)
+    counts = exact.predict_counts(nodes.points, nodes.weights, line.codes[:, 0], sizes, probabilities)
+    return line._replace(quantiles=counts)
+
+
+def _effects_of_known(rows: NewRows, which: IntArray, codes: IntArray, drawn: _Draws) -> FloatArray:
+    """Return the part of the linear predictor (row, draw) that known levels have."""
     total = np.zeros((len(which), drawn.points.n_nodes))
-    for k, _ in enumerate(posterior.model.groups):
-        values = rows.groups[k].values[which]
-        own = codes[:, k]
+    for k, own in enumerate(codes.T):
         known = own >= 0
         if known.any():
             places = np.searchsorted(drawn.levels[k], own[known])
-            total[known] += np.einsum("re,enr->rn", values[known], drawn.effects[k][:, :, places])
-        if not known.all():
-            labels = np.array([rows.groups[k].labels[i] for i in which[~known]])
-            distinct, place = np.unique(labels, return_inverse=True)
-            fresh = draw_population(posterior, k, drawn.points, len(distinct), rng)
-            total[~known] += np.einsum("re,ern->rn", values[~known], fresh[:, place.ravel()])
+            values = rows.groups[k].values[which[known]]
+            total[known] += np.einsum("re,enr->rn", values, drawn.effects[k][:, :, places])
+    return total
+
+
+def _effects_of_new(rows: NewRows, which: IntArray, new: NDArray[np.bool_], drawn: _Draws) -> FloatArray:
+    """Return the part of the linear predictor (row, draw) that ``new`` levels (row, factor) have: all the same draw."""
+    total = np.zeros((len(which), drawn.points.n_nodes))
+    for k, own in enumerate(new.T):
+        if own.any():
+            total[own] += rows.groups[k].values[which[own]] @ drawn.fresh[k]
     return total
 
 
@@ -221,32 +282,53 @@ def _draw_responses(
     which: IntArray,
     eta: FloatArray,
     drawn: _Draws,
-    rng: np.random.Generator,
 ) -> FloatArray:
-    """Draw one response for each row and draw."""
+    """Draw one response for each row and draw, every row from the same random numbers."""
     family = posterior.model.family
     sizes = np.ones(len(which)) if rows.sizes is None else rows.sizes[which]
     errors = None if rows.precision is None else rows.precision[which, None] ** -0.5
     extras = drawn.points.extras
     dispersion = () if extras is None else tuple(extras[: posterior.model.n_dispersions])
+    responses = np.empty_like(eta)
     with np.errstate(over="ignore"):
-        return family.draw(eta, np.broadcast_to(sizes[:, None], eta.shape), errors, dispersion, rng)
+        for i, own in enumerate(eta):
+            size = np.broadcast_to(sizes[i], own.shape)
+            error = None if errors is None else errors[i]
+            responses[i] = family.draw(own, size, error, dispersion, np.random.default_rng(drawn.seed))
+    return responses
 
 
-def _summarise(quantity: str, rows: IntArray, values: FloatArray, probabilities: FloatArray, codes: IntArray) -> _Lines:
-    discrete = quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION) and bool(np.all(values == np.rint(values)))
+def _summarise(
+    quantity: str,
+    rows: IntArray,
+    values: FloatArray,
+    moments: RowMoments,
+    probabilities: FloatArray,
+    codes: IntArray,
+) -> _Lines:
+    discrete = quantity in _OBSERVATIONS and bool(np.all(values == np.rint(values)))
     method = "inverted_cdf" if discrete else "linear"
     if np.isinf(values).all():
-        nothing = np.full(len(rows), np.nan)  # a mean that does not exist at any point has no quantiles either
-        return _Lines(quantity, rows, nothing, nothing, np.full((len(rows), len(probabilities)), np.nan), codes)
-    found = np.quantile(values, probabilities, axis=1, method=method).T  # type: ignore[call-overload]
-    with np.errstate(over="ignore"):  # where a moment that does not exist is left out
-        return _Lines(quantity, rows, values.mean(axis=1), values.std(axis=1), found, codes)
+        found = np.full((len(rows), len(probabilities)), np.nan)  # a mean that exists nowhere has no quantiles either
+    else:
+        found = np.quantile(values, probabilities, axis=1, method=method).T  # type: ignore[call-overload]
+    return _Lines(quantity, rows, *moments, found, codes)
 
 
-def _with_moments(line: _Lines, existing: IntArray) -> _Lines:
-    """Return a line with as many moments (line,) as it has: those that do not exist are NaN."""
-    return line._replace(mean=np.where(existing >= 1, line.mean, np.nan), sd=np.where(existing >= 2, line.sd, np.nan))
+def _without_missing(posterior: LatentPosterior, line: _Lines, scale: str) -> _Lines:
+    """Return lines with as many moments as they have: those that do not exist are NaN."""
+    if scale == "response":
+        existing = _count_moments(posterior, line.quantity, line.codes)
+    elif line.quantity in _OF_NEW_GROUPS:
+        existing = np.full(len(line.rows), count_moments(posterior))
+    else:
+        return line
+    exists = existing[:, None] >= (1, 2)
+    return line._replace(
+        mean=np.where(exists[:, 0], line.mean, np.nan),
+        sd=np.where(exists[:, 1], line.sd, np.nan),
+        few=line.few & exists,
+    )
 
 
 def _count_moments(posterior: LatentPosterior, quantity: str, codes: IntArray) -> IntArray:
@@ -265,7 +347,7 @@ def _count_moments(posterior: LatentPosterior, quantity: str, codes: IntArray) -
         existing = np.full(len(codes), counted.average if quantity == POPULATION_AVERAGE else counted.new_group)
         if model.family.link == "identity" and quantity in _OF_NEW_GROUPS:
             existing = np.minimum(existing, count_moments(posterior))
-    if quantity in (NEW_OBSERVATION, NEW_GROUP_OBSERVATION):
+    if quantity in _OBSERVATIONS:
         existing = np.minimum(existing, counted.observation)
     return existing
 

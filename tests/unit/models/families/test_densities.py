@@ -182,6 +182,10 @@ def test_draws_have_the_mean_and_variance(name):
     sd = np.sqrt(variance(mean))
     assert drawn.mean() == pytest.approx(factor * mean, abs=5 * sd / 200_000**0.5)
     assert drawn.var() == pytest.approx(sd**2, rel=0.15 if name == "student_t" else 0.04)
+    noise = case.family.response_noise(np.full((1, 1), size), None, dispersion)
+    assert float(np.squeeze(noise.factor)) == factor
+    said = noise.constant + noise.linear * mean + noise.square * mean**2
+    assert np.squeeze(said) == pytest.approx(variance(mean), rel=1e-12)
     if case.family.discrete:
         assert (drawn == np.rint(drawn)).all()
 
