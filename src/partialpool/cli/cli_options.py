@@ -10,15 +10,18 @@ import click
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+# Those that are one number for every row where they are not a column.
+_NUMBERS = ("standard_error", "size", "sd", "weights", "counts", "offset", "trials", "exposure")
+
 _DATA_OPTIONS = (
     click.argument("data", type=click.Path(path_type=Path)),
     click.argument("formula"),
-    click.option("--standard-error", metavar="COLUMN", help="Known standard errors of the response."),
-    click.option("--size", metavar="COLUMN", help="Rows are summaries: raw rows that each stands for."),
-    click.option("--sd", metavar="COLUMN", help="Rows are summaries: sd of those raw rows."),
-    click.option("--weights", metavar="COLUMN", help="Precision weights: variance sigma^2 / weight."),
-    click.option("--counts", metavar="COLUMN", help="Frequency weights: a row stands for k equal rows."),
-    click.option("--offset", metavar="COLUMN", help="Added to the linear predictor."),
+    click.option("--standard-error", metavar="COLUMN|N", help="Known standard errors of the response."),
+    click.option("--size", metavar="COLUMN|N", help="Rows are summaries: raw rows that each stands for."),
+    click.option("--sd", metavar="COLUMN|N", help="Rows are summaries: sd of those raw rows."),
+    click.option("--weights", metavar="COLUMN|N", help="Precision weights: variance sigma^2 / weight."),
+    click.option("--counts", metavar="COLUMN|N", help="Frequency weights: a row stands for k equal rows."),
+    click.option("--offset", metavar="COLUMN|N", help="Added to the linear predictor."),
     click.option(
         "--family",
         default="gaussian",
@@ -87,7 +90,7 @@ def read_roles(options: Mapping[str, str | None]) -> dict[str, Any]:
 
     roles: dict[str, Any] = dict(options)
     ends = ("truncation_lower", "truncation_upper", "selection_lower", "selection_upper", "selection_width")
-    for name in ("trials", "exposure", *ends):
+    for name in [name for name in (*_NUMBERS, *ends) if name in options]:
         roles[name] = read_number_or_column(options[name])
     lower, upper = roles.pop("truncation_lower"), roles.pop("truncation_upper")
     roles["truncation"] = None if lower is None and upper is None else (lower, upper)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,10 +52,27 @@ def _measure(model: Model, name: str, values: FloatArray) -> Iterator[FarZero]:
 
 def note_far_zero(posterior: Posterior, factor: int) -> tuple[str, ...]:
     """Return a note where a factor's groups are reported far outside the data."""
-    far = find_far_zeros(posterior.model, factor)
+    lines = "groups" if posterior.model.groups[factor].names == ("Intercept",) else "lines of the Intercept"
+    return _say_far_zero(lines, find_far_zeros(posterior.model, factor))
+
+
+def note_far_intercepts(posterior: Posterior) -> tuple[str, ...]:
+    """Return notes for the table of the population, where an intercept and its sd are far outside the data because
+    slopes vary as well."""
+    return tuple(
+        note
+        for factor, group in enumerate(posterior.model.groups)
+        if len(group.names) > 1 and "Intercept" in group.names
+        for note in _say_far_zero(
+            f"the Intercept and {group.sd_names[group.names.index('Intercept')]}",
+            find_far_zeros(posterior.model, factor),
+        )
+    )
+
+
+def _say_far_zero(lines: str, far: Sequence[FarZero]) -> tuple[str, ...]:
     if not far:
         return ()
-    lines = "groups" if posterior.model.groups[factor].names == ("Intercept",) else "lines of the Intercept"
     where = " and ".join(f"{each.name} = 0, {each.sds:,.0f} sds from its mean of {each.mean:.5g}" for each in far)
     remedies = " and ".join(each.remedy for each in far)
     return (

@@ -9,6 +9,7 @@ from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.page import wrap_prose
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.priors import Fixed
+from partialpool.results.notes import note_far_intercepts
 from partialpool.results.scale_names import describe_named, describe_population, name_linear_scale, name_response_scale
 from partialpool.results.summary import summarise
 
@@ -39,6 +40,7 @@ def describe_posterior(posterior: Posterior, *, groups: bool = True) -> str:
         "\n".join(_priors(posterior)),
         "\n".join(_scale(posterior.model)),
         table.render(most_lines=60) if len(table) else "",
+        "\n".join(line for note in note_far_intercepts(posterior) for line in wrap_prose(note)),
         *(_tabulate_unknown_groups(posterior) if groups else ()),
         "\n".join(_certificate(posterior)),
     ]

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from partialpool.results.table_layout import TextColumn, answer_first, lay_out
 if TYPE_CHECKING:
     import pandas as pd
 
-# Digits printed of a line's sd; wider numbers than this are written as 1.23e+08.
-_FIGURES = 3
+# Digits printed of a line's sd, and of the distances between its quantiles; wider numbers than this are written as
+# 1.23e+08.
+_FIGURES, _QUANTILE_FIGURES = 3, 2
 _WIDEST_NUMBER = 12
 # A spread below this share of the line's largest number is what rounding left of none.
 _ROUNDING = 1e-12
@@ -64,7 +66,8 @@ class Table:
         """Return the table as text of at most ``width`` columns (None: the page's), long tables cut in the middle.
 
         The answer's columns come first where there are several blocks, or ``answers_lead``. Numbers have the decimals
-        that show three figures of their line's sd, lines of one unit alike; a number that does not exist is '-'.
+        that show three figures of their line's sd, or where tails make this wide two of the distances between
+        quantiles, lines of one unit alike; a number that does not exist is '-'.
 
         >>> columns = {"mean": [251.4, 0.0812], "sd": [7.53, 0.273]}
         >>> print(Table((None,), (["Intercept", "cor"],), columns).render())
@@ -151,7 +154,8 @@ def _are_real(values: Sequence[Any]) -> bool:
 
 
 def _line_decimals(line: dict[str, float]) -> int:
-    """Return the decimals that show three figures of the line's spread, negative where whole tens would do."""
+    """Return the decimals that show three figures of the line's spread and two of its quantiles' distances, negative
+    where whole tens would do."""
     finite = {name: x for name, x in line.items() if math.isfinite(x)}
     residue = _ROUNDING * max(map(abs, finite.values()), default=0.0)
     spreads = {name: x for name, x in finite.items() if (name == "sd" or name.endswith("_sd")) and x > residue}
@@ -162,7 +166,19 @@ def _line_decimals(line: dict[str, float]) -> int:
         size = 0.3 * (max(quantiles) - min(quantiles))
     else:
         size = min((abs(x) for x in finite.values() if abs(x) > residue), default=1.0)
-    return _count_decimals(size)
+    return max(_count_decimals(size), _quantile_decimals(quantiles, residue))
+
+
+def _quantile_decimals(quantiles: list[float], residue: float) -> int:
+    """Return the decimals that show two figures of the least distance between quantiles, but at most one more than the
+    distance of the outermost needs; none for whole numbers, such as counts."""
+    ordered = sorted(quantiles)
+    distances = [high - low for low, high in pairwise(ordered) if high - low > residue]
+    if not distances or all(x == round(x) for x in ordered):
+        return -_WIDEST_NUMBER
+    # of a normal variable's 5, 50 and 95 % points these are its sd
+    between, whole = 0.6 * min(distances), 0.3 * (ordered[-1] - ordered[0])
+    return min(_count_decimals(between, _QUANTILE_FIGURES), _count_decimals(whole, _QUANTILE_FIGURES) + 1)
 
 
 def _own_decimals(line: dict[str, float], name: str) -> int | None:
@@ -173,8 +189,8 @@ def _own_decimals(line: dict[str, float], name: str) -> int | None:
     return _count_decimals(spread) if math.isfinite(spread) and spread > 0.0 else None
 
 
-def _count_decimals(size: float) -> int:
-    return _FIGURES - 1 - math.floor(math.log10(size))
+def _count_decimals(size: float, figures: int = _FIGURES) -> int:
+    return figures - 1 - math.floor(math.log10(size))
 
 
 def _write(number: float, decimals: int, own: int | None = None) -> str:

@@ -46,6 +46,17 @@ def test_fit_prints_the_fit_and_the_groups(schools: str) -> None:
     assert os.listdir() == ["schools.csv"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("--standard-error", "10"), ("--standard-error", "10", "--offset", "2"), ("--size", "10", "--sd", "30")],
+)
+def test_one_number_for_every_row(schools: str, options: tuple[str, ...]) -> None:
+    result = _run("fit", schools, SCHOOLS[0], *options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    roles = {name[2:].replace("-", "_"): float(value) for name, value in zip(options[::2], options[1::2], strict=True)}
+    assert repr(pp.fit(SCHOOLS[0], pp.datasets.eight_schools(), **roles)) in result.stdout  # type: ignore[arg-type]
+
+
 def test_groups_are_printed_once_where_they_alone_are_unknown(schools: str) -> None:
     given = ["--prior", "Intercept=Fixed(8)", "--prior", "sd(school)=Fixed(6)"]
     printed = _run("fit", schools, *SCHOOLS, *given).stdout

@@ -184,3 +184,12 @@ def test_ambiguous_names_are_refused() -> None:
     assert resolve_priors({"ab": Normal(0, 1)}, spaced) == {"a b": Flat(), "ab": Normal(0, 1)}
     with pytest.raises(PriorError, match="priors: 'a  b' could be a b and ab: write the full name"):
         resolve_priors({"a  b": Normal(0, 1)}, spaced)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("tau", "'tau' matches no parameter; tau is sd(school) here. The"), ("mu", "mu is Intercept here. The")],
+)
+def test_letters_of_texts_are_named(key: str, said: str) -> None:
+    with pytest.raises(PriorError, match=re.escape(said)):
+        resolve_priors({key: "HalfNormal(1)"}, SCHOOLS)

@@ -49,8 +49,12 @@ def test_the_remedy_ends_the_note_and_gives_groups_where_the_data_lie() -> None:
 
 
 def test_slopes_are_not_at_zero() -> None:
-    (note,) = _notes(_fit("y ~ year + (year | g)").groups())
+    fit = _fit("y ~ year + (year | g)")
+    (note,) = _notes(fit.groups())
     assert note.startswith("lines of the Intercept are where year = 0")
+    printed = " ".join(str(fit).split())
+    assert "the Intercept and sd(g, Intercept) are where year = 0" in printed
+    assert "write center(year) in the formula" in printed
     assert not _notes(_fit("y ~ center(year) + (0 + center(year) | g)").groups())
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import partialpool as pp
+from partialpool.results.table import Table
 
 RNG = np.random.default_rng(1)
 NAMES = np.array([f"a laboratory with a long name, of town {k}" for k in range(6)])
@@ -174,3 +175,11 @@ def test_groups_on_their_own_fit_the_page(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv("COLUMNS", str(width))
         for text in (repr(fit), repr(fit.groups())):
             assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_long_tail_leaves_the_quantiles_their_digits() -> None:
+    columns = {"mean": [7.13], "sd": [126.3], "q5": [0.614], "q50": [1.873], "q95": [11.34]}
+    text = Table(("row",), ([0],), columns).render()
+    assert text.splitlines()[1].split() == ["0", "7.13", "126.30", "0.61", "1.87", "11.34"]
+    counts = {"mean": [7.13], "sd": [126.3], "q5": [0.0], "q50": [1.0], "q95": [14.0]}
+    assert Table(("row",), ([0],), counts).render().splitlines()[1].split() == ["0", "7", "126", "0", "1", "14"]

@@ -15,6 +15,7 @@ with a Pareto-k of at most 0.7 of those that cover the density. The certificate 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -106,7 +107,7 @@ def integrate_exactly(
         try:
             posterior = _sample(route, counted, *draws[bool(left)])
         except ComputationError as error:
-            failure, left = error, left or f"{route.name} was left: {error}"
+            failure, left = error, left or f"{route.name} was left: {_cause(error)}"
             continue
         missed = find_missed_region(posterior, space, modes)
         fault = missed or find_fault(posterior, target, more > target) or find_lacking_mass(posterior, attempts)
@@ -156,7 +157,7 @@ def take_grid_first(
             found = integrate_exactly(space, marginal, accuracy)
         except ComputationError:
             raise failure from None
-        return _note(found, f"an adaptive grid was left: {failure}")
+        return _note(found, f"an adaptive grid was left: {_cause(failure)}")
 
 
 def _find_all_modes(space: HyperSpace, marginal: HyperMarginal, every_start: bool) -> dict[Chart, tuple[Mode, ...]]:
@@ -262,6 +263,11 @@ def _list_edges(space: HyperSpace, sample: WeightedNodes) -> list[Edge]:
 def _heaviest(modes: Sequence[Mode]) -> Mode:
     """Return the mode that stands for the most mass: in a corner a higher one may stand for none."""
     return max(modes, key=lambda mode: mode.log_mass)
+
+
+def _cause(error: ComputationError) -> str:
+    """Return what an error says but its remedy, which is none of a fit that another route made."""
+    return re.split(r"[:;] (?:rescale|give) ", str(error))[0]
 
 
 def _note(posterior: HyperPosterior, left: str, counted: _Counted | None = None) -> HyperPosterior:

@@ -103,14 +103,17 @@ def describe_left_out(recipe: Recipe) -> str:
         parts = getattr(recipe, "parts", ())
         return "; ".join(said for said in map(describe_left_out, parts) if said)
     names = recipe.whole.names
-    empty, determined = [], []
-    for k, place in enumerate(recipe.left_out):
-        others = [names[recipe.kept[i]] for i in np.flatnonzero(recipe.weights[:, k])]
-        if others:
-            determined.append(describe_combination(names[place], others))
-        else:
-            empty.append(names[place])
+    others = [np.flatnonzero(recipe.weights[:, k]) for k in range(len(recipe.left_out))]
+    empty = [names[place] for place, own in zip(recipe.left_out, others, strict=True) if not len(own)]
+    cells, determined = [], []
+    for place, own in zip(recipe.left_out, others, strict=True):
+        if len(own) and empty and ":" in names[place]:
+            cells.append(names[place])
+        elif len(own):
+            determined.append(describe_combination(names[place], [names[recipe.kept[i]] for i in own]))
     said = [f"no row has {_name_some(empty)}"] if empty else []
+    if cells:
+        said.append(f"the columns that are kept tell apart all cells without {_name_some(cells)}")
     return "; ".join([*said, *_some(determined)])
 
 

@@ -27,14 +27,16 @@ def explain_many_labels(columns: Mapping[str, FloatArray | Categorical]) -> str:
     if not name or len(labelled[name].levels) < _MANY:
         return ""
     labels = level_labels((labelled[name].levels,))
-    what, remedy = "labels", "use it as a group"
+    what, remedies = "labels", []
     if all(map(_is_number, labels)):
-        what, remedy = "numbers as text", "convert them to numbers, or use it as a group"
+        what, remedies = "numbers as text", ["convert them to numbers"]
     elif all(map(_is_date, labels)):
-        what, remedy = "dates as text", "convert them to days since a start day, or use it as a group"
+        what, remedies = "dates as text", ["convert them to days since a start day"]
+    if len(labels) < len(labelled[name].codes):
+        remedies.append(f"use it as a group, (1 | {name})")
     return (
         f"; column '{name}' has {len(labels):,} different {what} ('{labels[0]}', '{labels[1]}', ...), a coefficient "
-        f"for each: {remedy}, (1 | {name})"
+        f"for each: {', or '.join(remedies) or 'leave it out'}"
     )
 
 

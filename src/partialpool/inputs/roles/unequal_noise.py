@@ -57,7 +57,7 @@ def compare_variances(variances: FloatArray, degrees: FloatArray) -> float:
     total, n = float(degrees.sum()), len(variances)
     statistic = total * np.log(degrees @ variances / total) - degrees @ np.log(variances)
     scale = 1.0 + (float((1.0 / degrees).sum()) - 1.0 / total) / (3.0 * (n - 1.0))
-    return float(chdtrc(n - 1.0, statistic / scale))
+    return float(chdtrc(n - 1.0, max(float(statistic), 0.0) / scale))  # of equal variances rounding leaves less than 0
 
 
 def _weighted_median(values: FloatArray, weights: FloatArray) -> float:

@@ -52,6 +52,15 @@ PRIORS: dict[str, type[Prior]] = {
 }
 
 
+# Names that texts give them, letters alone.
+_OTHER_NAMES = {
+    "n": "Normal",
+    "t": "StudentT",
+    "halfn": "HalfNormal",
+    "halft": "HalfStudentT",
+    "ig": "InverseGamma",
+    "invgamma": "InverseGamma",
+}
 # Arguments that are words, and what they may be.
 _WORDS = {"on": "'sd' or 'variance', in quotes", "at": "'zero' or 'means', in quotes"}
 
@@ -105,6 +114,12 @@ def suggest_nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {folded[nearest[0]]}?" if nearest else ""
 
 
+def _suggest_prior(written: str) -> str:
+    """Return '; did you mean ...?' with the prior that a name means, or is nearest to, or nothing."""
+    meant = _OTHER_NAMES.get("".join(filter(str.isalpha, written)).lower())
+    return f"; did you mean {meant}?" if meant else suggest_nearest(written.replace("-", ""), list(PRIORS))
+
+
 def _not_a_prior(given: object) -> PriorError:
     if isinstance(given, type) and issubclass(given, Prior):
         return PriorError(f"{given.__name__} is given without its arguments: write {_usage(given)}")
@@ -124,7 +139,11 @@ def _parse_call(text: str) -> ast.Call:
         return ast.Call(func=node, args=[], keywords=[])
     if not isinstance(node, ast.Call):
         shown = text if len(text) <= 80 else f"{text[:77]}..."
-        raise PriorError(f"{shown!r} is not a prior: write a name and its arguments, such as HalfNormal(1)")
+        name = text.split("(")[0].strip()
+        nearest = "" if name == text or name in PRIORS else _suggest_prior(name)
+        raise PriorError(
+            f"{shown!r} is not a prior{nearest or ':'} write a name and its arguments, such as HalfNormal(1)"
+        )
     return node
 
 
@@ -132,7 +151,7 @@ def _find_prior(call: ast.Call, text: str, suit: Callable[[Prior], Prior] | None
     written = ast.unparse(call.func)
     prior = PRIORS.get(written)
     if prior is None:
-        nearest = suggest_nearest(written, list(PRIORS))
+        nearest = _suggest_prior(written)
         if nearest and suit is not None:
             nearest = _suggest_suited(call, nearest, suit)
         raise PriorError(f"{text}: there is no prior {written}{nearest or '.'} The priors are {', '.join(PRIORS)}")

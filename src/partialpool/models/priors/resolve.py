@@ -123,11 +123,20 @@ def _match_key(key: str, parameters: Sequence[ParameterSlot]) -> tuple[int, list
     names_known = [slot.name for slot in parameters]
     classes = list(dict.fromkeys(slot.cls for slot in parameters))
     aliases = [alias for slot in parameters for alias in slot.aliases]
-    nearest = suggest_nearest(key, [*names_known, *classes, *aliases])
+    nearest = _suggest_name(packed, parameters) or suggest_nearest(key, [*names_known, *classes, *aliases])
     raise PriorError(
         f"priors: {key!r} matches no parameter{nearest or '.'} The parameters are {list_some(names_known)}; "
         f"the classes are {', '.join(classes)}"
     )
+
+
+def _suggest_name(key: str, parameters: Sequence[ParameterSlot]) -> str:
+    """Return what the letters are called here by which texts write a population's sd and mean, '' for others."""
+    classes = {"tau": "sd", "τ": "sd", "mu": "coefficients", "μ": "coefficients"}
+    meant = [slot.name for slot in parameters if slot.cls == classes.get(key.lower())]
+    if key.lower() in ("mu", "μ"):
+        meant = [name for name in meant if name == "Intercept"]
+    return f"; {key} is {' or '.join(meant[:4])} here." if meant else ""
 
 
 def _pack(name: str) -> str:

@@ -132,3 +132,17 @@ def test_levels_that_add_up_to_one_stand_in_for_the_intercept(order: tuple[int, 
     assert found.places == (4,)
     with pytest.raises(IdentificationError, match="'one' of the population part is constant, as the intercept is"):
         find_aliased([*names, "one"], np.column_stack([levels, np.full(40, 3.0)]), "the population part")
+
+
+def test_sites_within_regions_are_named_plainly() -> None:
+    """Without each region's last site, whose combinations would be a list of minuses."""
+    rows = {
+        "y": np.arange(12.0),
+        "region": list("AAAABBBBCCCC"),
+        "site": [f"s{k}" for k in (1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5, 5)],
+    }
+    said = _design("y ~ region/site", rows).left_out["the population part"]
+    assert said.startswith("no row has region[B]:site[s2], ")
+    assert said.endswith(
+        ", and 4 more; the columns that are kept tell apart all cells without region[B]:site[s4], region[C]:site[s5]"
+    )

@@ -43,3 +43,10 @@ def test_what_the_warning_tells_to_do_ends_it():
     errors = np.array(DATA["s"]) / np.sqrt(DATA["n"])
     assert len(pp.fit("y ~ 1 + (1 | g)", DATA, standard_error=errors).groups()) == 6
     pp.fit("hours ~ 1 + (1 | school)", pp.datasets.homework(), size="n", sd="sd")
+
+
+def test_equal_sds_are_not_unequal():
+    """Their statistic is 0, of which rounding leaves a little less."""
+    for n, sd in ((10, 30.0), (7, 0.1), (13, 1.7)):
+        assert compare_variances(np.full(8, sd**2 * (n - 1.0) / (n - 1.0)), np.full(8, n - 1.0)) == 1.0
+    pp.fit("effect ~ 1 + (1 | school)", pp.datasets.eight_schools(), size=10, sd=30)
