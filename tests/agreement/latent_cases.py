@@ -15,6 +15,7 @@ from .latent_likelihoods import (
     probability_case,
     student_rows,
     truncated,
+    zero_inflated_poisson,
 )
 from .latent_populations import (
     beta_population,
@@ -34,6 +35,7 @@ CASES = {
         poisson(),
         negative_binomial(),
         beta(),
+        zero_inflated_poisson(),
         gamma(),
         exponential(),
         truncated(),

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit
 
-from .latent_brute import BruteCase, FloatArray, Hyper, half_line
-from .latent_centred import FEW, GROUPS, centred_case
+from .latent_brute import BruteCase, FloatArray, Hyper, half_line, unit_interval
+from .latent_centred import FEW, GROUPS, MANY, centred_case
 
 
 def probability_case(name: str, link: str, inverse: Callable[[FloatArray], FloatArray]) -> BruteCase:
@@ -79,6 +79,30 @@ def beta() -> BruteCase:
 
     extra = ("precision", "LogNormal(1, 0.7)", half_line(3.0, FEW), stats.lognorm(0.7, scale=np.e))
     return centred_case("beta", data, rows, expit, sd=1.0, extra=extra, n_points=181, family="beta")
+
+
+def zero_inflated_poisson() -> BruteCase:
+    """Counts with exposures and zeros beside large ones, which leaves a group two peaks; share of zeros unknown."""
+    data = {"y": [0, 6, 7, 12, 0, 0, 0], "t": [1.0, 1.5, 2.0, 1.0, 1.0, 3.0, 2.0], "g": (*GROUPS, 0)}
+
+    def rows(theta: FloatArray, hyper: Hyper, row: int) -> FloatArray:
+        mean, zero, y = data["t"][row] * np.exp(theta), hyper["zero"], data["y"][row]
+        return np.log((y == 0) * zero + (1.0 - zero) * stats.poisson.pmf(y, mean))
+
+    extra = ("zero", "Beta(1, 1)", unit_interval(MANY), stats.beta(1.0, 1.0))
+    return centred_case(
+        "zero-inflated poisson",
+        data,
+        rows,
+        np.exp,
+        sd=0.3,  # a group of zeros has the moments that the prior of the sd leaves it
+        centre=1.0,
+        extra=extra,
+        n=MANY,  # 28 nodes an axis are .01 off themselves, as 361 points a group or a finer fit show
+        n_points=181,
+        family="zero_inflated_poisson",
+        exposure="t",
+    )
 
 
 def gamma() -> BruteCase:

@@ -22,6 +22,9 @@ def draw_rows(study: LatentStudy, eta: FloatArray, truth: Mapping[str, float], r
         return rng.binomial(trials.astype(int), expit(eta)).astype(float)
     if study.family == "poisson":
         return rng.poisson(study.columns.get("exposure", 1.0) * np.exp(eta)).astype(float)
+    if study.family.startswith("zero_inflated"):
+        scatter = rng.gamma(truth["shape"], 1.0 / truth["shape"], len(eta)) if "shape" in truth else 1.0
+        return np.where(rng.random(len(eta)) < truth["zero"], 0.0, rng.poisson(np.exp(eta) * scatter))
     if study.family == "negative_binomial":
         # counts whose rates scatter by a gamma distribution of mean 1
         rate = np.exp(eta) * rng.gamma(truth["shape"], 1.0 / truth["shape"], len(eta))
@@ -67,6 +70,8 @@ def log_density_of_rows(
         shape = values["shape"]
         rising = gammaln(response + shape) - gammaln(shape) + shape * np.log(shape)
         return rising + response * eta - (response + shape) * np.log(shape + np.exp(eta))
+    if study.family.startswith("zero_inflated"):
+        return log_density_of_inflated(eta, response, values)
     if study.family == "beta":
         phi, mean = values["precision"], expit(eta)
         logs = phi * (mean * np.log(response) + (1.0 - mean) * np.log1p(-response))
@@ -75,3 +80,15 @@ def log_density_of_rows(
     noise = columns.get("standard_error", values.get("sigma"))
     inside = -0.5 * ((response - mean) / noise) ** 2 - np.log(noise)
     return inside if study.lower is None else inside - log_ndtr((mean - study.lower) / noise)
+
+
+def log_density_of_inflated(eta: FloatArray, response: FloatArray, values: Mapping[str, Any]) -> FloatArray:
+    """Return the log density of counts with structural zeros less its constant."""
+    if "shape" in values:
+        shape = values["shape"]
+        rising = gammaln(response + shape) - gammaln(shape) + shape * np.log(shape)
+        counted = rising + response * eta - (response + shape) * np.log(shape + np.exp(eta))
+    else:
+        counted = response * eta - np.exp(eta)
+    counted = counted + np.log1p(-values["zero"])
+    return np.where(response == 0, np.logaddexp(np.log(values["zero"]), counted), counted)

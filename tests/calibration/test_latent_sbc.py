@@ -132,6 +132,26 @@ LATENT_STUDIES = [
         accuracy=0.06,
     ),
     LatentStudy(
+        "zero-inflated Poisson",
+        "zero_inflated_poisson",
+        {"Intercept": pp.Normal(1, 0.7), "x": pp.Normal(0, 0.5), "sd(g)": pp.HalfNormal(0.7), "zero": pp.Beta(2, 3)},
+        {"g": np.repeat(np.arange(8), 5)},
+        x=_X[:40],
+        accuracy=0.06,
+    ),
+    LatentStudy(
+        "zero-inflated negative binomial",
+        "zero_inflated_negative_binomial",
+        {
+            "Intercept": pp.Normal(1, 0.7),
+            "sd(g)": pp.HalfNormal(0.7),
+            "shape": pp.LogNormal(1, 0.5),
+            "zero": pp.Beta(2, 3),
+        },
+        {"g": np.repeat(np.arange(8), 5)},
+        accuracy=0.06,
+    ),
+    LatentStudy(
         "Bernoulli, correlated slopes",
         "bernoulli",
         {

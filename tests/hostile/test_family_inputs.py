@@ -201,6 +201,8 @@ def _numbers(first: Any) -> list[Any]:
             [0.5, -0.2, 0.7, 0.1, 0.9, 0.3],
             "response 'y' is -0.2 in row 2 (g 'a'): with family='beta' values are",
         ),
+        ("zero_inflated_poisson", _numbers(1.5), "response 'y' is 1.5 in row 3 (g 'b'): counts are whole numbers"),
+        ("zero_inflated_negative_binomial", _numbers(-1), "response 'y' is -1 in row 3 (g 'b'): a count is not"),
         ("lognormal", [1.0, 2.0, 0.0, 1.0, 0.0, 3.0], "response 'y' is 0 in row 3 (g 'b') (and in 1 more row): with "),
         ("lognormal", [1.0, 2.0, -1.0, 1.0, 2.0, 3.0], "with family='lognormal' values are positive; mend or drop"),
         ("exponential", [1.0, 2.0, -1.0, 1.0, 2.0, 3.0], "with family='exponential' values are not negative"),
@@ -210,7 +212,7 @@ def _numbers(first: Any) -> list[Any]:
     ],
 )
 def test_responses(family: str, response: Any, said: str) -> None:
-    roles = {"trials": 4} if "binomial" in family and family != "negative_binomial" else {}
+    roles = {"trials": 4} if family in ("binomial", "beta_binomial") else {}
     message = _refuse(said, data={"y": response}, family=family, **roles)
     assert ("bernoulli" in message) == ("outcome give" in message)
 

@@ -161,7 +161,7 @@ def test_positive_values_of_1e200_are_no_trouble(family: str) -> None:
 
 FAMILIES = (
     "gaussian", "student_t", "lognormal", "gamma", "exponential", "beta", "bernoulli", "binomial", "beta_binomial",
-    "poisson", "negative_binomial",
+    "poisson", "negative_binomial", "zero_inflated_poisson", "zero_inflated_negative_binomial",
 )  # fmt: skip
 
 

@@ -27,8 +27,9 @@ _DATA_OPTIONS = (
         default="gaussian",
         show_default=True,
         metavar="FAMILY",
-        help="The likelihood: gaussian, bernoulli, binomial, beta_binomial, beta, poisson, negative_binomial, gamma, "
-        "lognormal, exponential or student_t; 'student_t(nu=4)' fixes a parameter.",
+        help="The likelihood: gaussian, bernoulli, binomial, beta_binomial, beta, poisson, negative_binomial, "
+        "zero_inflated_poisson, zero_inflated_negative_binomial, gamma, lognormal, exponential or student_t; "
+        "'student_t(nu=4)' fixes a parameter.",
     ),
     click.option("--link", metavar="LINK", help="Link, such as probit.  [default: the family's first]"),
     click.option("--trials", metavar="COLUMN|N", help="Trials of (beta-)binomial successes."),

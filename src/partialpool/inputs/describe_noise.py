@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from partialpool.inputs.columns.levels import print_number
+from partialpool.inputs.columns.places import join_words
 from partialpool.inputs.columns.raw_columns import FloatArray
 from partialpool.inputs.roles.censoring import INTERVAL, LEFT, RIGHT
+from partialpool.inputs.roles.family_data import find_family
 from partialpool.inputs.roles.measurements import Measurements
 from partialpool.inputs.roles.selection import RowSelection, Rule
 
@@ -56,10 +58,8 @@ def _describe_family(measurements: Measurements, roles: Roles) -> str:
     if family in ("binomial", "beta_binomial"):
         more = " with unknown concentration" if family == "beta_binomial" else ""
         return f"successes of {_describe_trials(measurements.sizes, roles)}{more}"
-    if family in ("poisson", "negative_binomial"):
-        exposure = _describe_exposure(measurements.sizes, roles)
-        shape = " and unknown shape" if exposure else " with unknown shape"
-        return f"counts{exposure}{shape if family == 'negative_binomial' else ''}"
+    if find_family(family).response == "count":
+        return _describe_counts(family, _describe_exposure(measurements.sizes, roles))
     if family == "exponential":
         return "exponential values"
     if family == "beta":
@@ -67,6 +67,13 @@ def _describe_family(measurements: Measurements, roles: Roles) -> str:
     if family == "gamma":
         return "positive values with unknown shape"
     return _describe_rows(measurements, roles) + {"student_t": ", Student t noise"}.get(family, "")
+
+
+def _describe_counts(family: str, exposure: str) -> str:
+    unknown = ["unknown shape"] if family.endswith("negative_binomial") else []
+    unknown += ["structural zeros"] if family.startswith("zero_inflated") else []
+    parts = ([exposure.removeprefix(" with ")] if exposure else []) + unknown
+    return f"counts with {join_words(parts)}" if parts else "counts"
 
 
 def _describe_rows(measurements: Measurements, roles: Roles) -> str:

@@ -11,7 +11,14 @@ from partialpool.errors import DataError, NotYetError
 from partialpool.inputs.roles.measurements import Measurements
 
 # Other names of families, as they are known elsewhere.
-_ALIASES = {"normal": "gaussian", "t": "student_t", "nb": "negative_binomial", "negbinomial": "negative_binomial"}
+_ALIASES = {
+    "normal": "gaussian",
+    "t": "student_t",
+    "nb": "negative_binomial",
+    "negbinomial": "negative_binomial",
+    "zip": "zero_inflated_poisson",
+    "zinb": "zero_inflated_negative_binomial",
+}
 
 _CHOICES = {
     "pooling": ("partial", "complete", "none"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from partialpool.errors import PriorError
 from partialpool.inputs.designs.design import Design, GroupDesign
-from partialpool.models.families.base import Family, ResponseColumns
+from partialpool.models.families.base import Family, ResponseColumns, Support
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import (
     AlphaBetaPower,
@@ -48,7 +48,8 @@ def list_latent_slots(
     """List the parameters of the likelihood and of the population beside coefficients, sds and correlations."""
     counts = design.measurements.counts
     guesses = family.guess_dispersions(response, np.ones(len(response.values)) if counts is None else counts)
-    slots = [_dispersion_slot(name, guess) for name, guess in zip(family.dispersions, guesses, strict=True)]
+    own = zip(family.dispersions, family.supports, guesses, strict=True)
+    slots = [_dispersion_slot(name, support, guess) for name, support, guess in own]
     for group in design.groups[:1]:
         for name in population.parameters:
             if name == "nu":
@@ -62,7 +63,9 @@ def list_latent_slots(
     return slots
 
 
-def _dispersion_slot(name: str, guess: float) -> ParameterSlot:
+def _dispersion_slot(name: str, support: Support, guess: float) -> ParameterSlot:
+    if support == "unit interval":
+        return ParameterSlot(name, "probability", "shape", Beta(1.0, 1.0))
     if name == "sigma":  # in units of the response, which the linear predictor's are not under a log link
         return ParameterSlot("sigma", "scale", "sigma", HalfStudentT(3.0, guess))
     if name == "nu":
@@ -163,8 +166,10 @@ def build_extras(
     """Return the family's dispersions, then the population's parameters other than its sd and a pair of shapes."""
     guesses = family.guess_dispersions(response, np.ones(len(response.values)))
     extras = [
-        ScalarHyperparameter(name, "shape", get_scalar_prior(priors, name), guess=guess, spread=1.0)
-        for name, guess in zip(family.dispersions, guesses, strict=True)
+        ScalarHyperparameter(
+            name, "coefficient" if support == "line" else "shape", get_scalar_prior(priors, name), guess, spread=1.0
+        )
+        for name, support, guess in zip(family.dispersions, family.supports, guesses, strict=True)
     ]
     for group in groups[:1]:
         for name in population.parameters:

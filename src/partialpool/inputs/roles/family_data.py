@@ -45,6 +45,8 @@ FAMILIES: Mapping[str, FamilyData] = {
     "beta_binomial": FamilyData("successes", sizes="trials", dispersion="concentration"),
     "poisson": FamilyData("count", sizes="exposure"),
     "negative_binomial": FamilyData("count", sizes="exposure", dispersion="shape"),
+    "zero_inflated_poisson": FamilyData("count", sizes="exposure"),
+    "zero_inflated_negative_binomial": FamilyData("count", sizes="exposure", dispersion="shape"),
 }
 
 

@@ -12,6 +12,7 @@ from partialpool.models.families.negative_binomial import NegativeBinomial
 from partialpool.models.families.parse import FAMILIES, read_family
 from partialpool.models.families.poisson import Poisson
 from partialpool.models.families.student_t import StudentTFamily
+from partialpool.models.families.zero_inflated import ZeroInflatedNegativeBinomial, ZeroInflatedPoisson
 
 __all__ = [
     "FAMILIES",
@@ -29,5 +30,7 @@ __all__ = [
     "Poisson",
     "ResponseColumns",
     "StudentTFamily",
+    "ZeroInflatedNegativeBinomial",
+    "ZeroInflatedPoisson",
     "read_family",
 ]

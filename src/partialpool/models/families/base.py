@@ -19,6 +19,8 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 
 #: What a group is called on the response's scale: a probability, a rate per unit of exposure, or a mean.
 ResponseName = Literal["p", "rate", "mean"]
+#: Where an unknown parameter of a family lives.
+Support = Literal["positive", "unit interval", "line"]
 #: How rows of equal predictors become one: sums of values and sizes are sufficient, or only equal rows collapse.
 Merging = Literal["sums", "equal"]
 
@@ -31,6 +33,7 @@ class ResponseColumns:
     ``standard_errors`` the known noise sds. ``censoring`` is -1 where the value is at most ``values``, 1 where it is at
     least ``values``, 2 where it lies between ``values`` and ``upper``, 0 where it is observed; None for no censoring.
     ``lower_limit`` and ``upper_limit`` are the bounds outside which a row would not be in the data (infinite for none).
+    ``zero_columns`` (row, coefficient) are the covariates of structural zeros.
     """
 
     values: FloatArray
@@ -40,6 +43,7 @@ class ResponseColumns:
     upper: FloatArray | None = None
     lower_limit: FloatArray | None = None
     upper_limit: FloatArray | None = None
+    zero_columns: FloatArray | None = None
 
     def _map(self, change) -> ResponseColumns:  # type: ignore[no-untyped-def]
         arrays = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -80,7 +84,8 @@ class Family(ABC):
     """A likelihood family with its ``link``; frozen and comparable by value.
 
     ``links`` are those it may have, the default first. ``dispersions`` names the parameters beside eta that are unknown
-    ('sigma', 'shape', 'concentration', 'nu'), each a positive number, in the order in which their values are passed.
+    ('sigma', 'shape', 'concentration', 'nu', 'zero'), in the order in which their values are passed; ``supports`` says
+    where each lives.
     """
 
     name: ClassVar[str]
@@ -91,6 +96,8 @@ class Family(ABC):
     discrete: ClassVar[bool] = False
     #: Whether the likelihood of several rows has one peak in eta: rows in conflict may give a Student-t one more.
     single_peaked: ClassVar[bool] = True
+    #: Whether zeros may be structural, so that one does not bound its linear predictor.
+    zero_inflated: ClassVar[bool] = False
     #: Time of one log density beside the binomial's under the logit link, by which work is planned.
     cost: ClassVar[float] = 1.0
 
@@ -122,7 +129,7 @@ class Family(ABC):
     @property
     def arguments(self) -> tuple[str, ...]:
         """The names of the dispersion parameters that may be fixed to a number, None where they are unknown."""
-        return tuple(field.name for field in fields(self) if field.name not in ("link", "known_noise"))
+        return tuple(field.name for field in fields(self) if field.name not in ("link", "known_noise", "zero_names"))
 
     @property
     def concave(self) -> bool:
@@ -133,6 +140,11 @@ class Family(ABC):
     def dispersions(self) -> tuple[str, ...]:
         """The names of the unknown dispersion parameters."""
         return ()
+
+    @property
+    def supports(self) -> tuple[Support, ...]:
+        """Where each of them lives."""
+        return tuple("positive" for _ in self.dispersions)
 
     @abstractmethod
     def log_density(self, eta: FloatArray, response: ResponseColumns, dispersion: tuple[FloatArray, ...]) -> FloatArray:
@@ -156,6 +168,16 @@ class Family(ABC):
     def linear_scale(self, mean: FloatArray) -> FloatArray:
         """Return probability, rate or mean on eta's scale (the link)."""
 
+    def settle(self, dispersion: tuple[FloatArray, ...], zero_columns: FloatArray | None) -> tuple[FloatArray, ...]:
+        """Return the parameters that rows have, as ``draw`` and ``mean`` take them: a probability of structural zeros
+        where it has ``zero_columns`` (row, coefficient, ...), else the dispersions as they are."""
+        return dispersion
+
+    def mean_share(self, settled: tuple[FloatArray, ...]) -> FloatArray:
+        """Return by what a number on the response's scale is multiplied to give the mean of a row (per trial or unit of
+        exposure): less than one where rows may be structural zeros."""
+        return np.asarray(1.0)
+
     @abstractmethod
     def draw(
         self,
@@ -166,13 +188,14 @@ class Family(ABC):
         rng: np.random.Generator,
     ) -> FloatArray:
         """Draw one response for each element of the broadcast shape: counts of ``sizes`` trials or units of exposure,
-        or measurements; censoring and truncation are not applied."""
+        or measurements; censoring and truncation are not applied. ``dispersion`` is as ``settle`` returns it."""
 
     @abstractmethod
     def response_noise(
         self, sizes: FloatArray, standard_errors: FloatArray | None, dispersion: tuple[FloatArray, ...]
     ) -> ResponseNoise:
-        """Return mean and variance of what ``draw`` draws, as functions of the response's scale."""
+        """Return mean and variance of what ``draw`` draws, as functions of the response's scale times
+        ``mean_share``; ``dispersion`` is as ``settle`` returns it."""
 
     def typical_eta(self, response: ResponseColumns, counts: FloatArray) -> tuple[float, float]:
         """Return roughly where the rows' linear predictors lie, and their spread: the data's own scale for default

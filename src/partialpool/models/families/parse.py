@@ -20,6 +20,7 @@ from partialpool.models.families.lognormal import LogNormal
 from partialpool.models.families.negative_binomial import NegativeBinomial
 from partialpool.models.families.poisson import Poisson
 from partialpool.models.families.student_t import StudentTFamily
+from partialpool.models.families.zero_inflated import ZeroInflatedNegativeBinomial, ZeroInflatedPoisson
 
 FAMILIES: dict[str, type[Family]] = {
     family.name: family
@@ -35,9 +36,18 @@ FAMILIES: dict[str, type[Family]] = {
         BetaBinomial,
         Poisson,
         NegativeBinomial,
+        ZeroInflatedPoisson,
+        ZeroInflatedNegativeBinomial,
     )
 }
-_ALIASES = {"normal": "gaussian", "t": "student_t", "negbinomial": "negative_binomial", "nb": "negative_binomial"}
+_ALIASES = {
+    "normal": "gaussian",
+    "t": "student_t",
+    "nb": "negative_binomial",
+    "negbinomial": "negative_binomial",
+    "zip": "zero_inflated_poisson",
+    "zinb": "zero_inflated_negative_binomial",
+}
 
 
 def read_family(family: Family | str, link: str | None = None) -> Family:

@@ -158,9 +158,17 @@ def _row_rates(model: LatentModel) -> tuple[FloatArray, float | None]:
         bounded = np.where(response.censoring == 1, 0.0, counts)
     if response.upper_limit is not None:  # the chance of being in the data falls with the density
         bounded = np.where(np.isfinite(response.upper_limit), 0.0, bounded)
+    if family.zero_inflated:  # a zero may be structural, however large the mean
+        bounded = np.where(response.values == 0.0, 0.0, bounded)
     if family.name == "lognormal":
         return bounded, _noise_rate(model)
-    each = {"poisson": math.inf, "exponential": 1.0, "gaussian": math.inf, "student_t": 2.0}.get(family.name)
+    each = {
+        "poisson": math.inf,
+        "zero_inflated_poisson": math.inf,
+        "exponential": 1.0,
+        "gaussian": math.inf,
+        "student_t": 2.0,
+    }.get(family.name)
     if each is None:  # a power of the mean: the shape, which may be any unless it is given
         each = _least_shape(model)
     with np.errstate(invalid="ignore"):

@@ -54,7 +54,8 @@ def check_maximum_exists(
     population has no priors that could bound them."""
     if replaced and given:
         return
-    taking = find_separating(design, family, response, [name for name in design.population.names if name not in given])
+    unknown = [name for name in design.population.names if name not in given]
+    taking = find_separating(design, family, response, unknown, rising=True)
     if taking:
         names = ["the population's mean"] if replaced else taking
         instead = "leave out method='empirical_bayes': the default priors of a full posterior bound it"
@@ -93,16 +94,24 @@ def _or_drop(taking: Sequence[str]) -> str:
     return f", or drop the column{'s' if len(columns) > 1 else ''} (or join levels)" if columns else ""
 
 
-def find_separating(design: Design, family: Family, response: ResponseColumns, names: Sequence[str]) -> list[str]:
-    """Return those of the coefficients ``names`` that take part in a direction along which the likelihood never falls;
-    none where rows are truncated, whose likelihood within the limits is of another kind."""
+def find_separating(
+    design: Design, family: Family, response: ResponseColumns, names: Sequence[str], *, rising: bool = False
+) -> list[str]:
+    """Return those of the coefficients ``names`` that take part in a direction along which the likelihood never falls,
+    or, unless it is to be ``rising``, falls to a positive number; none where rows are truncated, whose likelihood
+    within the limits is of another kind."""
     if not names or response.lower_limit is not None:
         return []
     up, down = _find_pushes(family, response)
     if not np.any(up | down):
         return []
     places = [design.population.names.index(name) for name in names]
-    direction = find_separating_direction(design.population.values[:, places], up, down)
+    columns = design.population.values[:, places]
+    direction = (
+        find_free_direction(columns, ~up & ~down) if family.zero_inflated and not rising else np.zeros(len(names))
+    )
+    if not direction.any():
+        direction = find_separating_direction(columns, up, down)
     return [name for name, value in zip(names, direction, strict=True) if value != 0.0]
 
 
@@ -115,6 +124,18 @@ def _find_pushes(family: Family, response: ResponseColumns) -> tuple[NDArray[np.
     if response.censoring is None:
         return (np.zeros(len(response.values), dtype=bool),) * 2
     return response.censoring == 1, response.censoring == -1
+
+
+def find_free_direction(columns: FloatArray, bounding: NDArray[np.bool_]) -> FloatArray:
+    """Return a direction (coefficient,) that moves no ``bounding`` row, zeros if there is none: along it rows that may
+    be structural zeros keep their likelihood above a positive number, whichever way they move."""
+    sizes = np.maximum(np.max(np.abs(columns), axis=0), 1e-300)
+    basis = _span_rows((columns / sizes)[bounding])
+    if len(basis) == columns.shape[1]:
+        return np.zeros(columns.shape[1])
+    left = np.eye(columns.shape[1]) - basis.T @ basis
+    direction = left[np.argmax(np.diagonal(left))]
+    return np.where(np.abs(direction) > _TAKES_PART, direction / sizes, 0.0)
 
 
 def find_separating_direction(columns: FloatArray, up: NDArray[np.bool_], down: NDArray[np.bool_]) -> FloatArray:

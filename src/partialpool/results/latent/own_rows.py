@@ -39,7 +39,8 @@ def predict_own_latent_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np
         with np.errstate(all="ignore"):
             own = model.family.log_density(eta, response, dispersion) + model.family.log_constant(response)
         log_density[:, rows] = own if counts is None else own * counts[rows]
-        replicated[:, rows] = _replicate(model.family, eta, response, dispersion, rng)
+        settled = model.family.settle(dispersion, response.zero_columns)
+        replicated[:, rows] = _replicate(model.family, eta, response, settled, rng)
     if (selection := model.design.measurements.selection) is not None:
         eta = _predictors(model, drawn, slice(None))
         log_density -= share_chances(model, selection, eta, dispersion)

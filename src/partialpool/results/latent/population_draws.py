@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.inference.quadrature.population_window import PopulationWindow
+from partialpool.inputs.designs.new_rows import NewRows
 from partialpool.models.space.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray
+from partialpool.numerics.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior
@@ -31,6 +32,15 @@ def draw_population(
 def population_shapes(posterior: LatentPosterior, points: HyperPoints) -> tuple[FloatArray, ...]:
     """Return the parameters of a population that is not normal, each (node,)."""
     return PopulationWindow.shapes_of(posterior.model, points)
+
+
+def settle_rows(
+    posterior: LatentPosterior, rows: NewRows, which: IntArray, points: HyperPoints
+) -> tuple[FloatArray, ...]:
+    """Return the likelihood's own parameters of new rows at each point, (node,) or (row, node)."""
+    model = posterior.model
+    dispersion = () if points.extras is None else tuple(points.extras[: model.n_dispersions])
+    return model.family.settle(dispersion, None)
 
 
 def expectation_is_infinite(posterior: LatentPosterior) -> bool:

@@ -15,7 +15,7 @@ from partialpool.models.populations.skew_normal import SkewNormalPopulation
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.hermite import hermite_rule
-from partialpool.results.latent.population_draws import expectation_is_infinite, population_shapes
+from partialpool.results.latent.population_draws import expectation_is_infinite, population_shapes, settle_rows
 
 if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior
@@ -42,6 +42,23 @@ def moments_over_population(
 ) -> GivenMoments:
     """Return the moments of some rows' values, the effects of ``new`` levels (row, factor) drawn (None: all of them)
     and those of others in ``base`` (row, node), which is on the linear predictor's scale."""
+    found = _moments_of_groups(posterior, rows, which, base, points, scale, new)
+    if scale == "linear":
+        return found
+    share = posterior.model.family.mean_share(settle_rows(posterior, rows, which, points))
+    with np.errstate(invalid="ignore"):
+        return GivenMoments(share * found.mean, share**2 * found.variance)
+
+
+def _moments_of_groups(
+    posterior: LatentPosterior,
+    rows: NewRows,
+    which: IntArray,
+    base: FloatArray,
+    points: HyperPoints,
+    scale: str,
+    new: NDArray[np.bool_] | None,
+) -> GivenMoments:
     model = posterior.model
     if isinstance(model.population, FittedPopulation):
         t, shares = model.population.rule()
@@ -65,6 +82,16 @@ def moments_over_population(
     weights = np.exp(rule.log_weights - 0.5 * rule.points[0] ** 2)
     steps = zip(rule.points[0], weights / weights.sum(), strict=True)
     return _sum_rule(((base + sd * z, weight) for z, weight in steps), _to(posterior, scale))
+
+
+def show_rows(
+    posterior: LatentPosterior, rows: NewRows, which: IntArray, eta: FloatArray, points: HyperPoints, scale: str
+) -> FloatArray:
+    """Return linear predictors (row, node) as they are, or the means of rows (per trial or unit of exposure)."""
+    if scale == "linear":
+        return eta
+    share = posterior.model.family.mean_share(settle_rows(posterior, rows, which, points))
+    return np.asarray(share * posterior.to_response(eta))
 
 
 def _is_linear(posterior: LatentPosterior, scale: str) -> bool:

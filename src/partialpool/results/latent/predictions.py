@@ -22,8 +22,13 @@ from partialpool.models.propriety.response_tails import (
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.latent.effects import gather_nodes
-from partialpool.results.latent.population_draws import count_moments, draw_population, expectation_is_infinite
-from partialpool.results.latent.population_moments import GivenMoments, moments_over_population
+from partialpool.results.latent.population_draws import (
+    count_moments,
+    draw_population,
+    expectation_is_infinite,
+    settle_rows,
+)
+from partialpool.results.latent.population_moments import GivenMoments, moments_over_population, show_rows
 from partialpool.results.latent.row_moments import NewGroupMoments, RowMoments, new_group_moments, observe, sum_moments
 from partialpool.results.notes import note_support
 from partialpool.results.parameters import check_quantiles, quantile_columns
@@ -172,7 +177,7 @@ def _predict_block(
             lines.append(_count_exactly(posterior, rows, _without_missing(posterior, line, scale), probabilities))
 
     def shown(values: FloatArray) -> FloatArray:
-        return posterior.to_response(values) if scale == "response" else values
+        return show_rows(posterior, rows, which, values, drawn.points, scale)
 
     observed = scale == "response" and _noise_is_known(posterior, rows)
     pooled = bool(posterior.model.groups) and posterior.model.pooling != "none"
@@ -216,7 +221,7 @@ def _moments_of_rows(
     if new is not None and every_new.all():
         return new.mean, new.observation
     weights = np.full(drawn.points.n_nodes, 1.0 / drawn.points.n_nodes)
-    values = posterior.to_response(of_known) if scale == "response" else of_known
+    values = show_rows(posterior, rows, which, of_known, drawn.points, scale)
     given = GivenMoments(values, np.zeros_like(values))
     judged = unseen.any(axis=1) & ~every_new
     if judged.any():
@@ -287,14 +292,14 @@ def _draw_responses(
     family = posterior.model.family
     sizes = np.ones(len(which)) if rows.sizes is None else rows.sizes[which]
     errors = None if rows.precision is None else rows.precision[which, None] ** -0.5
-    extras = drawn.points.extras
-    dispersion = () if extras is None else tuple(extras[: posterior.model.n_dispersions])
+    settled = settle_rows(posterior, rows, which, drawn.points)
     responses = np.empty_like(eta)
     with np.errstate(over="ignore"):
         for i, own in enumerate(eta):
             size = np.broadcast_to(sizes[i], own.shape)
             error = None if errors is None else errors[i]
-            responses[i] = family.draw(own, size, error, dispersion, np.random.default_rng(drawn.seed))
+            at_row = tuple(part[i] if part.ndim == 2 else part for part in settled)
+            responses[i] = family.draw(own, size, error, at_row, np.random.default_rng(drawn.seed))
     return responses
 
 

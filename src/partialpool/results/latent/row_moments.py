@@ -11,7 +11,8 @@ from partialpool.inputs.designs.new_rows import NewRows
 from partialpool.models.families.base import ResponseNoise
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.results.latent.population_moments import GivenMoments, moments_over_population
+from partialpool.results.latent.population_draws import settle_rows
+from partialpool.results.latent.population_moments import GivenMoments, moments_over_population, show_rows
 
 if TYPE_CHECKING:
     from partialpool.results.latent.posterior import LatentPosterior
@@ -83,7 +84,7 @@ def _of_block(
         base = base + rows.offset[which, None]
     given = moments_over_population(posterior, rows, which, base, points, scale)
     nothing = np.zeros_like(given.mean)
-    at_average = posterior.to_response(base) if scale == "response" else base
+    at_average = show_rows(posterior, rows, which, base, points, scale)
     return NewGroupMoments(
         sum_moments(given, weights),
         sum_moments(observe(posterior, rows, which, given, points), weights) if observed else None,
@@ -106,8 +107,8 @@ def observe(
 def _find_noise(posterior: LatentPosterior, rows: NewRows, which: IntArray, points: HyperPoints) -> ResponseNoise:
     sizes = np.ones(len(which)) if rows.sizes is None else rows.sizes[which]
     errors = None if rows.precision is None else rows.precision[which, None] ** -0.5
-    extras = () if points.extras is None else tuple(points.extras[: posterior.model.n_dispersions])
-    return posterior.model.family.response_noise(sizes[:, None], errors, extras)
+    settled = settle_rows(posterior, rows, which, points)
+    return posterior.model.family.response_noise(sizes[:, None], errors, settled)
 
 
 def sum_moments(given: GivenMoments, weights: FloatArray, judged: NDArray[np.bool_] | None = None) -> RowMoments:

@@ -18,6 +18,8 @@ from partialpool.models.families import (
     Poisson,
     ResponseColumns,
     StudentTFamily,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
 )
 
 INF = np.inf
@@ -98,6 +100,13 @@ CASES = {
     "poisson sqrt": Case(Poisson("sqrt"), COUNTS, grid(0.1, 9, 5)),
     "poisson identity": Case(Poisson("identity"), COUNTS, grid(0.1, 9, 5)),
     **{f"negative_binomial {s:g}": Case(NegativeBinomial(), COUNTS, grid(-5, 4, 5), (s,)) for s in (0.01, 2.0, 500.0)},
+    "zero_inflated_poisson": Case(ZeroInflatedPoisson(), COUNTS, grid(-5, 4, 5), (0.3,)),
+    "zero_inflated_poisson few": Case(ZeroInflatedPoisson(), COUNTS, grid(-5, 4, 5), (1e-6,)),
+    "zero_inflated_poisson given": Case(ZeroInflatedPoisson(zero=0.2), COUNTS, grid(-5, 4, 5)),
+    **{
+        f"zero_inflated_negative_binomial {s:g}": Case(ZeroInflatedNegativeBinomial(), COUNTS, grid(-5, 4, 5), (s, 0.4))
+        for s in (0.01, 2.0, 500.0)
+    },
     **{
         f"gamma {link} {s:g}": Case(GammaFamily(link), POSITIVE, grid(0.2, 4, 5), (s,))
         for link in GammaFamily.links

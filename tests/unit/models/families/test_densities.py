@@ -18,6 +18,7 @@ from partialpool.models.families import (
     NegativeBinomial,
     Poisson,
     StudentTFamily,
+    ZeroInflatedPoisson,
 )
 
 from .cases import CASES, columns, grid
@@ -69,6 +70,47 @@ def test_negative_binomial(shape):
     mean = case.response.sizes[:, None] * np.exp(case.eta)
     expected = stats.nbinom.logpmf(case.response.values[:, None], shape, shape / (shape + mean))
     np.testing.assert_allclose(total(case), expected, rtol=1e-9, atol=1e-10)
+
+
+def _inflate(log_p, y, zero):
+    return np.where(y == 0, np.log(zero + (1.0 - zero) * np.exp(log_p)), np.log1p(-zero) + log_p)
+
+
+@pytest.mark.parametrize(("name", "zero"), [("", 0.3), (" few", 1e-6), (" given", 0.2)])
+def test_zero_inflated_poisson(name, zero):
+    case = CASES[f"zero_inflated_poisson{name}"]
+    y, mean = case.response.values[:, None], case.response.sizes[:, None] * np.exp(case.eta)
+    expected = _inflate(stats.poisson.logpmf(y, mean), y, zero)
+    np.testing.assert_allclose(total(case), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [0.01, 2.0, 500.0])
+def test_zero_inflated_negative_binomial(shape):
+    case = CASES[f"zero_inflated_negative_binomial {shape:g}"]
+    y, mean = case.response.values[:, None], case.response.sizes[:, None] * np.exp(case.eta)
+    expected = _inflate(stats.nbinom.logpmf(y, shape, shape / (shape + mean)), y, 0.4)
+    np.testing.assert_allclose(total(case), expected, rtol=1e-9, atol=1e-10)
+
+
+def test_zeros_of_which_covariates_say_how_many_are_structural():
+    family = ZeroInflatedPoisson(zero_names=("Intercept", "x"))
+    columns_of_zero = np.array([[1.0, -2.0], [1.0, 0.5], [1.0, 3.0]])
+    response = columns([0, 0, 4], [1.0, 2.0, 1.0], zero_columns=columns_of_zero)
+    eta, coefficients = np.array([0.3, -0.2, 1.0]), (np.array(-0.4), np.array(0.8))
+    zero = expit(columns_of_zero @ np.array([-0.4, 0.8]))
+    expected = _inflate(stats.poisson.logpmf(response.values, response.sizes * np.exp(eta)), response.values, zero)
+    found = family.log_density(eta, response, coefficients) + family.log_constant(response)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    slopes = family.derivatives(eta, response, coefficients).by_dispersion
+    step = 1e-6
+    for k, slope in enumerate(slopes):
+        moved = [tuple(c + sign * step * (j == k) for j, c in enumerate(coefficients)) for sign in (1, -1)]
+        up, down = (family.log_density(eta, response, values) for values in moved)
+        np.testing.assert_allclose(slope, (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
+    many = tuple(np.broadcast_to(np.array(settled)[:, None], (3, 90_000)) for settled in (zero,))
+    drawn = family.draw(np.full((3, 90_000), 5.0), np.ones((3, 1)), None, many, np.random.default_rng(2))
+    np.testing.assert_allclose((drawn == 0).mean(axis=1), zero, atol=0.01)
+    np.testing.assert_allclose(family.settle(coefficients, columns_of_zero)[0], zero, rtol=1e-14)
 
 
 @pytest.mark.parametrize("link", GammaFamily.links)

@@ -66,7 +66,15 @@ def test_concave_families_are(case):
 
 @pytest.mark.parametrize(
     "name",
-    ["beta_binomial logit 3", "gamma identity 9", "exponential limited", "gaussian log", "student_t", "beta logit 400"],
+    [
+        "beta_binomial logit 3",
+        "gamma identity 9",
+        "exponential limited",
+        "gaussian log",
+        "student_t",
+        "beta logit 400",
+        "zero_inflated_poisson",
+    ],
 )
 def test_others_are_not(name):
     case = CASES[name]

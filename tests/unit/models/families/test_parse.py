@@ -11,6 +11,8 @@ from partialpool.models.families import (
     Gaussian,
     NegativeBinomial,
     StudentTFamily,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
     read_family,
 )
 
@@ -34,6 +36,8 @@ def test_names(name):
         ("student_t (nu = 4, link='log')", StudentTFamily("log", nu=4.0)),
         ("beta_binomial(1e3)", BetaBinomial(concentration=1000.0)),
         ("beta(precision=20)", BetaFamily(precision=20.0)),
+        ("zip(zero=0.25)", ZeroInflatedPoisson(zero=0.25)),
+        ("zinb(shape=2)", ZeroInflatedNegativeBinomial(shape=2.0)),
         ("binomial()", Binomial()),
         ("gaussian(known_noise=True)", Gaussian(known_noise=True)),
     ],
