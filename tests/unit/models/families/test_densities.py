@@ -206,6 +206,8 @@ DRAWN = {
     "beta_binomial logit 3": (lambda m: 50 * m * (1 - m) * (1 + 49 / 4), 50.0, 50.0),
     "gamma log 9": (lambda m: m**2 / 9, 1.0, 1.0),
     "beta probit 6": (lambda m: m * (1 - m) / 7, 1.0, 1.0),
+    "zero_inflated_poisson": (lambda m: 3 * m + 9 * m**2 * 0.3 / 0.7, 3.0, 3.0),
+    "zero_inflated_negative_binomial 2": (lambda m: 3 * m + 9 * m**2 * (0.5 + 0.4) / 0.6, 3.0, 3.0),
     "exponential": (lambda m: 2 * m**2, 2.0, 2.0),
     "gaussian": (lambda m: 1.3**2, 1.0, 1.0),
     "student_t": (lambda m: 1.3**2 * 4.5 / 2.5, 1.0, 1.0),
@@ -220,7 +222,7 @@ def test_draws_have_the_mean_and_variance(name):
     dispersion = tuple(np.full((1, 1), value) for value in case.dispersion)
     drawn = case.family.draw(eta, np.full((1, 1), size), None, dispersion, np.random.default_rng(3))
     assert drawn.shape == eta.shape
-    mean = float(case.family.response_scale(np.array(0.6)))
+    mean = float(case.family.response_scale(np.array(0.6)) * np.squeeze(case.family.mean_share(dispersion)))
     sd = np.sqrt(variance(mean))
     assert drawn.mean() == pytest.approx(factor * mean, abs=5 * sd / 200_000**0.5)
     assert drawn.var() == pytest.approx(sd**2, rel=0.15 if name == "student_t" else 0.04)
