@@ -40,6 +40,16 @@ class ConditionalTables(NamedTuple):
         """Return the tables of the numbers plus what depends on the node, ``by`` (node,) or (item, node)."""
         return self._replace(centre=self.centre + np.repeat(by, self.centre.shape[1] // by.shape[-1], axis=-1))
 
+    def at_nodes(self, nodes: IntArray) -> ConditionalTables:
+        """Return the tables at some places of the node axis."""
+        return self._replace(
+            centre=self.centre[:, nodes],
+            scale=self.scale[:, nodes],
+            density=self.density[:, nodes],
+            stretch=None if self.stretch is None else self.stretch[:, nodes],
+            node_weights=None if self.node_weights is None else self.node_weights[:, nodes],
+        )
+
     @property
     def values(self) -> FloatArray:
         """The numbers at the points, (item, node, point)."""

@@ -2,6 +2,7 @@
 
 | evaluations that the accuracy takes | dimension | route |
 | --- | --- | --- |
+| last less, one peak, a population's sd among two | 1, 2 | an interpolated grid of some hundred nodes |
 | last less | any | importance sampling on a lattice; a conjugate pair's two shapes: an adaptive grid |
 | last longer, by a coarser quadrature too | any | a surrogate of the likelihood, its error measured |
 | the surrogate does not become accurate, or is not wanted | 1, 2 | an adaptive grid |
@@ -31,12 +32,13 @@ from partialpool.inference.hyper.by_cheaper import (
     integrate_by_way_of_surrogate,
 )
 from partialpool.inference.hyper.by_importance import integrate_exactly, take_grid_first
+from partialpool.inference.hyper.by_small_grid import EVALUATIONS, ROUTE, integrate_on_small_grid, suits
 from partialpool.inference.hyper.certificate import Engine
 from partialpool.inference.hyper.hyper_posterior import HyperPosterior, gather_weightless, log_posterior
 from partialpool.models.space.hyper_gradient import pull_back
 from partialpool.models.space.hyperspace import HyperPoints, HyperSpace
 from partialpool.numerics.arrays import FloatArray
-from partialpool.numerics.climb import PointDensity, climb
+from partialpool.numerics.climb import Climb, PointDensity, climb
 from partialpool.numerics.grid import integrate_on_grid
 from partialpool.numerics.mode import find_mode
 from partialpool.numerics.sampling.importance import count_evaluations
@@ -59,6 +61,8 @@ _CHEAP_SECONDS, _MOST_EXTRA = 0.5, 5.0
 _MANY_GROUPS = 400
 # Posterior sds aside of the mode at which the quadrature's order is first chosen.
 _ASIDE = 1.5
+# Change of the log density over the posterior that moves nothing by a hundredth of its sd.
+_UNSEEN = 0.005
 # Nodes of the posterior at which the quadrature's order is tried again, and how often it is raised.
 _CHECKED_NODES, _MOST_RAISES = 8, 3
 
@@ -70,9 +74,10 @@ def integrate_latent(marginal: LatentMarginal, method: str, accuracy: float) -> 
     """
     space = marginal.model.space
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        marginal = marginal.refine(_near_mode(space, marginal))
+        mode = _climb(space, marginal)
+        marginal = marginal.refine(_near_mode(space, marginal, mode))
         for _ in range(_MOST_RAISES):
-            posterior = _integrate(space, marginal, method, accuracy)
+            posterior = _integrate(space, marginal, method, accuracy, mode)
             finer = marginal.refine(_spread_nodes(posterior))
             if finer.work <= marginal.work:
                 break
@@ -93,6 +98,8 @@ def _correct(
     so that a few evaluations of the finer are enough. None where they are not, or where nodes carry no weights."""
     if posterior.grid is not None or not posterior.space.dimension:
         return None
+    if posterior.engine.route == ROUTE:
+        return _keep_if_near(posterior, coarse, finer)
     reason = f"{posterior.engine.reason}; its quadrature refined by a correction, the error measured at other nodes"
     fine = posterior.fine
     if fine is None:
@@ -102,20 +109,40 @@ def _correct(
     return None if found is None else condition_on_few(found, finer)
 
 
-def _near_mode(space: HyperSpace, marginal: LatentMarginal) -> HyperPoints:
-    """Return the mode under a coarse quadrature and points on both sides of it along each coordinate, or the likeliest
-    starting point: how fine the quadrature must be elsewhere shows at the posterior's nodes."""
+def _keep_if_near(posterior: HyperPosterior, coarse: LatentMarginal, finer: LatentMarginal) -> HyperPosterior | None:
+    """Return the posterior with the evidence of a finer quadrature where that moves its log density by less than what
+    shows; None where it does not, so that all is evaluated again."""
+    points = _spread_nodes(posterior)
+    moved = finer.log_likelihood(points) - coarse.log_likelihood(points)
+    if not np.ptp(moved) < _UNSEEN:
+        return None
+    return replace(posterior, log_marginal_likelihood=posterior.log_marginal_likelihood + float(np.mean(moved)))
+
+
+def _climb(space: HyperSpace, marginal: LatentMarginal) -> Climb | None:
+    """Return the mode under a coarse quadrature, None where it is not found or nothing is unknown."""
+    if not space.dimension:
+        return None
+    try:
+        start = _likeliest_start(space, marginal)
+        return climb(_point_density(space, marginal), start, np.diag(guess_variances(space, marginal)))
+    except (ComputationError, np.linalg.LinAlgError):
+        return None
+
+
+def _likeliest_start(space: HyperSpace, marginal: LatentMarginal) -> FloatArray:
     starts = space.starts()
     values = marginal.log_likelihood(space.constrain(starts)[0])
-    best = starts[int(np.argmax(np.where(np.isnan(values), -np.inf, values)))]
-    if not space.dimension:
-        return space.constrain(best[None])[0]
-    try:
-        found = climb(_point_density(space, marginal), best, np.diag(guess_variances(space, marginal)))
-    except (ComputationError, np.linalg.LinAlgError):
-        return space.constrain(best[None])[0]
-    steps = _ASIDE * np.diag(np.sqrt(np.clip(np.diag(found.covariance), 0.0, 1.0)))
-    return space.constrain(np.concatenate([found.location[None], found.location + steps, found.location - steps]))[0]
+    return np.asarray(starts[int(np.argmax(np.where(np.isnan(values), -np.inf, values)))])
+
+
+def _near_mode(space: HyperSpace, marginal: LatentMarginal, mode: Climb | None) -> HyperPoints:
+    """Return the mode and points on both sides of it along each coordinate, or the likeliest starting point: how fine
+    the quadrature must be elsewhere shows at the posterior's nodes."""
+    if mode is None:
+        return space.constrain(_likeliest_start(space, marginal)[None])[0]
+    steps = _ASIDE * np.diag(np.sqrt(np.clip(np.diag(mode.covariance), 0.0, 1.0)))
+    return space.constrain(np.concatenate([mode.location[None], mode.location + steps, mode.location - steps]))[0]
 
 
 def _point_density(space: HyperSpace, marginal: LatentMarginal) -> PointDensity:
@@ -144,9 +171,22 @@ def _spread_nodes(posterior: HyperPosterior) -> HyperPoints:
     return posterior.points.select(np.unique(nodes))
 
 
-def _integrate(space: HyperSpace, marginal: LatentMarginal, method: str, accuracy: float) -> HyperPosterior:
+def _integrate(
+    space: HyperSpace, marginal: LatentMarginal, method: str, accuracy: float, mode: Climb | None
+) -> HyperPosterior:
     if space.dimension == 0:
         return _closed_form(space, marginal)
+    if mode is None or method != "auto" or not suits(marginal) or EVALUATIONS * marginal.seconds > _PATIENCE:
+        return _integrate_otherwise(space, marginal, method, accuracy)
+    try:
+        return integrate_on_small_grid(marginal, mode, _growth(space, marginal.model.moments))
+    except ComputationError as failure:
+        found = _integrate_otherwise(space, marginal, method, accuracy)
+        left = [f"an {ROUTE} was left: {failure}", found.engine.left]
+        return replace(found, engine=replace(found.engine, left="; ".join(part for part in left if part)))
+
+
+def _integrate_otherwise(space: HyperSpace, marginal: LatentMarginal, method: str, accuracy: float) -> HyperPosterior:
     plain = space.dimension <= 2 and not space.samples_coefficients
     many_groups = min(_n_groups(marginal), default=0) >= _MANY_GROUPS
     many = space.dimension <= 2 and many_groups

@@ -65,6 +65,16 @@ class HyperPosterior:
     fine: FineNodes | None = None
     evaluated: FloatArray | None = None
 
+    @property
+    def is_periodic(self) -> bool:
+        """Whether the nodes are a lattice whose weights vanish at its edges, as are every second of them."""
+        return self.fine is not None and bool(np.all(self.fine.weights == self.fine.weights[0]))
+
+    def thin(self, n_nodes: int) -> tuple[HyperPoints, FloatArray]:
+        """Return ``n_nodes`` of a periodic lattice, a power of two up to the number of all, and their weights."""
+        places = np.arange(0, len(self.weights), len(self.weights) // n_nodes, dtype=np.intp)
+        return self.points.select(places), self.weights[places] / self.weights[places].sum()
+
     @cached_property
     def points(self) -> HyperPoints:
         """The nodes on their natural scale."""

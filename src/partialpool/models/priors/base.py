@@ -90,6 +90,11 @@ class ScalarPrior(Prior):
         """The b in density ~ value^b as value falls to 0; inf where the density vanishes faster."""
         return 0.0
 
+    @property
+    def even(self) -> bool:
+        """Whether the density of a positive number goes on smoothly as an even function through 0."""
+        return False
+
     def log_density(self, values: ArrayLike) -> FloatArray:
         """Return the log density at each of ``values`` (any shape), in the same shape.
 

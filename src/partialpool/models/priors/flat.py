@@ -57,6 +57,11 @@ class Uniform(ScalarPrior):
         """0 where values just above 0 are inside, else inf."""
         return 0.0 if self.lower <= 0 < self.upper else math.inf
 
+    @property
+    def even(self) -> bool:
+        """Where values just above 0 are inside."""
+        return self.lower <= 0 < self.upper
+
     def _log_density(self, values: FloatArray) -> FloatArray:
         # halves, because upper - lower overflows for bounds near the largest float
         log_width = math.log(0.5 * self.upper - 0.5 * self.lower) + math.log(2) if self.proper else 0.0
@@ -90,6 +95,11 @@ class Flat(ScalarPrior):
     def tail_exponent(self) -> float:
         """0."""
         return 0.0
+
+    @property
+    def even(self) -> bool:
+        """Always."""
+        return True
 
     def _log_density(self, values: FloatArray) -> FloatArray:
         return np.where(np.isnan(values), np.nan, 0.0)

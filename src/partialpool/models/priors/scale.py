@@ -25,6 +25,11 @@ class HalfPrior(ScalePrior):
 
     may_name_zero: ClassVar[bool] = True
 
+    @property
+    def even(self) -> bool:
+        """Always: the other half is its mirror image."""
+        return True
+
     def _leave_out_zero(self, argument: str, after_zero: float | None) -> None:
         """Where two numbers stand in the place of the ``argument``, check that the first is 0 and keep the other."""
         if after_zero is None:
