@@ -272,12 +272,13 @@ def spread_lattice(grid: SmoothGrid, unit: FloatArray) -> tuple[FloatArray, Floa
     x = grid.x[0] + step * places
     if len(grid.z) == 1:
         return x, np.zeros(len(x))
-    across = np.arange((len(grid.z) - 1) * 4 + 1) / 4.0
+    # linear between these points: a quarter of the spacing widened a normal by 0.3 %
+    across = np.arange((len(grid.z) - 1) * 8 + 1) / 8.0
     refined = interpolation_weights(across, len(grid.z), False) @ grid.values.T
     logs = refined @ interpolation_weights(places, len(grid.x), grid.folded).T
     logs -= logs.max(axis=0)
     position = _invert_columns(np.exp(logs, out=logs), unit[:, 1])
-    return x, grid.z[0] + 0.25 * (grid.z[1] - grid.z[0]) * position
+    return x, grid.z[0] + 0.125 * (grid.z[1] - grid.z[0]) * position
 
 
 def interpolate_at(grid: SmoothGrid, x: FloatArray, z: FloatArray) -> FloatArray:
