@@ -35,7 +35,7 @@ def fit(
     method: Method = "auto",
     estimator: Literal["moments", "dersimonian_laird", "ml", "reml"] | None = None,
     accuracy: float | None = None,
-    sigma: Literal["common", "by group"] = "common",
+    sigma: Literal["common", "by group", "pooled by group"] = "common",
     missing: Literal["drop", "raise"] = "drop",
     family: Family | str = "gaussian",
     link: str | None = None,
@@ -73,7 +73,8 @@ def fit(
         accuracy: the error of posterior means to aim at, in posterior sds: it says how many hyperparameter points are
             evaluated. The default, 0.0158, is the error of 4,000 independent draws; ``engine.evidence`` says what was
             reached.
-        sigma: ``"by group"`` gives every group its own residual sd (with ``pooling="none"`` only).
+        sigma: ``"by group"`` gives every group its own residual sd (with ``pooling="none"`` only);
+            ``"pooled by group"`` too, from a lognormal population of sds that is learned beside that of the means.
         missing: ``"drop"`` leaves incomplete rows out and warns with their number; ``"raise"`` refuses.
         family: the likelihood, by name or object: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``,
             ``"negative_binomial"``, ``"beta_binomial"``, ``"gamma"``, ``"lognormal"``, ``"exponential"``,
@@ -171,6 +172,8 @@ def _fit_design(
 
     warn_of_left_out(design)
     check_identified(design, find_given_parameters(design, priors), observations.columns)
+    if computing.sigma == "pooled by group":
+        return _fit_own_sigma(observations, design, priors, likelihood, computing)
     if is_latent(design.measurements, likelihood.link, likelihood.population):
         return _fit_latent(observations, design, priors, likelihood, computing)
     if computing.sigma == "by group":
@@ -211,6 +214,37 @@ def _fit_latent(
     )
     outcome = run_latent_engine(
         design, chosen, people, priors, pooling=pooling, method=method, estimator=estimator, accuracy=computing.accuracy
+    )
+    return LatentPosterior(observations, *outcome, method=method, seed=computing.seed)
+
+
+def _fit_own_sigma(
+    observations: Observations,
+    design: Design,
+    priors: Mapping[str, Prior | str] | None,
+    likelihood: _Likelihood,
+    computing: _Computing,
+) -> Posterior:
+    """Fit a Gaussian model whose groups have sigmas of their own, partially pooled."""
+    from partialpool.inference.run_quadrature import run_latent_engine
+    from partialpool.models.arguments import describe_other
+    from partialpool.models.families.own_sigma import GaussianOwnSigma
+    from partialpool.models.own_sigma import check_own_sigma
+    from partialpool.models.populations.normal import NormalPopulation
+    from partialpool.results.latent.posterior import LatentPosterior
+
+    method, estimator = computing.method, computing.estimator
+    other = describe_other(design.measurements, likelihood.link, likelihood.population)
+    check_own_sigma(design, priors, other=other, method=method)
+    outcome = run_latent_engine(
+        design,
+        GaussianOwnSigma(),
+        NormalPopulation(),
+        priors,
+        pooling=computing.pooling,
+        method=method,
+        estimator=estimator,
+        accuracy=computing.accuracy,
     )
     return LatentPosterior(observations, *outcome, method=method, seed=computing.seed)
 

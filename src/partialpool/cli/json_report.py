@@ -73,12 +73,15 @@ def write_json(
 def _describe_model(fit: Posterior | SeparatePosterior) -> dict[str, Any]:
     """Return family, link and population; texts that the arguments of ``fit`` take."""
     from partialpool.models.latent_model import LatentModel
+    from partialpool.models.own_sigma import has_own_sigma
     from partialpool.results.scale_names import write_population
 
     model = fit.model
     pooled = bool(model.groups) and model.pooling == "partial"
     if not isinstance(model, LatentModel):
         return {"family": "gaussian", "link": "identity", "population": "normal" if pooled else None}
+    if has_own_sigma(model):
+        return {"family": "gaussian", "link": "identity", "population": "normal", "sigma": "pooled by group"}
     known = {"known_noise": False} if hasattr(model.family, "known_noise") else {}
     described: dict[str, Any] = {
         "family": str(replace(model.family, link=model.family.links[0], **known)),

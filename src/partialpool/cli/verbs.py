@@ -70,7 +70,12 @@ def main() -> None:
     type=float,
     help="Error of posterior means to aim at, in posterior sds.  [default: that of 4,000 draws]",
 )
-@click.option("--sigma-by-group", is_flag=True, help="Every group has its own sigma (with --pooling none).")
+@click.option(
+    "--sigma",
+    type=click.Choice(["common", "by group", "pooled by group"]),
+    help="One sigma, each group's own (with --pooling none), or own ones, partially pooled.  [default: common]",
+)
+@click.option("--sigma-by-group", is_flag=True, help="The same as --sigma 'by group'.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
 @click.option(
     "--effects", is_flag=True, help="Also show every group's deviation u, own value theta and p, rate or mean."
@@ -105,6 +110,7 @@ def fit_command(
     method: str,
     estimator: str | None,
     accuracy: float | None,
+    sigma: str | None,
     sigma_by_group: bool,
     seed: int,
     effects: bool,
@@ -144,7 +150,8 @@ def fit_command(
         raise click.BadParameter(str(error), param_hint="'--prior'") from None
     population, data_roles = read_population(populations), read_roles(roles)
     shown = _Shown(out, plot, forest, factor)
-    _check_options(shown, pooling, sigma_by_group)
+    chosen = _choose_sigma(sigma, sigma_by_group)
+    _check_options(shown, pooling, chosen)
     with speak_plainly():
         _check_outputs(shown, formula)
         fit: Any = partialpool.fit(
@@ -155,7 +162,7 @@ def fit_command(
             method=method,  # type: ignore[arg-type]
             estimator=estimator,  # type: ignore[arg-type]
             accuracy=accuracy,
-            sigma="by group" if sigma_by_group else "common",
+            sigma=chosen,  # type: ignore[arg-type]
             missing=missing,  # type: ignore[arg-type]
             seed=seed,
             link=link,
@@ -237,13 +244,20 @@ class _Shown:
         return [path for path in (self.plot, self.forest) if path is not None]
 
 
-def _check_options(shown: _Shown, pooling: str, sigma_by_group: bool) -> None:
+def _choose_sigma(sigma: str | None, by_group: bool) -> str:
+    """Return what ``fit`` is told of sigma; raises ``UsageError`` where the two options differ."""
+    if by_group and sigma not in (None, "by group"):
+        raise click.UsageError(f"--sigma-by-group and --sigma '{sigma}' contradict each other: give one of them")
+    return "by group" if by_group else sigma or "common"
+
+
+def _check_options(shown: _Shown, pooling: str, sigma: str) -> None:
     """Refuse options that contradict one another."""
     if shown.pictures and pooling == "complete":
         raise click.UsageError("--plot and --forest show groups, which --pooling complete has not: drop one of them")
     if shown.factor is not None and pooling == "complete":
         raise click.UsageError("--factor names groups, which --pooling complete has not: drop one of them")
-    if sigma_by_group and shown.pictures:
+    if sigma == "by group" and shown.pictures:
         raise click.UsageError("--plot and --forest do not work with --sigma-by-group yet: drop them")
     if shown.plot is not None and shown.plot == shown.forest:
         raise click.UsageError("--plot and --forest name the same file: give two")

@@ -150,3 +150,10 @@ class LatentMarginal(ABC):
     ) -> tuple[FloatArray, ...]:
         """Draw the deviations of some levels of each factor jointly, each (effect, draw, level), one hyperparameter
         point a draw."""
+
+    def draw_groups(
+        self, points: HyperPoints, levels: list[IntArray], rng: np.random.Generator
+    ) -> tuple[tuple[FloatArray, ...], FloatArray | None]:
+        """Draw deviations as ``draw_effects`` does, and jointly the groups' own sigmas (draw, level), None where groups
+        have none."""
+        return self.draw_effects(points, levels, rng), None

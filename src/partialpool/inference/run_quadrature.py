@@ -5,6 +5,7 @@
 | beta | binomial | one, no covariates | closed form |
 | gamma | Poisson | one, no covariates | closed form |
 | normal, lognormal | any with one peak | one, up to three effects | adaptive Gauss-Hermite quadrature |
+| normal | Gaussian, sigmas of the groups' own | one, an intercept | closed form given sigma, quadrature over that |
 | normal | Student t, whose rows may give several peaks | one, an intercept | quadrature over windows, as below |
 | normal | any | several nested, intercepts | the same, recursively |
 | any other | any | one, an intercept | quadrature over the population's window, or a table of likelihoods |
@@ -30,10 +31,12 @@ from partialpool.inference.quadrature.estimated_population import estimate_popul
 from partialpool.inference.quadrature.likelihood_grid import build_window
 from partialpool.inference.quadrature.nested_grid import NestedGrid
 from partialpool.inference.quadrature.nested_hermite import NestedHermite
+from partialpool.inference.quadrature.own_sigma import build_own_sigma
 from partialpool.inference.quadrature.selected import select_objects
 from partialpool.inference.quadrature.tree import grow_tree
 from partialpool.inputs.designs.design import Design
 from partialpool.models.families.base import Family
+from partialpool.models.families.own_sigma import GaussianOwnSigma
 from partialpool.models.latent_model import LatentModel, build_latent_model
 from partialpool.models.populations.base import Population
 from partialpool.models.populations.estimated import EstimatedPopulation
@@ -98,6 +101,8 @@ def _build_observed(model: LatentModel) -> LatentMarginal:
     measured = design.measurements
     n_rows = len(measured.response)
     groups = model.groups
+    if isinstance(model.family, GaussianOwnSigma):
+        return build_own_sigma(model)
     if len(groups) > 1:
         return _build_nested(model)
     codes = groups[0].codes if groups else np.zeros(n_rows, dtype=np.intp)

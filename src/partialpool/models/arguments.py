@@ -24,7 +24,7 @@ _CHOICES = {
     "pooling": ("partial", "complete", "none"),
     "method": ("auto", "grid", "importance", "surrogate", "empirical_bayes"),
     "estimator": (None, "moments", "dersimonian_laird", "ml", "reml"),
-    "sigma": ("common", "by group"),
+    "sigma": ("common", "by group", "pooled by group"),
 }
 
 
@@ -61,9 +61,12 @@ def check_arguments(
         raise DataError(f"method='empirical_bayes' estimates a population, which pooling={pooling!r} has not")
     if sigma == "by group" and pooling != "none":
         raise NotYetError(
-            "sigma='by group' is computed for pooling='none' only: give standard_error= with each group's own, or a "
-            "common sigma"
+            "sigma='by group' is computed for pooling='none' only: write sigma='pooled by group' for sigmas that are "
+            "partially pooled, as the groups' means are"
         )
+    if sigma == "pooled by group" and pooling != "partial":
+        instead = "sigma='by group'" if pooling == "none" else "sigma='common'"
+        raise DataError(f"sigma='pooled by group' pools partially: with pooling={pooling!r} write {instead}")
     if sigma == "by group" and method != "auto":
         raise DataError(f"sigma='by group' has one method: leave method='auto' instead of {method!r}")
 
@@ -91,13 +94,26 @@ def name_family(family: Any) -> str:
 def is_latent(measurements: Measurements, link: str | None, population: Any) -> bool:
     """Say whether effects do not leave in the Gaussian closed form: another family, a link, limits, a selection, or a
     population that is not normal."""
-    if measurements.family != "gaussian" or link not in (None, "identity"):
-        return True
-    if measurements.censoring is not None or measurements.lower_limit is not None or measurements.selection is not None:
-        return True
+    return bool(describe_other(measurements, link, population))
+
+
+def describe_other(measurements: Measurements, link: str | None, population: Any) -> str:
+    """Return what takes a model out of the Gaussian ones, as a remedy says it; '' where nothing does."""
+    if measurements.family != "gaussian":
+        return f"drop family='{measurements.family}'"
+    if link not in (None, "identity"):
+        return f"drop link={link!r}"
+    limits = {
+        "censored": measurements.censoring,
+        "truncation": measurements.lower_limit,
+        "selection": measurements.selection,
+    }
+    for role, limit in limits.items():
+        if limit is not None:
+            return f"drop {role}="
     given = population.values() if isinstance(population, Mapping) else [population]
     names = [value if isinstance(value, str) else getattr(value, "name", value) for value in given if value is not None]
-    return any(name != "normal" for name in names)
+    return next((f"drop population={name!r}" for name in names if name != "normal"), "")
 
 
 def _is_accuracy(value: object) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from partialpool.inputs.designs.design import Design
 from partialpool.models.families.base import Family, ResponseColumns
+from partialpool.models.families.own_sigma import GaussianOwnSigma
 from partialpool.models.scales import DataScales, measure_scales
 from partialpool.models.space.coefficient_chart import orthogonalise_columns
 from partialpool.numerics.arrays import FloatArray
@@ -25,6 +26,8 @@ _MOST_ROWS = 50_000
 def measure_latent_scales(design: Design, family: Family, response: ResponseColumns) -> DataScales:
     """Measure where linear predictors lie and how far they spread, and the columns of the design."""
     columns = measure_scales(design)
+    if isinstance(family, GaussianOwnSigma):  # rows may be means, whose spread is not the response's
+        return columns
     counts = _counts(design)
     location, spread = family.typical_eta(response, counts)
     offset = design.measurements.offset

@@ -10,12 +10,15 @@ import numpy as np
 from partialpool.errors import PriorError
 from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.models.families.base import Family, ResponseColumns, Support
+from partialpool.models.families.own_sigma import LOG_SIGMA_MEAN, LOG_SIGMA_SD, GaussianOwnSigma
+from partialpool.models.pooled_sd import pooled_log_sd
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import (
     AlphaBetaPower,
     Beta,
     Fixed,
     Gamma,
+    HalfNormal,
     HalfStudentT,
     LogNormal,
     Normal,
@@ -35,6 +38,8 @@ _LOG_SD = 1.5
 # The default of log alpha of a gamma population, and of log(alpha beta / (alpha + beta)) of a beta one: the groups' sd
 # on the log or logit scale, about the inverse square root, is 0.08 to 4.5 within two of its sds.
 _LOG_ALPHA, _LOG_ALPHA_SD = 1.0, 2.0
+# The default scale of the sd of log sigmas: at 0.5 nine groups in ten lie within a factor of 5, at 1 of 27.
+_SIGMA_SPREAD = 0.5
 
 
 def list_latent_slots(
@@ -48,8 +53,11 @@ def list_latent_slots(
     """List the parameters of the likelihood and of the population beside coefficients, sds and correlations."""
     counts = design.measurements.counts
     guesses = family.guess_dispersions(response, np.ones(len(response.values)) if counts is None else counts)
-    own = zip(family.dispersions, family.supports, guesses, strict=True)
-    slots = [_dispersion_slot(name, support, guess) for name, support, guess in own]
+    if isinstance(family, GaussianOwnSigma):
+        slots = _own_sigma_slots(design)
+    else:
+        own = zip(family.dispersions, family.supports, guesses, strict=True)
+        slots = [_dispersion_slot(name, support, guess) for name, support, guess in own]
     for group in design.groups[:1]:
         for name in population.parameters:
             if name == "nu":
@@ -61,6 +69,14 @@ def list_latent_slots(
     if population.parameters == ("alpha", "beta"):
         slots += _pair_slots(population, response, scales, given)
     return slots
+
+
+def _own_sigma_slots(design: Design) -> list[ParameterSlot]:
+    """List mean and sd of the groups' log sigmas."""
+    return [
+        ParameterSlot(LOG_SIGMA_MEAN, "coefficient", "sigma", Normal(pooled_log_sd(design), _LOG_SD)),
+        ParameterSlot(LOG_SIGMA_SD, "scale", "sigma", HalfNormal(_SIGMA_SPREAD)),
+    ]
 
 
 def _dispersion_slot(name: str, support: Support, guess: float) -> ParameterSlot:

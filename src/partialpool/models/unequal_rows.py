@@ -178,6 +178,16 @@ def _compare(variances: FloatArray, group_of: IntArray) -> _Comparison | None:
     return _Comparison(float(fdtrc(*freedom, between / within)), spread)
 
 
+def _remedy(group: GroupDesign) -> str:
+    """Return what can be done: an intercept alone may stand beside sigmas of the groups' own."""
+    others = (
+        "a response whose scatter is alike, such as its log, or the groups' means with standard_error= (sd / sqrt(n))"
+    )
+    if group.names == ("Intercept",):
+        return f"Write sigma='pooled by group', which learns a sigma of each, or give {others}"
+    return f"Give {others}"
+
+
 def _warn(group: GroupDesign, parts: _Parts, variances: FloatArray, p: float) -> None:
     found, own, n_parts = np.unique(parts.group_of, return_inverse=True, return_counts=True)
     sds = np.sqrt(np.bincount(own, weights=variances) / n_parts)
@@ -189,7 +199,6 @@ def _warn(group: GroupDesign, parts: _Parts, variances: FloatArray, p: float) ->
         f"sigma: one sigma stands for groups whose rows differ in their sds by more than chance (log variances of "
         f"parts of a group, {print_p(p)}); furthest from their median {middle:.3g}: {named}. The answer changes: "
         "groups of larger sd count for too much and have intervals too narrow, those of smaller sd the other way. "
-        "Give a response whose scatter is alike, such as its log, or the groups' means with standard_error= "
-        "(sd / sqrt(n))",
+        + _remedy(group),
         UnequalNoiseWarning,
     )

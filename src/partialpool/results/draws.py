@@ -27,13 +27,15 @@ class PosteriorDraws(NamedTuple):
     """Joint draws: ``hyperparameters`` (parameter, draw) in the hyperspace's order, ``coefficients``
     (coefficient, draw) of the formula, ``centres`` (coefficient, draw) those that the groups' own values are about
     (the estimates, where coefficients are plugged in), the hyperparameter ``points``, one a draw, and ``effects``, for
-    each factor (effect, draw, group), as deviations."""
+    each factor (effect, draw, group), as deviations; ``sigmas`` (draw, group) are the groups' own, None where they have
+    none."""
 
     hyperparameters: FloatArray
     coefficients: FloatArray
     centres: FloatArray
     points: HyperPoints
     effects: tuple[FloatArray, ...]
+    sigmas: FloatArray | None = None
 
 
 def draw_posterior(
@@ -102,7 +104,7 @@ def _generate(
 def _draw(posterior: Posterior, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> PosteriorDraws:
     joint = posterior.draw_jointly(n, levels, rng)
     values = posterior.hyper.space.natural_values(joint.points).T
-    return PosteriorDraws(values, joint.coefficients, joint.centres, joint.points, joint.effects)
+    return PosteriorDraws(values, joint.coefficients, joint.centres, joint.points, joint.effects, joint.sigmas)
 
 
 def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> dict[str, FloatArray]:
@@ -116,6 +118,9 @@ def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> 
             result[name] = values[name]
             continue
         kind, factor, effect, level = selection.effects[name]
+        if kind == "sigma" and drawn.sigmas is not None:
+            result[name] = drawn.sigmas[:, level]
+            continue
         deviation = drawn.effects[factor][effect, :, level]
         if kind == "u":
             result[name] = deviation

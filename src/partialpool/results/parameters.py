@@ -10,15 +10,19 @@ from partialpool.errors import DataError
 from partialpool.inputs.designs.design import GroupDesign
 from partialpool.models.latent_model import LatentModel
 from partialpool.models.model import Model
+from partialpool.models.own_sigma import has_own_sigma
 from partialpool.numerics.arrays import FloatArray
 
 
 def effect_kinds(model: Model) -> tuple[str, ...]:
     """Return what is reported of each group: deviations 'u' and own values 'theta', without a population the last; and
-    where an intercept alone varies and the link is not the identity, 'p', 'rate' or 'mean' on the response's scale."""
+    where an intercept alone varies and the link is not the identity, 'p', 'rate' or 'mean' on the response's scale;
+    'sigma' where groups have their own."""
     if not isinstance(model, LatentModel):
         return ("theta",) if model.pooling == "none" else ("u", "theta")
     kinds = ("theta",) if model.pooling == "none" or model.replaces_intercept else ("u", "theta")
+    if has_own_sigma(model):
+        return (*kinds, "sigma")
     if model.family.link == "identity" or any(group.names != ("Intercept",) for group in model.groups):
         return kinds
     return (*kinds, model.family.response_name) if len(model.groups) == 1 else kinds

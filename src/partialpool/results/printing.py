@@ -8,6 +8,7 @@ from partialpool.inputs.columns.places import count_things
 from partialpool.inputs.describe_noise import describe_noise
 from partialpool.inputs.page import wrap_prose
 from partialpool.models.latent_model import LatentModel
+from partialpool.models.own_sigma import has_own_sigma
 from partialpool.models.priors import Fixed
 from partialpool.results.notes import note_far_intercepts
 from partialpool.results.scale_names import describe_named, describe_population, name_linear_scale, name_response_scale
@@ -67,6 +68,8 @@ def _describe_likelihood(model: Model) -> str:
     measurements = model.design.measurements
     if isinstance(model, LatentModel):
         noise = describe_noise(measurements, model.design.roles, model.space.given)
+        if has_own_sigma(model):
+            noise = noise.replace("unknown sigma", f"a sigma of each {model.groups[0].name}, partially pooled")
         shared = model.pooling == "partial" and model.groups
         people = f", {describe_population(model)} population" if shared else ""
         family = f"{describe_named(model.family)} with {model.family.link} link"

@@ -32,12 +32,14 @@ Term = tuple[int, IntArray, FloatArray]
 
 class JointDraws(NamedTuple):
     """Joint draws: hyperparameter ``points``, the formula's ``coefficients`` (coefficient, draw), the ``centres``
-    (coefficient, draw) that effects were drawn about, and the ``effects`` of each factor (effect, draw, level)."""
+    (coefficient, draw) that effects were drawn about, the ``effects`` of each factor (effect, draw, level), and the
+    groups' own ``sigmas`` (draw, level), None where they have none."""
 
     points: HyperPoints
     coefficients: FloatArray
     centres: FloatArray
     effects: tuple[FloatArray, ...]
+    sigmas: FloatArray | None = None
 
 
 def effects_given_nodes(

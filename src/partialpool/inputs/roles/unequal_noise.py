@@ -40,7 +40,8 @@ def warn_of_unequal_noise(measured: Measurements, where: DescribeRow) -> None:
         f"sd: one sigma stands for rows whose sds differ by more than chance (Bartlett's test, {print_p(p)}); "
         f"furthest from their median {np.exp(middle / 2.0):.3g}: {named}. The answer changes: rows of larger sd count "
         "for too much and have intervals too narrow, those of smaller sd the other way. To let each row have its own "
-        "noise give standard_error= (sd / sqrt(n)) in place of size= and sd=",
+        "noise give standard_error= (sd / sqrt(n)) in place of size= and sd=; where groups (1 | g) differ, "
+        "sigma='pooled by group' learns a sigma of each",
         UnequalNoiseWarning,
     )
 

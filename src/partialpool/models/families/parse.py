@@ -18,6 +18,7 @@ from partialpool.models.families.gamma import GammaFamily
 from partialpool.models.families.gaussian import Gaussian
 from partialpool.models.families.lognormal import LogNormal
 from partialpool.models.families.negative_binomial import NegativeBinomial
+from partialpool.models.families.own_sigma import GaussianOwnSigma
 from partialpool.models.families.poisson import Poisson
 from partialpool.models.families.student_t import StudentTFamily
 from partialpool.models.families.zero_inflated import ZeroInflatedNegativeBinomial, ZeroInflatedPoisson
@@ -40,6 +41,8 @@ FAMILIES: dict[str, type[Family]] = {
         ZeroInflatedNegativeBinomial,
     )
 }
+# Families that stored fits name, and ``fit`` chooses by other arguments.
+_CHOSEN: dict[str, type[Family]] = {str(GaussianOwnSigma()): GaussianOwnSigma}
 _ALIASES = {
     "normal": "gaussian",
     "t": "student_t",
@@ -76,7 +79,7 @@ def read_family(family: Family | str, link: str | None = None) -> Family:
 def _parse(text: str) -> Family:
     name, arguments = _split(text)
     key = name.strip().lower()
-    found = FAMILIES.get(_ALIASES.get(key, key))
+    found = FAMILIES.get(_ALIASES.get(key, key)) or _CHOSEN.get(key)
     if found is None:
         raise DataError(explain_unknown(name))
     positional = _default(found).arguments

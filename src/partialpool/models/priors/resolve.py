@@ -182,7 +182,7 @@ def _check_value(prior: Fixed, slot: ParameterSlot) -> None:
     """Refuse a value that the parameter cannot have."""
     value = prior.value
     inside = {
-        "scale": value > 0.0 or (value == 0.0 and slot.cls == "sd"),
+        "scale": value > 0.0 or (value == 0.0 and slot.name.startswith("sd(")),
         "shape": value > 0.0,
         "probability": 0.0 < value < 1.0,
         "correlation": -1.0 < value < 1.0,
@@ -190,7 +190,9 @@ def _check_value(prior: Fixed, slot: ParameterSlot) -> None:
     if inside.get(slot.kind, True):
         return
     ranges = {
-        "scale": "a standard deviation is 0 or more" if slot.cls == "sd" else "a standard deviation is above 0",
+        "scale": "a standard deviation is 0 or more"
+        if slot.name.startswith("sd(")
+        else "a standard deviation is above 0",
         "shape": "it is above 0",
         "probability": "it lies between 0 and 1",
         "correlation": "a correlation lies between -1 and 1",

@@ -61,7 +61,11 @@ def check_latent_posterior_is_proper(
         if isinstance(prior, AlphaBetaPower):
             _check_power(prior, bounded)
             continue
-        if not name.startswith("sd(") or not isinstance(prior, Flat | VariancePower) or pooling != "partial":
+        if (
+            not any(name in group.sd_names for group in design.groups)
+            or not isinstance(prior, Flat | VariancePower)
+            or pooling != "partial"
+        ):
             raise PriorError(
                 f"prior for {name}: {prior} is improper, and propriety is not known here: give a proper one"
             )

@@ -135,9 +135,9 @@ def join_groups(
 def predict_posterior_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np.random.Generator) -> RowPredictions:
     """Return replicates and log densities of the fit's own rows given draws."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # draws of a prior may lie far out
-        if isinstance(posterior.model, LatentModel):
+        if isinstance(posterior.model, LatentModel) and drawn.sigmas is None:
             return predict_own_latent_rows(posterior, drawn, rng)
-        residual_sd = drawn.points.residual_sd[:, None]
+        residual_sd = drawn.points.residual_sd[:, None] if drawn.sigmas is None else drawn.sigmas
         model = posterior.model
         return predict_own_rows(model.design, model.groups, drawn.centres, drawn.effects, residual_sd, rng)
 
@@ -188,6 +188,8 @@ def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effec
         theta = u + own_coefficients(posterior, drawn, factor)[:, :, None]
         for kind in kinds:
             values = u if kind == "u" else theta if kind == "theta" else posterior.to_response(theta)
+            if kind == "sigma" and drawn.sigmas is not None:
+                values = drawn.sigmas[None]
             variables[name_effects(kind, group, groups)] = (dimensions, deal_effects(values, single))
     return xr.Dataset(variables, coords=coordinates)
 

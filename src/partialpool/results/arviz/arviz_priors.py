@@ -8,6 +8,7 @@ import numpy as np
 
 from partialpool.inputs.columns.places import join_words
 from partialpool.models.latent_model import LatentModel
+from partialpool.models.own_sigma import has_own_sigma
 from partialpool.models.prior_draws import (
     draw_coefficients_from_priors,
     draw_hyperparameters_from_priors,
@@ -56,7 +57,15 @@ def draw_prior(posterior: Posterior, n: int, rng: np.random.Generator) -> Poster
         coefficients = draw_coefficients_from_priors(model, points, rng)
         effects = tuple(_draw_effects(posterior, factor, points, rng) for factor in range(len(model.groups)))
         values = model.space.natural_values(points).T
-    return PosteriorDraws(values, coefficients, coefficients, points, effects)
+        sigmas = _draw_sigmas(points, model.groups[0].n_levels, rng) if has_own_sigma(model) else None
+    return PosteriorDraws(values, coefficients, coefficients, points, effects, sigmas)
+
+
+def _draw_sigmas(points: HyperPoints, n_groups: int, rng: np.random.Generator) -> FloatArray:
+    """Draw every group's own sigma from their population, (draw, group)."""
+    assert points.extras is not None
+    centre, spread = points.extras[:, :, None]
+    return np.asarray(np.exp(centre + spread * rng.standard_normal((points.n_nodes, n_groups))))
 
 
 def _draw_effects(posterior: Posterior, factor: int, points: HyperPoints, rng: np.random.Generator) -> FloatArray:

@@ -13,7 +13,9 @@ from partialpool.inference.conjugate.marginal import ConjugateMarginal
 from partialpool.inference.contract import ConditionalTables, LatentMarginal
 from partialpool.inference.hyper.hyper_posterior import HyperPosterior, resample_nodes
 from partialpool.inference.hyper.mixture import MixtureSummary, choose_nodes
+from partialpool.inference.quadrature.own_sigma import OwnSigmaMarginal
 from partialpool.inference.quadrature.support_marginal import FittedMarginal
+from partialpool.models.own_sigma import count_sigma_moments
 from partialpool.models.propriety.response_tails import count_group_moments
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
@@ -170,12 +172,16 @@ def _summarise_at(
     for effect in range(n_effects):
         for start in track(range(0, n_classes, step), "summarising groups"):
             part = slice(start, min(start + step, n_classes))
-            tables = marginal.tables(nodes.points, factor, effect, np.arange(part.start, part.stop, dtype=np.intp))
+            classes = np.arange(part.start, part.stop, dtype=np.intp)
+            tables = marginal.tables(nodes.points, factor, effect, classes)
             if tolerance < np.inf:
                 _check_numbers(tables)
             weights[effect, part] = _weigh(tables, nodes.weights, spread[effect], whole)
             for k, kind in enumerate(kinds):
-                shifted = tables if kind == "u" else tables.shift(own[effect])
+                if kind == "sigma" and isinstance(marginal, OwnSigmaMarginal):
+                    shifted = marginal.sigma_tables(nodes.points, classes)
+                else:
+                    shifted = tables if kind == "u" else tables.shift(own[effect])
                 found = summarise_tables(posterior, shifted, nodes.weights, probabilities, kind)
                 if (
                     tolerance < np.inf
@@ -184,7 +190,7 @@ def _summarise_at(
                     raise _Coarse
                 mean[k, effect, part], sd[k, effect, part], quantiles[k, effect, part] = found
     rows = len(kinds) * n_effects
-    existing = count_own_moments(posterior, factor)
+    existing = np.repeat([_count_moments(posterior, factor, kind) for kind in kinds], n_effects, axis=0)
     on_response = np.repeat([kind not in ("u", "theta") for kind in kinds], n_effects)[:, None]
     summary = MixtureSummary(
         np.where(on_response & (existing < 1), np.nan, mean.reshape(rows, n_classes)[:, class_of]),
@@ -225,6 +231,11 @@ def _differ(
         apart = np.abs(parts - whole) / np.where(scale > 0.0, scale, np.inf)[:, None]
         worst = np.fmax(worst, np.max(np.where(np.isfinite(whole), np.where(np.isnan(apart), np.inf, apart), 0.0)))
     return float(worst)
+
+
+def _count_moments(posterior: LatentPosterior, factor: int, kind: str) -> IntArray:
+    """Count the moments (group,) of groups' own values, or sigmas."""
+    return count_sigma_moments(posterior.model) if kind == "sigma" else count_own_moments(posterior, factor)
 
 
 def count_own_moments(posterior: LatentPosterior, factor: int) -> IntArray:
@@ -281,18 +292,19 @@ def summarise_tables(
     kind: str,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return mean, sd (item,) and quantiles (item, probability) of tabulated numbers, those of ``kind`` 'u' and 'theta'
-    as they are, others on the response's scale."""
+    as they are, 'sigma' from its log, others on the response's scale."""
     shares = tables.shares(weights)
     on_response = kind not in ("u", "theta")
-    values = posterior.to_response(tables.values) if on_response else tables.values
+    to_response = np.exp if kind == "sigma" else posterior.to_response
+    values = to_response(tables.values) if on_response else tables.values
     mean, sd = table_moments(shares, tables.density, values)
     quantiles = np.empty((len(mean), 0))
     if len(probabilities):
         ordered = probabilities
-        if on_response and not posterior.rises:
+        if on_response and kind != "sigma" and not posterior.rises:
             ordered = 1.0 - probabilities
         quantiles = _quantiles(tables, shares, ordered, shares.shape[1] // len(weights))
-        quantiles = posterior.to_response(quantiles) if on_response else quantiles
+        quantiles = to_response(quantiles) if on_response else quantiles
     return mean, sd, quantiles
 
 

@@ -13,11 +13,13 @@ from partialpool.errors import DataError, PriorWarning
 from partialpool.inference.hyper.mixture import MixtureSummary
 from partialpool.inference.run_quadrature import run_latent_engine
 from partialpool.models.families.base import Family
+from partialpool.models.own_sigma import has_own_sigma
 from partialpool.models.populations.normal import NormalPopulation
 from partialpool.models.propriety.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.groups import index_by_group
 from partialpool.results.latent.effects import EffectsSummary, count_own_moments, hold_nodes, summarise_with_weights
+from partialpool.results.latent.own_sigmas import pool_sigma_completely
 from partialpool.results.latent.raw import estimate_latent_raw
 from partialpool.results.notes import note_groups
 from partialpool.results.parameters import check_quantiles, quantile_columns
@@ -57,6 +59,8 @@ def tabulate_latent_groups(
     for k, name in enumerate(quantile_columns(quantiles)):
         columns[name] = summary.quantiles[:, :, k].ravel()
     columns["weight"] = weights.ravel()
+    if has_own_sigma(posterior.model):
+        columns["sigma"] = summarise_with_weights(posterior, place, ("sigma",), np.empty(0)).summary.mean.ravel()
     return _explain(posterior, place, index_by_group(group, columns), missing)
 
 
@@ -127,6 +131,8 @@ def _pool_completely(posterior: LatentPosterior, factor: int, kind: str) -> tupl
     from partialpool.results.latent.posterior import LatentPosterior
 
     model = posterior.model
+    if has_own_sigma(model):
+        return pool_sigma_completely(posterior)
     others = tuple(group for k, group in enumerate(model.groups) if k != factor)
     own = model.groups[factor].name
     kept = {

@@ -190,8 +190,8 @@ class LatentPosterior(Posterior):
         """Draw hyperparameters and the effects of some levels of each factor, ``n`` times."""
         _, points = draw_hyperparameters(self.hyper, n, rng)
         coefficients = self.order_coefficients(points)
-        effects = self.latent.draw_effects(points, list(levels), rng) if levels else ()
-        return JointDraws(points, coefficients, coefficients, effects)
+        effects, sigmas = self.latent.draw_groups(points, list(levels), rng) if levels else ((), None)
+        return JointDraws(points, coefficients, coefficients, effects, sigmas)
 
     def check_scale(self, scale: str) -> None:
         """Raise ``DataError`` where ``scale`` is not 'response' or 'linear'."""

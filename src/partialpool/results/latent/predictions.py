@@ -13,6 +13,7 @@ from partialpool.errors import DataError
 from partialpool.inference.conjugate.marginal import ConjugateMarginal
 from partialpool.inference.hyper.hyper_posterior import draw_hyperparameters
 from partialpool.inputs.designs.new_rows import NewRows, read_new_rows
+from partialpool.models.own_sigma import count_noise_moments, has_own_sigma
 from partialpool.models.propriety.response_tails import (
     count_response_moments,
     count_row_moments,
@@ -22,12 +23,8 @@ from partialpool.models.propriety.response_tails import (
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.latent.effects import gather_nodes
-from partialpool.results.latent.population_draws import (
-    count_moments,
-    draw_population,
-    expectation_is_infinite,
-    settle_rows,
-)
+from partialpool.results.latent.own_sigmas import settle_at_draws
+from partialpool.results.latent.population_draws import count_moments, draw_population, expectation_is_infinite
 from partialpool.results.latent.population_moments import GivenMoments, moments_over_population, show_rows
 from partialpool.results.latent.row_moments import NewGroupMoments, RowMoments, new_group_moments, observe, sum_moments
 from partialpool.results.notes import note_support
@@ -64,13 +61,15 @@ _OVER_POPULATION = (NEW_GROUP_MEAN, NEW_GROUP_OBSERVATION, POPULATION_AVERAGE)
 
 class _Draws(NamedTuple):
     """Joint draws of hyperparameters, coefficients (coefficient, draw) and effects of the levels at hand, for each
-    factor (effect, draw, level), with the codes of these levels; ``fresh`` are each factor's effects of a new group
+    factor (effect, draw, level), with the codes of these levels, and their ``sigmas`` (draw, level), None where groups
+    have no own; ``fresh`` are each factor's effects of a new group
     (effect, draw). All rows share them, and the ``seed`` of their responses: equal rows have equal numbers."""
 
     points: HyperPoints
     coefficients: FloatArray
     effects: tuple[FloatArray, ...]
     levels: tuple[IntArray, ...]
+    sigmas: FloatArray | None
     fresh: tuple[FloatArray, ...]
     seed: int
 
@@ -140,12 +139,13 @@ def _draw(posterior: LatentPosterior, codes: IntArray, rng: np.random.Generator)
         points = posterior.hyper.points.select(np.zeros(_N_DRAWS, dtype=np.intp))
     else:
         points = draw_hyperparameters(posterior.hyper, _N_DRAWS, rng)[1]
-    effects = posterior.latent.draw_effects(points, list(levels), rng) if levels else ()
+    effects, sigmas = posterior.latent.draw_groups(points, list(levels), rng) if levels else ((), None)
     fresh: tuple[FloatArray, ...] = ()
     if posterior.model.pooling != "none":
         factors = range(len(posterior.model.groups))
         fresh = tuple(draw_population(posterior, k, points, 1, rng)[:, 0] for k in factors)
-    return _Draws(points, posterior.order_coefficients(points), effects, levels, fresh, int(rng.integers(2**62)))
+    coefficients = posterior.order_coefficients(points)
+    return _Draws(points, coefficients, effects, levels, sigmas, fresh, int(rng.integers(2**62)))
 
 
 def _predict_block(
@@ -186,14 +186,14 @@ def _predict_block(
     add(GROUP_MEAN, known, shown(eta), block, mean)
     add(NEW_GROUP_MEAN, ~known, shown(eta), block, mean)
     if observation is not None:
-        responses = _draw_responses(posterior, rows, which, eta, drawn)
+        responses = _draw_responses(posterior, rows, which, block, eta, drawn)
         add(NEW_OBSERVATION, known, responses, block, observation)
         add(NEW_GROUP_OBSERVATION, ~known, responses, block, observation)
     if new is not None:
         fresh = np.full_like(block, -1)
         if new.observation is not None and known.any():
             eta = base + _effects_of_new(rows, which, fresh < 0, drawn)
-            responses = _draw_responses(posterior, rows, which, eta, drawn)
+            responses = _draw_responses(posterior, rows, which, fresh, eta, drawn)
             add(NEW_GROUP_OBSERVATION, known, responses, fresh, new.observation)
         average = moments_over_population(posterior, rows, which, base, drawn.points, scale).mean
         everywhere = np.ones(len(which), dtype=bool)
@@ -232,7 +232,8 @@ def _moments_of_rows(
     mean = sum_moments(given, weights, judged)
     observation = None
     if observed:
-        observation = sum_moments(observe(posterior, rows, which, given, drawn.points), weights, judged)
+        noisy = observe(posterior, rows, which, given, settle_at_draws(posterior, rows, which, codes, drawn))
+        observation = sum_moments(noisy, weights, judged)
     if new is None:
         return mean, observation
     if observation is not None and new.observation is not None:
@@ -285,14 +286,16 @@ def _draw_responses(
     posterior: LatentPosterior,
     rows: NewRows,
     which: IntArray,
+    codes: IntArray,
     eta: FloatArray,
     drawn: _Draws,
 ) -> FloatArray:
-    """Draw one response for each row and draw, every row from the same random numbers."""
+    """Draw one response for each row, of groups ``codes`` (row, factor), and draw: every row from the same random
+    numbers."""
     family = posterior.model.family
     sizes = np.ones(len(which)) if rows.sizes is None else rows.sizes[which]
     errors = None if rows.precision is None else rows.precision[which, None] ** -0.5
-    settled = settle_rows(posterior, rows, which, drawn.points)
+    settled = settle_at_draws(posterior, rows, which, codes, drawn)
     responses = np.empty_like(eta)
     with np.errstate(over="ignore"):
         for i, own in enumerate(eta):
@@ -354,6 +357,8 @@ def _count_moments(posterior: LatentPosterior, quantity: str, codes: IntArray) -
             existing = np.minimum(existing, count_moments(posterior))
     if quantity in _OBSERVATIONS:
         existing = np.minimum(existing, counted.observation)
+        if has_own_sigma(model):
+            existing = np.minimum(existing, count_noise_moments(model, codes[:, 0]))
     return existing
 
 

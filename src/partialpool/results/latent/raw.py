@@ -9,12 +9,14 @@ import numpy as np
 
 from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
 from partialpool.inference.quadrature.located import derivatives_at, locate_modes
+from partialpool.inference.quadrature.own_sigma import OwnSigmaMarginal
 from partialpool.inference.quadrature.population_window import PopulationWindow
 from partialpool.inference.quadrature.selected import SelectedMarginal
 from partialpool.inference.quadrature.support_marginal import FittedMarginal
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.reductions.grouped_rows import GroupedRows, group_rows
+from partialpool.results.latent.own_sigmas import estimate_raw_with_own_sigma
 from partialpool.results.raw_estimates import RawEstimates
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
     model = posterior.model
     points = average_point(posterior)
     own = posterior.own_values(points, factor)[:, 0]
+    if isinstance(posterior.latent, OwnSigmaMarginal):
+        return estimate_raw_with_own_sigma(posterior.latent, points, own)
     # the search starts where the other groups are, which the link reaches
     rows = _collect_rows(posterior, factor, points)
     n_effects = len(model.groups[factor].names)

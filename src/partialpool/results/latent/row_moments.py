@@ -83,32 +83,38 @@ def _of_block(
     if rows.offset is not None:
         base = base + rows.offset[which, None]
     given = moments_over_population(posterior, rows, which, base, points, scale)
-    nothing = np.zeros_like(given.mean)
+    nothing, dispersion = np.zeros_like(given.mean), settle_rows(posterior, rows, which, points)
     at_average = show_rows(posterior, rows, which, base, points, scale)
     return NewGroupMoments(
         sum_moments(given, weights),
-        sum_moments(observe(posterior, rows, which, given, points), weights) if observed else None,
+        sum_moments(observe(posterior, rows, which, given, dispersion), weights) if observed else None,
         sum_moments(GivenMoments(given.mean, nothing), weights),
         sum_moments(GivenMoments(at_average, nothing), weights),
     )
 
 
 def observe(
-    posterior: LatentPosterior, rows: NewRows, which: IntArray, given: GivenMoments, points: HyperPoints
+    posterior: LatentPosterior,
+    rows: NewRows,
+    which: IntArray,
+    given: GivenMoments,
+    dispersion: tuple[FloatArray, ...],
 ) -> GivenMoments:
-    """Return the moments of an observation from those of its mean: the noise about it is added."""
-    noise = _find_noise(posterior, rows, which, points)
+    """Return the moments of an observation from those of its mean: the noise about it, at the family's dispersions, is
+    added."""
+    noise = _find_noise(posterior, rows, which, dispersion)
     with np.errstate(over="ignore", invalid="ignore"):
         squares = given.variance + given.mean**2
         added = noise.constant + noise.linear * given.mean + noise.square * squares
         return GivenMoments(noise.factor * given.mean, noise.factor**2 * given.variance + added)
 
 
-def _find_noise(posterior: LatentPosterior, rows: NewRows, which: IntArray, points: HyperPoints) -> ResponseNoise:
+def _find_noise(
+    posterior: LatentPosterior, rows: NewRows, which: IntArray, dispersion: tuple[FloatArray, ...]
+) -> ResponseNoise:
     sizes = np.ones(len(which)) if rows.sizes is None else rows.sizes[which]
     errors = None if rows.precision is None else rows.precision[which, None] ** -0.5
-    settled = settle_rows(posterior, rows, which, points)
-    return posterior.model.family.response_noise(sizes[:, None], errors, settled)
+    return posterior.model.family.response_noise(sizes[:, None], errors, dispersion)
 
 
 def sum_moments(given: GivenMoments, weights: FloatArray, judged: NDArray[np.bool_] | None = None) -> RowMoments:
