@@ -93,6 +93,18 @@ def test_rows_without_scatter_are_refused():
         _fit(data={"y": np.repeat([1.0, 2.0, 3.0, 4.0], 4), "g": ROWS["g"]})
 
 
+def test_a_group_of_equal_rows_needs_a_bounded_spread_of_sigmas():
+    data = {**ROWS, "y": np.where(ROWS["g"] == "b", 1.0, ROWS["y"])}
+    with pytest.raises(IdentificationError, match=r"group 'b' of g has the same response .*'Uniform\(0, 1\)'"):
+        _fit(data=data)
+    fit = _fit(data=data, priors={"sd(log sigma)": "Uniform(0, 1)"}, accuracy=0.1)
+    sigmas = fit.groups()["sigma"]
+    assert sigmas["b"] < 0.5 * sigmas.drop("b").min()
+    # two equal rows have a likelihood like 1 / sigma, whose mean exists under the default prior
+    pair = {"y": np.append(ROWS["y"], [1.0, 1.0]), "g": np.append(ROWS["g"], ["e", "e"])}
+    assert np.isfinite(_fit(data=pair, accuracy=0.1).groups()["sigma"]).all()
+
+
 def test_warnings_of_unequal_noise_name_it():
     sds = np.repeat([0.2, 4.0], 15)
     rows = {"y": np.random.default_rng(2).standard_normal(600) * np.repeat(sds, 20), "g": np.repeat(np.arange(30), 20)}

@@ -10,7 +10,7 @@ import numpy as np
 from partialpool.errors import PriorError
 from partialpool.inputs.designs.design import Design, GroupDesign
 from partialpool.models.families.base import Family, ResponseColumns, Support
-from partialpool.models.families.own_sigma import LOG_SIGMA_MEAN, LOG_SIGMA_SD, GaussianOwnSigma
+from partialpool.models.families.own_sigma import DEFAULT_SPREAD, LOG_SIGMA_MEAN, LOG_SIGMA_SD, GaussianOwnSigma
 from partialpool.models.pooled_sd import pooled_log_sd
 from partialpool.models.populations.base import Population
 from partialpool.models.priors import (
@@ -38,8 +38,6 @@ _LOG_SD = 1.5
 # The default of log alpha of a gamma population, and of log(alpha beta / (alpha + beta)) of a beta one: the groups' sd
 # on the log or logit scale, about the inverse square root, is 0.08 to 4.5 within two of its sds.
 _LOG_ALPHA, _LOG_ALPHA_SD = 1.0, 2.0
-# The default scale of the sd of log sigmas: at 0.5 nine groups in ten lie within a factor of 5, at 1 of 27.
-_SIGMA_SPREAD = 0.5
 
 
 def list_latent_slots(
@@ -75,7 +73,7 @@ def _own_sigma_slots(design: Design) -> list[ParameterSlot]:
     """List mean and sd of the groups' log sigmas."""
     return [
         ParameterSlot(LOG_SIGMA_MEAN, "coefficient", "sigma", Normal(pooled_log_sd(design), _LOG_SD)),
-        ParameterSlot(LOG_SIGMA_SD, "scale", "sigma", HalfNormal(_SIGMA_SPREAD)),
+        ParameterSlot(LOG_SIGMA_SD, "scale", "sigma", HalfNormal(DEFAULT_SPREAD)),
     ]
 
 

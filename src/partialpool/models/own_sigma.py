@@ -17,9 +17,9 @@ from partialpool.errors import (
     warn_user,
 )
 from partialpool.inputs.designs.design import Design
-from partialpool.models.families.own_sigma import LOG_SIGMA_MEAN, LOG_SIGMA_SD
+from partialpool.models.families.own_sigma import DEFAULT_SPREAD, LOG_SIGMA_MEAN, LOG_SIGMA_SD
 from partialpool.models.latent_model import LatentModel
-from partialpool.models.priors import Fixed, HalfNormal, Prior, ScalarPrior
+from partialpool.models.priors import Fixed, HalfNormal, Prior, ScalarPrior, parse_prior
 from partialpool.numerics.arrays import IntArray
 
 _WHAT = "sigma='pooled by group'"
@@ -64,6 +64,7 @@ def check_own_sigma(design: Design, priors: Mapping[str, Prior | str] | None, *,
             f"'{LOG_SIGMA_MEAN}' and '{LOG_SIGMA_SD}'"
         )
     _check_repeated(design, priors)
+    _check_scatter(design, priors)
 
 
 def _check_repeated(design: Design, priors: Mapping[str, Prior | str] | None) -> None:
@@ -85,6 +86,40 @@ def _check_repeated(design: Design, priors: Mapping[str, Prior | str] | None) ->
             "Fixed(value)",
             PriorWarning,
         )
+
+
+def _check_scatter(design: Design, priors: Mapping[str, Prior | str] | None) -> None:
+    """Refuse groups of equal rows under a prior that does not bound how far their sigmas may be from the others'.
+
+    n equal rows have a likelihood like sigma^(1 - n), whose average over log sigma ~ Normal(m, s) is exp((n - 1)^2
+    s^2 / 2 - (n - 1) m): over HalfNormal(b) on s it exists where the squares (n - 1)^2 of all such groups sum to less
+    than 1 / b^2. Rows are equal exactly where measurements are rounded.
+    """
+    (group,) = design.groups
+    measured = design.measurements
+    response = measured.response if measured.offset is None else measured.response - measured.offset
+    low, high = np.full(group.n_levels, np.inf), np.full(group.n_levels, -np.inf)
+    np.minimum.at(low, group.codes, response)
+    np.maximum.at(high, group.codes, response)
+    equal = (low == high) & (_count_rows(design) > 1)
+    if measured.within_squares is not None:
+        scattered = np.bincount(group.codes, weights=measured.within_squares, minlength=group.n_levels)
+        equal &= scattered == 0.0
+    if not equal.any() or equal.all():  # where all are, nothing scatters at all: said elsewhere
+        return
+    given = {"".join(str(key).split()): value for key, value in (priors or {}).items()}
+    prior = parse_prior(given.get("".join(LOG_SIGMA_SD.split()), HalfNormal(DEFAULT_SPREAD)))
+    if isinstance(prior, ScalarPrior) and math.isfinite(prior.support[1]):
+        return
+    growth = float(np.sum((_count_rows(design)[equal] - 1.0) ** 2))
+    if isinstance(prior, HalfNormal) and growth * prior.sigma**2 < 1.0:
+        return
+    name, more = group.labels[int(np.argmax(equal))], int(equal.sum()) - 1
+    raise IdentificationError(
+        f"group '{name}' of {group.name}{f' (and {more} more)' if more else ''} has the same response in all its rows: "
+        f"its sigma goes to 0, and under {prior} on {LOG_SIGMA_SD} the posterior is improper; leave the group out, "
+        f"leave sigma='common', or bound how sigmas differ, priors={{'{LOG_SIGMA_SD}': 'Uniform(0, 1)'}}"
+    )
 
 
 def _count_rows(design: Design) -> IntArray:

@@ -16,6 +16,8 @@ from partialpool.numerics.hermite import hermite_rule
 
 #: The names of the population of log sds: its mean and sd.
 LOG_SIGMA_MEAN, LOG_SIGMA_SD = "mean(log sigma)", "sd(log sigma)"
+#: The default scale of the sd of log sds: at 0.5 nine groups in ten lie within a factor of 5, at 1 of 27.
+DEFAULT_SPREAD = 0.5
 #: The starting point of the sd of log sds.
 USUAL_SPREAD = 0.3
 _LOG_2PI = float(np.log(2.0 * np.pi))
