@@ -92,7 +92,7 @@ def measure(kind: str, size: int) -> None:
     for _ in range(2):
         start, cpu_start = time.perf_counter(), time.process_time()
         fit = pp.fit(formula, data)
-        for group in fit.model.groups:
+        for group in fit.fitted.model.groups:
             fit.groups(group.name)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     engine = fit.engine

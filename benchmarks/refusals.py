@@ -95,8 +95,8 @@ def _fit(model: RandomModel, counts: Counter[str]) -> Any:
 def _second_quantiles(fit: Any, seed: int, log_more: int = 0) -> dict[str, FloatArray] | None:
     """Return sd and quantiles of every hyperparameter by the second engine, in the natural chart, or in the centred one
     with 2**log_more times the points; None where it did not get there."""
-    space = fit.model.space if log_more else fit.model.space.in_chart("natural")
-    marginal = fit.latent if hasattr(fit, "latent") else fit.marginal
+    space = fit.fitted.model.space if log_more else fit.fitted.model.space.in_chart("natural")
+    marginal = fit.fitted.marginal
     if space.dimension == 0:
         return {}
     n_points = 2 ** int(np.clip(np.log2(_SECONDS / marginal.seconds), 13, 16)) << log_more

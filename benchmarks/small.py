@@ -86,7 +86,7 @@ def measure(problem: Problem) -> tuple[list[float], float]:
     clock = [time.process_time()]
     fit = pp.fit(problem.formula, problem.data, **problem.options)
     clock.append(time.process_time())
-    for group in fit.model.groups:
+    for group in fit.fitted.model.groups:
         fit.groups(group.name)
     clock.append(time.process_time())
     fit.draws(problem.n_draws, seed=1)

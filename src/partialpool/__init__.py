@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Uniform,
         VariancePower,
     )
-    from partialpool.results.posterior import Posterior
+    from partialpool.posterior import Posterior
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,7 @@ _PRIORS = (
 )  # fmt: skip
 _HOMES = {
     **dict.fromkeys(_PRIORS, "partialpool.models.priors"),
-    "Posterior": "partialpool.results.posterior",
+    "Posterior": "partialpool.posterior",
     "Engine": "partialpool.inference.hyper.certificate",
     "ProbitSelection": "partialpool.inputs.roles.selection",
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from partialpool.models.families.base import Family
     from partialpool.models.populations.base import Population
     from partialpool.models.priors import Prior
-    from partialpool.results.posterior import Posterior
+    from partialpool.posterior import Posterior
     from partialpool.results.separate import SeparatePosterior
 
 Method = Literal["auto", "grid", "importance", "surrogate", "empirical_bayes"]
@@ -167,7 +167,8 @@ def _fit_design(
     from partialpool.models.arguments import is_latent
     from partialpool.models.slots import find_given_parameters
     from partialpool.models.unequal_rows import warn_of_unequal_rows
-    from partialpool.results.posterior import Posterior
+    from partialpool.posterior import Posterior
+    from partialpool.results.fitted import Fitted
     from partialpool.results.separate import fit_separately
 
     warn_of_left_out(design)
@@ -189,7 +190,7 @@ def _fit_design(
         estimator=computing.estimator,
         accuracy=computing.accuracy,
     )
-    return Posterior(observations, *outcome, method=computing.method, seed=computing.seed)
+    return Posterior(Fitted(observations, *outcome, method=computing.method, seed=computing.seed))
 
 
 def _fit_latent(
@@ -203,7 +204,8 @@ def _fit_latent(
     from partialpool.inference.run_quadrature import run_latent_engine
     from partialpool.inputs.observations import describe_rows
     from partialpool.models.latent_arguments import check_latent_arguments, choose_likelihood
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
     pooling, method, estimator = computing.pooling, computing.method, computing.estimator
     check_latent_arguments(design, method=method, estimator=estimator, sigma=computing.sigma, pooling=pooling)
@@ -215,7 +217,7 @@ def _fit_latent(
     outcome = run_latent_engine(
         design, chosen, people, priors, pooling=pooling, method=method, estimator=estimator, accuracy=computing.accuracy
     )
-    return LatentPosterior(observations, *outcome, method=method, seed=computing.seed)
+    return Posterior(Fitted(observations, *outcome, method=method, seed=computing.seed))
 
 
 def _fit_own_sigma(
@@ -231,7 +233,8 @@ def _fit_own_sigma(
     from partialpool.models.families.own_sigma import GaussianOwnSigma
     from partialpool.models.own_sigma import check_own_sigma
     from partialpool.models.populations.normal import NormalPopulation
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
     method, estimator = computing.method, computing.estimator
     other = describe_other(design.measurements, likelihood.link, likelihood.population)
@@ -246,7 +249,7 @@ def _fit_own_sigma(
         estimator=estimator,
         accuracy=computing.accuracy,
     )
-    return LatentPosterior(observations, *outcome, method=method, seed=computing.seed)
+    return Posterior(Fitted(observations, *outcome, method=method, seed=computing.seed))
 
 
 def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
@@ -271,6 +274,9 @@ def load(path: Any) -> Posterior | SeparatePosterior:
 
     Raises ``OutputError`` when the file is absent, incomplete or not a saved fit.
     """
-    from partialpool.results.files.storage import load_posterior
+    from partialpool.posterior import Posterior
+    from partialpool.results.files.storage import load_fitted
+    from partialpool.results.fitted import Fitted
 
-    return load_posterior(path)
+    found = load_fitted(path)
+    return Posterior(found) if isinstance(found, Fitted) else found

@@ -56,7 +56,7 @@ def test_quantiles(problem: Any) -> None:
         below = np.mean(draws[name][:, None] < line.to_numpy()[2:], axis=0)
         error = np.sqrt(probabilities * (1 - probabilities) / N)
         # the quantiles' own error, 5e-3 of probability where nodes are a lattice, is allowed beside the draws'
-        own = 1e-4 if fit.hyper.grid is not None else 5e-3
+        own = 1e-4 if fit.fitted.hyper.grid is not None else 5e-3
         assert np.all(np.abs(below - probabilities) < limit * error + own), name
 
 

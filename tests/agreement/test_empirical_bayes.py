@@ -111,7 +111,7 @@ def test_likelihood_estimates(shape: tuple[str, str], form: str, estimator: str)
     q, correlated = case.rows.effects.shape[1], "| g" in groups and "x |" in groups and "||" not in groups
     known = form == "standard errors"
     best, values = brute_force(case.rows, q, known, restricted=estimator == "reml", correlated=correlated)
-    point = fit.hyper.points
+    point = fit.fitted.hyper.points
     root = point.effect_root[:, :, 0]
     ours = np.array([*(root @ root.T)[np.tril_indices(q)], point.residual_sd[0]])
     p = case.rows.population.shape[1]
@@ -119,7 +119,7 @@ def test_likelihood_estimates(shape: tuple[str, str], form: str, estimator: str)
         reached = dense.log_likelihood(case.rows, root @ root.T, ours[-1], np.zeros(p), np.zeros(p), np.full(p, np.nan))
         assert fit.engine.evidence["restricted log likelihood"] == pytest.approx(reached, abs=1e-8)
     else:
-        beta = fit.summary()["mean"][list(fit.model.design.population.names)].to_numpy()
+        beta = fit.summary()["mean"][list(fit.fitted.model.design.population.names)].to_numpy()
         reached = dense.log_likelihood(case.rows, root @ root.T, ours[-1], np.zeros(p), np.full(p, np.nan), beta)
         assert fit.engine.evidence["log likelihood"] == pytest.approx(reached, abs=1e-8)
     assert reached > best - 1e-8
@@ -133,14 +133,14 @@ def test_effects_are_the_plug_in_conditionals(shape: tuple[str, str], form: str)
     population, groups = shape
     case = random_case(population, groups, form, "default", [6, 5, 7, 1, 4, 6], seed=22)
     fit = fit_by("reml", case.formula, case.data, **case.roles)
-    root, sigma = fit.hyper.points.effect_root[:, :, 0], fit.hyper.points.residual_sd[0]
+    root, sigma = fit.fitted.hyper.points.effect_root[:, :, 0], fit.fitted.hyper.points.residual_sd[0]
     rows, q = case.rows, case.rows.effects.shape[1]
     covariance = root @ root.T
     v = rows.covariance(covariance, sigma)
     inverse = np.linalg.inv(v)
     precision = rows.population.T @ inverse @ rows.population
     beta = np.linalg.solve(precision, rows.population.T @ inverse @ rows.response)
-    names = list(fit.model.design.population.names)
+    names = list(fit.fitted.model.design.population.names)
     table = fit.summary(effects=True)
     assert np.allclose(table.loc[names, "mean"], beta, rtol=1e-8)
     assert np.allclose(table.loc[names, "sd"], np.sqrt(np.diag(np.linalg.inv(precision))), rtol=1e-8)

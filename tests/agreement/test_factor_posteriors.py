@@ -41,8 +41,8 @@ class Problem:
         """Integrate by brute force, factors and levels in the order of a fit."""
         axes = axes or self.axes
         names = list(axes)
-        sds = [name for group in fit.model.groups for name in group.sd_names]
-        rows: DenseFactors = self.case.lay_out(fit.model)
+        sds = [name for group in fit.fitted.model.groups for name in group.sd_names]
+        rows: DenseFactors = self.case.lay_out(fit.fitted.model)
 
         def log_prior(hyper: FloatArray) -> FloatArray:
             total = np.zeros(hyper.shape[1])
@@ -71,7 +71,7 @@ class Problem:
             return hyper[names.index("sigma")] if "sigma" in names else np.ones(hyper.shape[1])
 
         mean, precision = np.zeros(rows.population.shape[1]), np.zeros(rows.population.shape[1])
-        for k, name in enumerate(fit.model.design.population.names):
+        for k, name in enumerate(fit.fitted.model.design.population.names):
             prior = self.priors[name]
             if isinstance(prior, pp.Normal):
                 mean[k], precision[k] = prior.mu, prior.sigma**-2.0
@@ -176,11 +176,11 @@ def compare(problem: Problem, fit: Any, exact: Exact) -> list[tuple[str, float, 
 
     for name, mean, sd in zip(problem.axes, exact.hyper_mean, exact.hyper_sd, strict=True):
         add(name, mean, sd)
-    coefficients = fit.model.design.population.names
+    coefficients = fit.fitted.model.design.population.names
     for k, name in enumerate(coefficients):
         add(name, exact.mean[k], exact.sd[k])
     place = len(coefficients)
-    for group in fit.model.groups:
+    for group in fit.fitted.model.groups:
         for effect in group.names:
             for label in group.labels:
                 inside = f"{group.name}={label}" if group.names == ("Intercept",) else f"{group.name}={label}, {effect}"
@@ -200,7 +200,7 @@ def test_moments(name: str) -> None:
     on_grid = len(problem.axes) == 2
     assert fit.engine.route == ("adaptive grid" if on_grid else "importance sampling on a lattice")
     digits = 2e-4 if on_grid else 0.01
-    assert fit.hyper.log_marginal_likelihood == pytest.approx(exact.log_integral, abs=1e-5 if on_grid else 5e-3)
+    assert fit.fitted.hyper.log_marginal_likelihood == pytest.approx(exact.log_integral, abs=1e-5 if on_grid else 5e-3)
     for parameter, mean_error, sd_error in compare(problem, fit, exact):
         assert mean_error < digits, parameter
         assert sd_error < digits, parameter
@@ -213,8 +213,8 @@ def test_quantiles(name: str) -> None:
     probabilities = (0.05, 0.5, 0.95)
     table = fit.summary(effects=True, quantiles=probabilities)
     digits = 1e-3 if len(problem.axes) == 2 else 5e-3
-    names = [*fit.model.design.population.names]
-    names += [f"u[{group.name}={label}]" for group in fit.model.groups for label in group.labels]
+    names = [*fit.fitted.model.design.population.names]
+    names += [f"u[{group.name}={label}]" for group in fit.fitted.model.groups for label in group.labels]
     for place, parameter in enumerate(names):
         below = [exact.cdf(place, table.loc[parameter, f"q{100 * p:.0f}"]) for p in probabilities]
         assert np.allclose(below, probabilities, atol=digits), parameter

@@ -37,8 +37,8 @@ def _grid_slope(x: np.ndarray, y: np.ndarray, log_prior) -> tuple[float, float]:
 def test_a_logistic_slope_under_the_defaults(offset: float) -> None:
     x, y = _binary_rows()
     fit = pp.fit("y ~ x", {"y": y, "x": x + offset}, family="bernoulli")
-    location, width = fit.model.priors["Intercept"].mu, fit.model.priors["Intercept"].sigma
-    sd = fit.model.priors["x"].sigma
+    location, width = fit.fitted.model.priors["Intercept"].mu, fit.fitted.model.priors["Intercept"].sigma
+    sd = fit.fitted.model.priors["x"].sigma
     expected = _grid_slope(
         x, y, lambda zero, mean, slope: -0.5 * ((mean - location) / width) ** 2 - 0.5 * (slope / sd) ** 2
     )
@@ -75,7 +75,7 @@ def test_a_default_intercept_beside_a_bounded_slope() -> None:
     x = 30 + rng.standard_normal(12)
     y = 1 + 0.5 * x + rng.standard_normal(12)
     fit = pp.fit("y ~ x", {"y": y, "x": x}, standard_error=np.ones(12), priors={"x": "Uniform(0, 0.6)"})
-    prior = fit.model.priors["Intercept"]
+    prior = fit.fitted.model.priors["Intercept"]
     slope = np.linspace(0, 0.6, 4001)
     # given the slope the value at the mean is normal: its prior times the rows' likelihood, integrated
     left = y[:, None] - (x - x.mean())[:, None] * slope
@@ -88,9 +88,14 @@ def test_a_default_intercept_beside_a_bounded_slope() -> None:
     np.testing.assert_allclose(fit.summary().loc["x", "mean"], mean, atol=2e-4)
     np.testing.assert_allclose(fit.summary().loc["x", "sd"], np.sqrt(weights @ (slope - mean) ** 2), rtol=2e-3)
     coordinates = np.linspace(-1.0, 1.0, 5)[:, None]
-    points = fit.model.space.constrain(coordinates)[0]
-    gradient = pull_back(fit.model.space, coordinates, points, value_and_gradient(fit.marginal, points)[1])
-    up, down = (fit.marginal.log_likelihood(fit.model.space.constrain(coordinates + step)[0]) for step in (1e-5, -1e-5))
+    points = fit.fitted.model.space.constrain(coordinates)[0]
+    gradient = pull_back(
+        fit.fitted.model.space, coordinates, points, value_and_gradient(fit.fitted.marginal, points)[1]
+    )
+    up, down = (
+        fit.fitted.marginal.log_likelihood(fit.fitted.model.space.constrain(coordinates + step)[0])
+        for step in (1e-5, -1e-5)
+    )
     np.testing.assert_allclose(gradient[:, 0], (up - down) / 2e-5, rtol=1e-6, atol=1e-6)
 
 
@@ -111,7 +116,7 @@ def _poisson_grid(g: np.ndarray, x: np.ndarray, y: np.ndarray, fit) -> tuple[flo
     level = np.linspace(-1.5, 1.5, 41)[:, None, None, None]
     slope = np.linspace(-0.35, 0.55, 61)[None, :, None, None]
     sd = np.linspace(0.01, 2.0, 41)[None, None, :, None]
-    prior = fit.model.priors
+    prior = fit.fitted.model.priors
     log = (
         -0.5 * ((level - prior["Intercept"].mu) / prior["Intercept"].sigma) ** 2
         - 0.5 * (slope / prior["year"].sigma) ** 2

@@ -36,8 +36,8 @@ def drawn(tree: Any, name: str) -> FloatArray:
 
 def check_total(fit: Any) -> None:
     """The groups' log likelihoods add up to the engine's, at the same quadrature."""
-    model, marginal = fit.model, fit.marginal
-    joint = fit.draw_jointly(N, [np.arange(group.n_levels) for group in model.groups], np.random.default_rng(3))
+    model, marginal = fit.fitted.model, fit.fitted.marginal
+    joint = fit.fitted.draw_jointly(N, [np.arange(group.n_levels) for group in model.groups], np.random.default_rng(3))
     outermost = int(np.argmin([group.n_levels for group in model.groups]))
     counts = model.design.measurements.counts
     constants = model.family.log_constant(model.response) * (1.0 if counts is None else counts)

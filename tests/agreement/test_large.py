@@ -74,7 +74,7 @@ def test_many_rows_are_their_summaries() -> None:
     priors = {"Intercept": "Normal(1e6, 100)", "sd": "HalfNormal(5)", "sigma": "HalfNormal(10)"}
     rows: Any = pp.fit("y ~ 1 + (1 | g)", {"y": y, "g": g}, priors=priors)
     short: Any = pp.fit("y ~ 1 + (1 | g)", summaries, size="n", sd="s", priors=priors)
-    assert rows.marginal.cross.n_classes == 50
+    assert rows.fitted.marginal.cross.n_classes == 50
     assert rows.log_marginal_likelihood == pytest.approx(short.log_marginal_likelihood, rel=1e-9)
     ours, expected = rows.summary(), short.summary()
     assert np.all(np.abs(ours["mean"] - expected["mean"]) < 1e-6 * expected["sd"])

@@ -13,7 +13,7 @@ from partialpool.inference.hyper import by_cheaper as dear
 from partialpool.inference.hyper.by_cheaper import integrate_by_coarser
 from partialpool.inference.hyper.by_importance import integrate_exactly
 from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
-from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.posterior import Posterior
 
 ACCURACY, ROUGH = 0.02, 0.05
 
@@ -26,13 +26,13 @@ def _outcomes() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> LatentPosterior:
+def fitted() -> Posterior:
     fit = pp.fit("y ~ x + (x | g)", _outcomes(), family="bernoulli", accuracy=ROUGH)
-    assert isinstance(fit, LatentPosterior)
+    assert isinstance(fit, Posterior)
     return fit
 
 
-def test_posterior_and_evidence(fitted: LatentPosterior) -> None:
+def test_posterior_and_evidence(fitted: Posterior) -> None:
     """Within the errors of both lattices and of the correction, which is measured to be far smaller."""
     assert isinstance(fitted.latent, AdaptiveHermite)
     fine, space = replace(fitted.latent, order=21), fitted.model.space
@@ -53,7 +53,7 @@ def test_posterior_and_evidence(fitted: LatentPosterior) -> None:
     assert found.log_marginal_likelihood == pytest.approx(exact.log_marginal_likelihood, abs=0.05)
 
 
-def test_what_matters_is_corrected(fitted: LatentPosterior) -> None:
+def test_what_matters_is_corrected(fitted: Posterior) -> None:
     """The coarse quadrature is off by more than the correction's error, so that leaving it out would show."""
     assert isinstance(fitted.latent, AdaptiveHermite)
     points = fitted.hyper.points.select(np.arange(0, fitted.hyper.points.n_nodes, 16))
@@ -63,9 +63,7 @@ def test_what_matters_is_corrected(fitted: LatentPosterior) -> None:
     assert np.abs(off).max() > 0.02
 
 
-def test_a_correction_that_is_not_accurate_is_not_taken(
-    fitted: LatentPosterior, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_correction_that_is_not_accurate_is_not_taken(fitted: Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(fitted.latent, AdaptiveHermite)
     exact = dear.correct
 
@@ -77,13 +75,13 @@ def test_a_correction_that_is_not_accurate_is_not_taken(
     assert integrate_by_coarser(fitted.model.space, fine, ROUGH, None) is None
 
 
-def test_nothing_is_integrated_where_no_rule_is_much_cheaper(fitted: LatentPosterior) -> None:
+def test_nothing_is_integrated_where_no_rule_is_much_cheaper(fitted: Posterior) -> None:
     assert isinstance(fitted.latent, AdaptiveHermite)
     assert replace(fitted.latent, order=7).coarser is None
     assert integrate_by_coarser(fitted.model.space, replace(fitted.latent, order=7), ROUGH, None) is None
 
 
-def test_a_fit_takes_it_and_says_so(fitted: LatentPosterior, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_takes_it_and_says_so(fitted: Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a surrogate does not become accurate: here it is never asked."""
     monkeypatch.setattr("partialpool.inference.hyper.by_quadrature._PATIENCE_WITH_FEW", 0.0)
     monkeypatch.setattr("partialpool.inference.hyper.by_quadrature.integrate_by_way_of_surrogate", lambda *_: None)

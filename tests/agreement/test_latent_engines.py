@@ -25,7 +25,7 @@ from partialpool.models.latent_model import LatentModel, build_latent_model
 from partialpool.models.populations.parse import read_population
 from partialpool.models.space.hyper_gradient import pull_back
 from partialpool.models.space.hyperspace import HyperPoints
-from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.posterior import Posterior
 
 from .latent_cases import CASES
 from .latent_nested import NestedBrute, log_likelihood
@@ -35,39 +35,39 @@ FloatArray = np.ndarray
 _NORMAL = [name for name, case in CASES.items() if "population" not in case.options]
 
 
-def _fit(name: str) -> LatentPosterior:
+def _fit(name: str) -> Posterior:
     case = CASES[name]
     fit = pp.fit(case.formula, {k: list(v) for k, v in case.data.items()}, priors=case.priors, **case.options)
-    assert isinstance(fit, LatentPosterior)
+    assert isinstance(fit, Posterior)
     return fit
 
 
-def _coordinates(fit: LatentPosterior, seed: int = 4, n: int = 4) -> FloatArray:
-    start = fit.model.space.starts()[3]
+def _coordinates(fit: Posterior, seed: int = 4, n: int = 4) -> FloatArray:
+    start = fit.fitted.model.space.starts()[3]
     return start + 0.4 * np.random.default_rng(seed).standard_normal((n, len(start)))
 
 
 @pytest.mark.parametrize("name", _NORMAL)
 def test_hermite_window_and_nested_agree(name: str) -> None:
     fit = _fit(name)
-    points = fit.model.space.constrain(_coordinates(fit))[0]
-    taken = fit.latent
+    points = fit.fitted.model.space.constrain(_coordinates(fit))[0]
+    taken = fit.fitted.latent
     assert isinstance(taken, AdaptiveHermite | PopulationWindow)  # a window where the likelihood may have several peaks
-    hermite = AdaptiveHermite(fit.model, taken.rows, order=91)
+    hermite = AdaptiveHermite(fit.fitted.model, taken.rows, order=91)
     expected = hermite.log_likelihood(points)
-    window = PopulationWindow(fit.model, hermite.rows, half=300)
+    window = PopulationWindow(fit.fitted.model, hermite.rows, half=300)
     np.testing.assert_allclose(window.log_likelihood(points), expected, rtol=0, atol=1e-6)
-    nested = replace(_build_nested(fit.model), order=91)
+    nested = replace(_build_nested(fit.fitted.model), order=91)
     np.testing.assert_allclose(nested.log_likelihood(points), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["beta population", "gamma population"])
 def test_conjugate_and_window_agree(name: str) -> None:
     fit = _fit(name)
-    exact = fit.latent
+    exact = fit.fitted.latent
     assert isinstance(exact, ConjugateMarginal)
-    points = fit.model.space.constrain(_coordinates(fit))[0]
-    window = PopulationWindow(fit.model, exact.rows, half=400)
+    points = fit.fitted.model.space.constrain(_coordinates(fit))[0]
+    window = PopulationWindow(fit.fitted.model, exact.rows, half=400)
     np.testing.assert_allclose(window.log_likelihood(points), exact.log_likelihood(points), rtol=0, atol=1e-8)
 
 
@@ -75,8 +75,8 @@ def test_conjugate_and_window_agree(name: str) -> None:
 def test_tables_have_the_means_of_draws(name: str) -> None:
     """At one hyperparameter point, so that only the conditional distributions are compared."""
     fit, n = _fit(name), 20000
-    one = fit.model.space.constrain(_coordinates(fit, n=1))[0]
-    marginal, levels = fit.latent, np.arange(len(fit.groups()))
+    one = fit.fitted.model.space.constrain(_coordinates(fit, n=1))[0]
+    marginal, levels = fit.fitted.latent, np.arange(len(fit.groups()))
     tables = marginal.tables(one, 0, 0, marginal.class_of(0))
     mean = np.sum(tables.values * tables.density, axis=-1)[:, 0]
     sd = np.sqrt(np.sum((tables.values - mean[:, None, None]) ** 2 * tables.density, axis=-1)[:, 0])
@@ -115,10 +115,10 @@ def _slopes_by_brute_force(coefficients: FloatArray, root: FloatArray) -> float:
 
 def test_correlated_slopes() -> None:
     fit = pp.fit("y ~ x + (1 + x | g)", _SLOPES, family="bernoulli", priors=_SLOPE_PRIORS, accuracy=0.1)
-    assert isinstance(fit, LatentPosterior)
-    marginal = fit.latent
+    assert isinstance(fit, Posterior)
+    marginal = fit.fitted.latent
     assert isinstance(marginal, AdaptiveHermite)
-    points = fit.model.space.constrain(_coordinates(fit))[0]
+    points = fit.fitted.model.space.constrain(_coordinates(fit))[0]
     with np.errstate(divide="ignore"):
         exact = [
             _slopes_by_brute_force(points.coefficients[:, k], points.effect_root[:, :, k])
@@ -137,11 +137,11 @@ _NESTED_PRIORS = {"Intercept": "Normal(0, 2)", "sd(a)": "HalfNormal(1)", "sd(b)"
 
 
 @pytest.fixture(scope="module")
-def nested() -> LatentPosterior:
+def nested() -> Posterior:
     fit = pp.fit(
         "y ~ 1 + (1 | a) + (1 | b)", {"y": _COUNTS, "a": _BATCH, "b": _CASK}, family="poisson", priors=_NESTED_PRIORS
     )
-    assert isinstance(fit, LatentPosterior)
+    assert isinstance(fit, Posterior)
     return fit
 
 
@@ -149,7 +149,7 @@ def _log_poisson(grid: FloatArray) -> FloatArray:
     return stats.poisson.logpmf(_COUNTS[:, None], np.exp(grid))
 
 
-def test_nested_posterior(nested: LatentPosterior) -> None:
+def test_nested_posterior(nested: Posterior) -> None:
     grid = np.linspace(-8.0, 8.0, 301)
     brute = NestedBrute(_log_poisson(grid), _CASK, np.array([0, 0, 1, 1, 2, 2]), grid, 2.0, 1.0).integrate()
     table = nested.summary(effects=True)
@@ -162,8 +162,8 @@ def test_nested_posterior(nested: LatentPosterior) -> None:
         assert abs(np.mean(draws[name]) - mean) < 4.5 * brute.sd[name] / np.sqrt(4000), name
 
 
-def _check_gradient(fit: LatentPosterior, marginal: LatentMarginal) -> None:
-    space, coordinates, step = fit.model.space, _coordinates(fit), 1e-4
+def _check_gradient(fit: Posterior, marginal: LatentMarginal) -> None:
+    space, coordinates, step = fit.fitted.model.space, _coordinates(fit), 1e-4
     points = space.constrain(coordinates)[0]
     found = pull_back(space, coordinates, points, marginal.value_and_gradient(points)[1])
     for k in range(space.dimension):
@@ -191,10 +191,10 @@ def _nested_points(model: LatentModel) -> tuple[HyperPoints, list[list[float]]]:
     return points, sds
 
 
-def test_two_nested_levels(nested: LatentPosterior) -> None:
-    points, sds = _nested_points(nested.model)
+def test_two_nested_levels(nested: Posterior) -> None:
+    points, sds = _nested_points(nested.fitted.model)
     grid = np.linspace(-14.0, 14.0, 1801)
-    marginal = nested.latent
+    marginal = nested.fitted.latent
     assert isinstance(marginal, NestedHermite)
     exact = [
         log_likelihood(_log_poisson(grid), [_CASK, _BATCH], grid, sds[k], points.coefficients[0, k]) for k in range(4)
@@ -250,13 +250,13 @@ def test_quantiles_from_fewer_nodes_meet_all_points_above(monkeypatch: pytest.Mo
     """Every so many columns would be the same point of the rule above at every node, its outermost."""
     data = {"y": _COUNTS[:7], "a": _BATCH[:7], "b": _CASK[:7]}
     fit = pp.fit("y ~ 1 + (1 | a) + (1 | b)", data, family="poisson", priors=_NESTED_PRIORS, accuracy=0.1)
-    assert isinstance(fit, LatentPosterior)
-    assert isinstance(fit.latent, NestedHermite)
-    columns = fit.hyper.points.n_nodes * fit.latent.order
+    assert isinstance(fit, Posterior)
+    assert isinstance(fit.fitted.latent, NestedHermite)
+    columns = fit.fitted.hyper.points.n_nodes * fit.fitted.latent.order
     shapes = "partialpool.results.latent.effects._SHAPE_NODES"
     monkeypatch.setattr(shapes, columns)
     every = fit.groups("b")
-    monkeypatch.setattr(shapes, -(-columns // (2 * fit.latent.order)))
+    monkeypatch.setattr(shapes, -(-columns // (2 * fit.fitted.latent.order)))
     fewer = fit.groups("b")
     for column in ("q5", "q95"):
         assert np.abs((fewer[column] - every[column]) / every["sd"]).max() < 0.05

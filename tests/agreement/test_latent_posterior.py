@@ -13,7 +13,7 @@ from partialpool.inference.contract import LatentMarginal
 from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
 from partialpool.inference.quadrature.population_window import PopulationWindow
 from partialpool.models.space.hyper_gradient import pull_back
-from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.posterior import Posterior
 
 from .latent_brute import Brute, BruteCase, integrate
 from .latent_cases import CASES
@@ -24,7 +24,7 @@ _COLUMNS = ("q5", "q50", "q95")
 
 class _Both(NamedTuple):
     case: BruteCase
-    fit: LatentPosterior
+    fit: Posterior
     brute: Brute
 
 
@@ -32,7 +32,7 @@ class _Both(NamedTuple):
 def both(request: pytest.FixtureRequest) -> _Both:
     case = CASES[request.param]
     fit = pp.fit(case.formula, {k: list(v) for k, v in case.data.items()}, priors=case.priors, **case.options)
-    assert isinstance(fit, LatentPosterior)
+    assert isinstance(fit, Posterior)
     return _Both(case, fit, integrate(case))
 
 
@@ -77,24 +77,24 @@ def refine_much(marginal: LatentMarginal) -> LatentMarginal:
     )
 
 
-def _points(fit: LatentPosterior) -> np.ndarray:
-    start = fit.model.space.starts()[2:4]
+def _points(fit: Posterior) -> np.ndarray:
+    start = fit.fitted.model.space.starts()[2:4]
     return np.concatenate([start, start + 0.4 * np.random.default_rng(3).standard_normal(start.shape)])
 
 
 def test_log_likelihood_at_points(both: _Both) -> None:
-    space = both.fit.model.space
+    space = both.fit.fitted.model.space
     points = space.constrain(_points(both.fit))[0]
     hyper = dict(zip(space.names, space.natural_values(points).T, strict=True))
     with np.errstate(all="ignore"):
         exact = both.case.log_likelihood(hyper)
-    np.testing.assert_allclose(both.fit.latent.log_likelihood(points), exact, rtol=0, atol=1e-3)
-    np.testing.assert_allclose(refine_much(both.fit.latent).log_likelihood(points), exact, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(both.fit.fitted.latent.log_likelihood(points), exact, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(refine_much(both.fit.fitted.latent).log_likelihood(points), exact, rtol=0, atol=1e-6)
 
 
 def test_gradient(both: _Both) -> None:
-    space, coordinates = both.fit.model.space, _points(both.fit)
-    fine = refine_much(both.fit.latent)
+    space, coordinates = both.fit.fitted.model.space, _points(both.fit)
+    fine = refine_much(both.fit.fitted.latent)
     points = space.constrain(coordinates)[0]
     value, gradient = fine.value_and_gradient(points)
     np.testing.assert_allclose(value, fine.log_likelihood(points), rtol=1e-10)

@@ -22,9 +22,9 @@ def test_the_marginal_likelihood_holds_every_peak() -> None:
     fit = _fit()
     theta = np.linspace(-60.0, 60.0, 24_001)
     rows = np.array([stats.t.logpdf(Y[j == G][:, None], 3, theta, 0.3).sum(axis=0) for j in range(4)])
-    order = np.argsort(fit.hyper.weights)[::-1]
-    points = fit.hyper.points.select(order[[0, 500, 1000, 2500]])
-    found = fit.marginal.log_likelihood(points)
+    order = np.argsort(fit.fitted.hyper.weights)[::-1]
+    points = fit.fitted.hyper.points.select(order[[0, 500, 1000, 2500]])
+    found = fit.fitted.marginal.log_likelihood(points)
     for node in range(4):
         prior = stats.norm.logpdf(theta, points.coefficients[0, node], points.effect_root[0, 0, node])
         expected = float((special.logsumexp(rows + prior, axis=1) + np.log(theta[1] - theta[0])).sum())

@@ -167,7 +167,7 @@ def test_draws_of_one_node_share_its_window(monkeypatch: pytest.MonkeyPatch) -> 
     fit = pp.fit("y ~ 1 + (1 | g)", data, family="exponential", population="skew_normal", accuracy=0.1)
     seen = _count(monkeypatch, ExponentialFamily, ("log_density",))
     few = fit.draws(4000, seed=1)
-    first, n_nodes = sum(seen), fit.hyper.points.n_nodes
+    first, n_nodes = sum(seen), fit.fitted.hyper.points.n_nodes
     many = fit.draws(16 * n_nodes, seed=2)
     assert sum(seen) - first < 7 * n_nodes * 400  # of at most as many rows, however many draws
     table = fit.summary(effects=True)

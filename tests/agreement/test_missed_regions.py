@@ -12,7 +12,7 @@ from scipy.interpolate import PchipInterpolator
 
 import partialpool as pp
 from partialpool.inference.hyper.hyper_posterior import log_posterior
-from partialpool.results.posterior import Posterior
+from partialpool.posterior import Posterior
 
 FloatArray = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def _grid(middle: float, below: float, above: float, size: int) -> FloatArray:
 
 def _brute_force(fit: Posterior, axes: list[FloatArray]) -> list[FloatArray]:
     """Quantiles of exp(coordinate) by the trapezoid rule over a grid of all coordinates."""
-    log_density = log_posterior(fit.model.space, fit.marginal)
+    log_density = log_posterior(fit.fitted.model.space, fit.fitted.marginal)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     with np.errstate(all="ignore"):
         logs = np.concatenate([log_density(part) for part in grid.reshape(-1, len(axes)).reshape(50, -1, len(axes))])

@@ -258,7 +258,7 @@ def test_grids(name: str) -> None:
     problem, exact = solved(name)
     fit = problem.fit()
     assert fit.engine.route == "adaptive grid"
-    assert fit.hyper.log_marginal_likelihood == pytest.approx(exact.log_integral, abs=1e-6)
+    assert fit.fitted.hyper.log_marginal_likelihood == pytest.approx(exact.log_integral, abs=1e-6)
     for parameter, mean_error, sd_error in problem.compare(fit.summary(effects=True), exact):
         assert mean_error < 1e-4, parameter
         assert sd_error < 1e-4, parameter
@@ -269,7 +269,7 @@ def test_importance_sampling(name: str) -> None:
     problem, exact = solved(name)
     fit = problem.fit(method="importance")
     assert fit.engine.route == "importance sampling on a lattice"
-    assert fit.hyper.log_marginal_likelihood == pytest.approx(exact.log_integral, abs=5e-3)
+    assert fit.fitted.hyper.log_marginal_likelihood == pytest.approx(exact.log_integral, abs=5e-3)
     for parameter, mean_error, sd_error in problem.compare(fit.summary(effects=True), exact):
         assert mean_error < 0.01, parameter
         assert sd_error < 0.01, parameter

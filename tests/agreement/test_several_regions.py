@@ -160,7 +160,7 @@ def test_a_factor_of_few_levels_that_differ_little(seed: int) -> None:
     assert fit.engine.status == "converged"
     assert fit.engine.evidence["Pareto-k"] < 0.5
     if seed == 8:
-        assert_agrees(fit, crossed_by_brute_force(crossed_rows(seed), fit.model.priors), 0.02)
+        assert_agrees(fit, crossed_by_brute_force(crossed_rows(seed), fit.fitted.model.priors), 0.02)
 
 
 @pytest.mark.parametrize("seed", [30, 36, 39])
@@ -168,7 +168,7 @@ def test_one_nearly_equal_pair(seed: int) -> None:
     """Two regions: sigma tiny beside sd(g), or the other way round; two of these are too much for a grid."""
     data = near_pair(seed)
     fit = pp.fit("y ~ 1 + (1 | g)", data)
-    assert_agrees(fit, pair_by_brute_force(data, fit.model.priors), 0.03)
+    assert_agrees(fit, pair_by_brute_force(data, fit.fitted.model.priors), 0.03)
 
 
 def test_why_a_route_was_left_is_said() -> None:

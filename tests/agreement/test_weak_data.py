@@ -45,9 +45,9 @@ def test_charts_agree(rows: Any) -> None:
     fit = pp.fit("y ~ x + (x | g)", rows(1))
     moments = []
     for chart in ("natural", "centred"):
-        space = fit.model.space.in_chart(chart)
+        space = fit.fitted.model.space.in_chart(chart)
         assert space.chart == chart
-        values, weights, log_integral = _integrate(space, fit.marginal)
+        values, weights, log_integral = _integrate(space, fit.fitted.marginal)
         mean = weights @ values
         moments.append((mean, np.sqrt(weights @ (values - mean) ** 2), log_integral))
     (first, sd, log_first), (second, other_sd, log_second) = moments

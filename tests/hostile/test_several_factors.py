@@ -178,7 +178,7 @@ def test_labels_with_colons() -> None:
     )
     data = {**DATA, "town": town, "part": np.where(np.arange(N) % 3 == 0, "m", part)}
     fit = pp.fit("y ~ 1 + (1 | town/part)", data)
-    assert fit.model.groups[1].labels == ("p:m", "p:z", "q:m", 'q:"y:z"', "x:m", 'x:"y:z"', '"x:y":m', '"x:y":z')
+    assert fit.fitted.model.groups[1].labels == ("p:m", "p:z", "q:m", 'q:"y:z"', "x:m", 'x:"y:z"', '"x:y":m', '"x:y":z')
     _check_sound(fit)
     names = fit.summary(effects=True).index
     assert {'u[town:part=x:"y:z"]', 'u[town:part="x:y":z]'} <= set(names)
@@ -186,7 +186,7 @@ def test_labels_with_colons() -> None:
 
 def test_one_factor_in_several_terms_beside_another() -> None:
     fit = pp.fit("y ~ x + (1 | batch) + (0 + x | batch) + (1 | day)", DATA)
-    assert fit.model.space.names == ("sd(batch, Intercept)", "sd(batch, x)", "sd(day)", "sigma")
+    assert fit.fitted.model.space.names == ("sd(batch, Intercept)", "sd(batch, x)", "sd(day)", "sigma")
     _check_sound(fit)
 
 

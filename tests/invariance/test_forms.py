@@ -78,7 +78,7 @@ def test_several_estimates_of_a_group_are_their_weighted_mean(default: bool) -> 
     priors: Any = {"Intercept": pp.Normal(0, 3), "sd(g)": pp.HalfCauchy(1)}
     fit = pp.fit("y ~ 1 + (1 | g)", {"g": g, "y": y, "se": se}, standard_error="se", priors=None if default else priors)
     assert isinstance(fit, pp.Posterior)
-    other = pp.fit("y ~ 1 + (1 | g)", collapsed, standard_error="se", priors=fit.model.priors)
+    other = pp.fit("y ~ 1 + (1 | g)", collapsed, standard_error="se", priors=fit.fitted.model.priors)
     assert isinstance(other, pp.Posterior)
     assert largest_difference(read_summaries(fit), read_summaries(other)) < GRID
     # the spread of estimates within groups is in p(y) of the rows alone, and depends on no parameter

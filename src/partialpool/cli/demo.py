@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from partialpool.errors import OutputError
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.posterior import Posterior
 
 INTRODUCTION = """\
 Eight schools (Rubin 1981): the effect of coaching on a test score, estimated
@@ -20,7 +20,7 @@ def fit_demo() -> Posterior:
     """Fit the eight schools with default priors."""
     from partialpool.datasets import eight_schools
     from partialpool.fit import fit
-    from partialpool.results.posterior import Posterior
+    from partialpool.posterior import Posterior
 
     fitted = fit("effect ~ 1 + (1 | school)", eight_schools(), standard_error="se")
     assert isinstance(fitted, Posterior)  # one sigma for all: a joint posterior
@@ -45,7 +45,7 @@ def conclude(fit: Posterior) -> str:
     """Return what the fit says, in one sentence with its numbers."""
     from partialpool.results.groups import tabulate_groups
 
-    columns = tabulate_groups(fit, None, quantiles=(0.05, 0.95)).columns
+    columns = tabulate_groups(fit.fitted, None).columns
     raw, pooled, weight = columns["raw"], columns["mean"], columns["weight"]
     return (
         f"Raw effects run from {min(raw):.0f} to {max(raw):.0f} points; partially pooled, from {min(pooled):.1f} to "

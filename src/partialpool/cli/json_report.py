@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from partialpool.cli.tables import (
     QUANTILES,
     list_factors,
+    model_of,
     name_groups_scale,
     tabulate_fit_groups,
     tabulate_summary,
@@ -20,7 +21,7 @@ from partialpool.cli.tables import (
 from partialpool.errors import PriorError
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.posterior import Posterior
     from partialpool.results.separate import SeparatePosterior
     from partialpool.results.table import Table
 
@@ -34,7 +35,7 @@ def write_json(
     priors, summary, groups (of ``factor``, None: of all), scale (of the groups' numbers, by factor), engine,
     log_marginal_likelihood, files, versions; outcome, the labels that meant 0 and 1, where labels were given.
     """
-    model = fit.model
+    model = model_of(fit)
     summary = tabulate_summary(fit, effects=effects, quantiles=QUANTILES)
     factors = list_factors(fit)
     engine = fit.engine
@@ -76,7 +77,7 @@ def _describe_model(fit: Posterior | SeparatePosterior) -> dict[str, Any]:
     from partialpool.models.own_sigma import has_own_sigma
     from partialpool.results.scale_names import write_population
 
-    model = fit.model
+    model = model_of(fit)
     pooled = bool(model.groups) and model.pooling == "partial"
     if not isinstance(model, LatentModel):
         return {"family": "gaussian", "link": "identity", "population": "normal" if pooled else None}
@@ -95,7 +96,7 @@ def _describe_model(fit: Posterior | SeparatePosterior) -> dict[str, Any]:
 
 def _name_scale(fit: Posterior | SeparatePosterior, factor: str) -> str:
     """Return what the numbers of a factor's groups are: 'p (purchases / visits)', or the response itself."""
-    return name_groups_scale(fit, factor) or fit.model.design.formula.response.replace("`", "")
+    return name_groups_scale(fit, factor) or model_of(fit).design.formula.response.replace("`", "")
 
 
 def _list_groups(fit: Posterior | SeparatePosterior, factor: str, several: bool) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from partialpool.cli.messages import speak_plainly
 from partialpool.cli.option_names import SuggestingCommand
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.posterior import Posterior
     from partialpool.results.separate import SeparatePosterior
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -307,7 +307,9 @@ def _read(data: Path, formula: str, roles: Mapping[str, Any]) -> Any:
 
 def _write_files(fit: Posterior, shown: _Shown) -> list[str]:
     """Write what was asked for; return the paths."""
-    factor = shown.factor or next((group.name for group in fit.model.groups), None)
+    from partialpool.cli.tables import list_factors
+
+    factor = shown.factor or next(iter(list_factors(fit)), None)
     if shown.out is not None:
         fit.save(shown.out)
     if shown.plot is not None:

@@ -6,9 +6,9 @@ difference is less than the sum of the sds. Given a node a contrast is normal, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,20 +16,22 @@ from partialpool.errors import DataError
 from partialpool.inference.gaussian.conditional import ConditionalMoments, contrast_given_nodes
 from partialpool.inference.hyper.mixture import (
     ItemMoments,
-    MixtureSummary,
     Prepare,
     choose_nodes,
     summarise_mixture,
 )
+from partialpool.models.propriety.response_tails import explain_missing
 from partialpool.numerics.arrays import FloatArray, IntArray
-from partialpool.results.levels import find_level, quote_label
+from partialpool.results.contrast_terms import Contrasts, ContrastSummary, read_weights, write_contrast
+from partialpool.results.latent.contrasts import summarise_latent_contrasts
+from partialpool.results.levels import find_level
+from partialpool.results.notes import note_support
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.runs import hold_runs
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
-    from partialpool.inputs.designs.design import GroupDesign
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # All pairs of more groups than 45 are a table that nobody reads.
 _MOST_PAIRS = 1000
@@ -41,28 +43,28 @@ _ALL_NODES = 2**20
 _BLOCK = 2**17
 
 
-class Contrasts(NamedTuple):
-    """Weighted sums of a factor's groups: ``codes`` and ``weights`` (term, contrast)."""
-
-    factor: int
-    codes: IntArray
-    weights: FloatArray
-
-
 def tabulate_contrast(
-    posterior: Posterior, factor: str | None, levels: Any, minus: Any, *, quantiles: Sequence[float]
+    posterior: Fitted,
+    factor: str | None,
+    levels: Any,
+    minus: Any,
+    *,
+    quantiles: Sequence[float],
+    scale: str = "linear",
 ) -> Table:
     """Return one contrast of the groups' own values, a line a coefficient."""
     place = posterior.check_factor(factor)
     group = posterior.model.groups[place]
-    weights = _read_weights(group, levels, minus)
+    weights = read_weights(group, levels, minus)
     codes = np.array(list(weights), dtype=np.intp)[:, None]
     contrasts = Contrasts(place, codes, np.array(list(weights.values()))[:, None])
     name = write_contrast([group.labels[code] for code in weights], list(weights.values()))
-    return _tabulate(posterior, contrasts, ("contrast",), ([name],), quantiles)
+    return _tabulate(posterior, contrasts, ("contrast",), ([name],), quantiles, scale)
 
 
-def tabulate_differences(posterior: Posterior, factor: str | None, *, to: Any, quantiles: Sequence[float]) -> Table:
+def tabulate_differences(
+    posterior: Fitted, factor: str | None, *, to: Any, quantiles: Sequence[float], scale: str = "linear"
+) -> Table:
     """Return the differences of all pairs of groups, or of each from the group ``to``.
 
     Raises ``DataError`` for more than 1,000 pairs.
@@ -84,85 +86,42 @@ def tabulate_differences(posterior: Posterior, factor: str | None, *, to: Any, q
     weights = np.repeat([[1.0], [-1.0]], len(first), axis=1)
     keys = group.level_keys[0] if len(group.level_keys) == 1 else np.array(group.labels, dtype=object)
     contrasts = Contrasts(place, np.stack([first, second]), weights)
-    return _tabulate(posterior, contrasts, (group.name, "minus"), (keys[first], keys[second]), quantiles)
-
-
-def write_contrast(labels: Sequence[str], weights: Sequence[float]) -> str:
-    """Return a contrast as text.
-
-    >>> write_contrast(["A", "B", "site 3"], [1.0, -0.5, -0.5])
-    "A - 0.5*B - 0.5*'site 3'"
-    """
-    text = ""
-    for label, weight in zip(labels, weights, strict=True):
-        sign = " - " if weight < 0.0 else " + "
-        if not text:
-            sign = "-" if weight < 0.0 else ""
-        size = "" if abs(weight) == 1.0 else f"{abs(weight):.6g}*"
-        text += f"{sign}{size}{quote_label(label)}"
-    return text
-
-
-def _read_weights(group: GroupDesign, levels: Any, minus: Any) -> dict[int, float]:
-    """Return the weight of each level by its code."""
-    if isinstance(levels, Mapping):
-        if minus is not None:
-            raise DataError("contrast: a dict of weights and a second level are given: put its weight into the dict")
-        pairs = list(levels.items())
-    elif minus is None:
-        raise DataError(
-            f"contrast: one level of {group.name} is given: give two, as in contrast('{group.name}', 'A', 'B'), or a "
-            "dict of weights by level"
-        )
-    else:
-        pairs = [(levels, 1.0), (minus, -1.0)]
-    weights: dict[int, float] = {}
-    for level, weight in pairs:
-        code = find_level(group, level)
-        if code in weights:
-            raise DataError(f"contrast: '{group.labels[code]}' is given twice: give each level one weight")
-        weights[code] = _read_weight(group.labels[code], weight)
-    if not any(weights.values()):
-        raise DataError("contrast: no level has a weight other than 0: give two levels, or a dict of weights")
-    return {code: weight for code, weight in weights.items() if weight != 0.0}
-
-
-def _read_weight(label: str, weight: Any) -> float:
-    try:
-        value = float(weight)
-    except (TypeError, ValueError):
-        value = np.nan
-    if not np.isfinite(value):
-        raise DataError(f"contrast: the weight of '{label}' is {weight!r}: give a finite number")
-    return value
+    return _tabulate(posterior, contrasts, (group.name, "minus"), (keys[first], keys[second]), quantiles, scale)
 
 
 def _tabulate(
-    posterior: Posterior,
+    posterior: Fitted,
     contrasts: Contrasts,
     index_names: tuple[str, ...],
     index: tuple[Any, ...],
     quantiles: Sequence[float],
+    scale: str,
 ) -> Table:
     """Return the contrasts' table, lines of one contrast's coefficients next to each other."""
-    summary, above = summarise_contrasts(posterior, contrasts, check_quantiles(quantiles))
-    names = posterior.model.groups[contrasts.factor].names
-    columns: dict[str, Any] = {"mean": summary.mean[0], "sd": summary.sd[0]}
+    names, probabilities = posterior.model.groups[contrasts.factor].names, check_quantiles(quantiles)
+    posterior.check_scale(scale)
+    if scale == "response" and posterior.response_name is not None and names != ("Intercept",):
+        raise DataError("scale='response' is for an intercept alone that varies by group: use scale='linear'")
+    if posterior.leaves_in_closed_form:
+        found = summarise_contrasts(posterior, contrasts, probabilities)
+    else:
+        found = summarise_latent_contrasts(posterior, contrasts, probabilities, scale)
+    columns: dict[str, Any] = {"mean": found.mean, "sd": found.sd}
     for k, name in enumerate(quantile_columns(quantiles)):
-        columns[name] = summary.quantiles[0][:, k]
-    columns["P(>0)"] = above
+        columns[name] = found.quantiles[:, k]
+    columns["P(>0)"] = found.above
+    missing = bool(np.isnan(found.mean).any() or np.isnan(found.sd).any())
+    reasons = (f"-: {explain_missing(posterior.latent_model)}",) if missing else ()
+    notes = (*reasons, *note_support(posterior))
     if names == ("Intercept",):
-        return Table(index_names, index, columns)
+        return Table(index_names, index, columns, notes)
     repeated = tuple(np.repeat(np.asarray(level, dtype=object), len(names)) for level in index)
     n = contrasts.codes.shape[1]
-    return Table((*index_names, "coefficient"), (*repeated, list(names) * n), columns)
+    return Table((*index_names, "coefficient"), (*repeated, list(names) * n), columns, notes)
 
 
-def summarise_contrasts(
-    posterior: Posterior, contrasts: Contrasts, probabilities: FloatArray
-) -> tuple[MixtureSummary, FloatArray]:
-    """Summarise every coefficient of every contrast, (1, coefficient within contrast), and return the probability of
-    each that it is positive."""
+def summarise_contrasts(posterior: Fitted, contrasts: Contrasts, probabilities: FloatArray) -> ContrastSummary:
+    """Summarise every coefficient of every contrast, coefficients within contrasts."""
     prepare = _prepare(posterior, contrasts)
     n_effects = len(posterior.model.groups[contrasts.factor].names)
     n = contrasts.codes.shape[1] * n_effects
@@ -174,7 +133,7 @@ def summarise_contrasts(
     for start in range(0, n, length):
         part = slice(start, min(start + length, n))
         above[part] = subset.weights @ _probability_positive(moments(part))
-    return summary, above
+    return ContrastSummary(summary.mean[0], summary.sd[0], summary.quantiles[0], above)
 
 
 def _probability_positive(given: ConditionalMoments) -> FloatArray:
@@ -186,7 +145,7 @@ def _probability_positive(given: ConditionalMoments) -> FloatArray:
     return np.where(sd > 0.0, spread, (given.mean > 0.0).astype(float))
 
 
-def _prepare(posterior: Posterior, contrasts: Contrasts) -> Prepare:
+def _prepare(posterior: Fitted, contrasts: Contrasts) -> Prepare:
     """Return what gives the contrasts' moments at chosen nodes: coefficients run within contrasts.
 
     The moments at equal nodes are computed once: summary and probability mostly ask for the same.
@@ -207,7 +166,7 @@ def _prepare(posterior: Posterior, contrasts: Contrasts) -> Prepare:
                 for codes, weights in zip(contrasts.codes, contrasts.weights, strict=True)
             ]
             return contrast_given_nodes(
-                posterior.marginal,
+                posterior.gaussian,
                 points,
                 conditional,
                 columns[:, effect] * total[contrast],

@@ -19,7 +19,7 @@ from partialpool.results.table import Table
 
 if TYPE_CHECKING:
     from partialpool.inputs.designs.design import GroupDesign
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 
 class _Entry(NamedTuple):
@@ -30,7 +30,7 @@ class _Entry(NamedTuple):
     column: int
 
 
-def tabulate_covariance(posterior: Posterior, factor: str | None, *, quantiles: Sequence[float]) -> Table:
+def tabulate_covariance(posterior: Fitted, factor: str | None, *, quantiles: Sequence[float]) -> Table:
     """Return sds, then correlations, then variances and covariances of a factor's effects, as in the formula's terms.
 
     Effects of separate terms ((x || g)) are independent: their pairs have no lines.

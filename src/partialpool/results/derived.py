@@ -12,7 +12,7 @@ from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 #: Values (quantity, node) at points.
 Derive = Callable[[HyperPoints], FloatArray]
@@ -27,7 +27,7 @@ class DerivedSummary(NamedTuple):
 
 
 def summarise_derived(
-    posterior: Posterior, derive: Derive, finite_moments: Sequence[int], probabilities: FloatArray
+    posterior: Fitted, derive: Derive, finite_moments: Sequence[int], probabilities: FloatArray
 ) -> DerivedSummary:
     """Summarise functions of the hyperparameters; ``finite_moments`` counts those that each has, up to 2: an infinite
     mean or sd says so.

@@ -15,7 +15,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.selection import Selection, every_level, population_names, select_parameters
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # Numbers that one call may return (3.2 GB): more must be asked for by selection.
 _MOST_NUMBERS = 4 * 10**8
@@ -39,7 +39,7 @@ class PosteriorDraws(NamedTuple):
 
 
 def draw_posterior(
-    posterior: Posterior, n: int, seed: int | None = None, levels: Sequence[IntArray] | None = None
+    posterior: Fitted, n: int, seed: int | None = None, levels: Sequence[IntArray] | None = None
 ) -> PosteriorDraws:
     """Draw hyperparameters, coefficients and the effects of each factor's ``levels`` (None: all) jointly, ``n``
     times."""
@@ -49,13 +49,13 @@ def draw_posterior(
     return _draw(posterior, n, levels, _generator(posterior, seed))
 
 
-def own_coefficients(posterior: Posterior, drawn: PosteriorDraws, factor: int) -> FloatArray:
+def own_coefficients(posterior: Fitted, drawn: PosteriorDraws, factor: int) -> FloatArray:
     """Return what is added to a factor's deviations to give the groups' own values, (effect, draw)."""
     return np.asarray(np.einsum("ck,cn->kn", posterior.theta_columns(factor), drawn.centres))
 
 
 def name_draws(
-    posterior: Posterior, n: int, *, parameters: Sequence[str] | None, seed: int | None
+    posterior: Fitted, n: int, *, parameters: Sequence[str] | None, seed: int | None
 ) -> dict[str, FloatArray]:
     """Return draws by parameter name, all or the selected ones."""
     _check_count(n)
@@ -68,7 +68,7 @@ def name_draws(
 
 
 def name_draw_batches(
-    posterior: Posterior, n: int, *, size: int | None, parameters: Sequence[str] | None, seed: int | None
+    posterior: Fitted, n: int, *, size: int | None, parameters: Sequence[str] | None, seed: int | None
 ) -> Iterator[dict[str, FloatArray]]:
     """Yield draws by parameter name in batches of ``size``, together ``n``: one stream of random numbers."""
     _check_count(n)
@@ -82,32 +82,32 @@ def name_draw_batches(
     return _generate(posterior, n, size, selection, _generator(posterior, seed))
 
 
-def population_draws(posterior: Posterior, drawn: PosteriorDraws) -> dict[str, FloatArray]:
+def population_draws(posterior: Fitted, drawn: PosteriorDraws) -> dict[str, FloatArray]:
     """Return draws of coefficients that the population has, then of hyperparameters, by name, each (draw,)."""
     values = dict(zip(posterior.hyper.space.names, drawn.hyperparameters, strict=True))
     values |= dict(zip(posterior.model.design.population.names, drawn.coefficients, strict=True))
     return {name: values[name] for name in population_names(posterior)}
 
 
-def count_effects(posterior: Posterior, levels: Sequence[IntArray]) -> int:
+def count_effects(posterior: Fitted, levels: Sequence[IntArray]) -> int:
     """Return how many effects one draw of these levels of each factor has."""
     return sum(len(group.names) * len(codes) for group, codes in zip(posterior.model.groups, levels, strict=True))
 
 
 def _generate(
-    posterior: Posterior, n: int, size: int, selection: Selection, rng: np.random.Generator
+    posterior: Fitted, n: int, size: int, selection: Selection, rng: np.random.Generator
 ) -> Iterator[dict[str, FloatArray]]:
     for start in range(0, n, size):
         yield _name(posterior, _draw(posterior, min(size, n - start), selection.levels, rng), selection)
 
 
-def _draw(posterior: Posterior, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> PosteriorDraws:
+def _draw(posterior: Fitted, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> PosteriorDraws:
     joint = posterior.draw_jointly(n, levels, rng)
     values = posterior.hyper.space.natural_values(joint.points).T
     return PosteriorDraws(values, joint.coefficients, joint.centres, joint.points, joint.effects, joint.sigmas)
 
 
-def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> dict[str, FloatArray]:
+def _name(posterior: Fitted, drawn: PosteriorDraws, selection: Selection) -> dict[str, FloatArray]:
     """Return the selected parameters' draws by name."""
     values = population_draws(posterior, drawn)
     factors = {place.factor for place in selection.effects.values()}
@@ -130,7 +130,7 @@ def _name(posterior: Posterior, drawn: PosteriorDraws, selection: Selection) -> 
     return result
 
 
-def _generator(posterior: Posterior, seed: int | None) -> np.random.Generator:
+def _generator(posterior: Fitted, seed: int | None) -> np.random.Generator:
     return np.random.default_rng(posterior.seed if seed is None else check_seed(seed))
 
 

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partialpool.inference.gaussian.conditional import ConditionalMoments, effects_given_nodes
-from partialpool.inference.hyper.mixture import ItemMoments, MixtureSummary, summarise_mixture
-from partialpool.models.latent_model import LatentModel
+from partialpool.inference.hyper.mixture import EffectsSummary, ItemMoments, MixtureSummary, summarise_mixture
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.infinite_moments import deviations_are_infinite
+from partialpool.results.pooling_weights import average_weights
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 
 def summarise_effects(
-    posterior: Posterior, factor: int, kinds: Sequence[str], probabilities: FloatArray
+    posterior: Fitted, factor: int, kinds: Sequence[str], probabilities: FloatArray
 ) -> MixtureSummary:
     """Summarise every effect of every group of a factor, (kind * effect, group): deviations ('u') and the groups' own
     values ('theta')."""
-    if isinstance(posterior.model, LatentModel):
+    if not posterior.leaves_in_closed_form:
         from partialpool.results.latent.effects import summarise_latent_effects
 
-        latent = cast("LatentPosterior", posterior)
-        return summarise_latent_effects(latent, factor, kinds, probabilities)
+        return summarise_latent_effects(posterior, factor, kinds, probabilities)
     group = posterior.model.groups[factor]
     columns = posterior.theta_columns(factor)
     populations = [columns if kind == "theta" else np.zeros_like(columns) for kind in kinds]
@@ -38,7 +36,7 @@ def summarise_effects(
 
         def moments(part: slice) -> ConditionalMoments:
             return effects_given_nodes(
-                posterior.marginal,
+                posterior.gaussian,
                 points,
                 conditional,
                 populations,
@@ -55,3 +53,13 @@ def summarise_effects(
         if kind == "u" and deviations_are_infinite(posterior, factor, name):
             summary.sd[row] = np.nan
     return summary
+
+
+def summarise_own_values(posterior: Fitted, factor: int, kind: str, probabilities: FloatArray) -> EffectsSummary:
+    """Summarise the groups' own values, ``kind`` 'theta' or 'p', 'rate', 'mean', with their pooling weights."""
+    if not posterior.leaves_in_closed_form:
+        from partialpool.results.latent.effects import summarise_latent_values
+
+        return summarise_latent_values(posterior, factor, kind, probabilities)
+    summary = summarise_effects(posterior, factor, (kind,), probabilities)
+    return EffectsSummary(summary, average_weights(posterior, factor))

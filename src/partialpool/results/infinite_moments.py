@@ -14,10 +14,10 @@ from partialpool.models.propriety.other_likelihoods import count_latent_moments
 from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 
-def coefficient_spread_is_infinite(posterior: Posterior, name: str) -> bool:
+def coefficient_spread_is_infinite(posterior: Fitted, name: str) -> bool:
     """Say whether a flat coefficient inherits an infinite variance, from sigma or from an sd it competes with."""
     model, priors = posterior.model, posterior.model.priors
     if posterior.plug_in or priors[name].proper:
@@ -31,12 +31,12 @@ def coefficient_spread_is_infinite(posterior: Posterior, name: str) -> bool:
     return any(bool(part[place]) for factor in factors for part in _find_competing(posterior, factor).values())
 
 
-def deviations_are_infinite(posterior: Posterior, factor: int, effect: str) -> bool:
+def deviations_are_infinite(posterior: Fitted, factor: int, effect: str) -> bool:
     """Say whether the groups' deviations inherit an infinite variance from the flat coefficients they compete with."""
     return effect in _find_competing(posterior, factor)
 
 
-def count_square_moments(posterior: Posterior) -> tuple[int, ...]:
+def count_square_moments(posterior: Fitted) -> tuple[int, ...]:
     """Count the finite posterior moments (0, 1 or 2) of the square of every hyperparameter: of a variance."""
     model = posterior.model
     names = model.space.names
@@ -48,13 +48,13 @@ def count_square_moments(posterior: Posterior) -> tuple[int, ...]:
     return tuple(int(sum(orders)) for orders in finite)
 
 
-def _flat_columns(posterior: Posterior) -> FloatArray:
+def _flat_columns(posterior: Fitted) -> FloatArray:
     """The population columns whose coefficients have improper priors."""
     population, priors = posterior.model.design.population, posterior.model.priors
     return population.values[:, [not priors[name].proper for name in population.names]]
 
 
-def _find_competing(posterior: Posterior, factor: int) -> dict[str, NDArray[np.bool_]]:
+def _find_competing(posterior: Fitted, factor: int) -> dict[str, NDArray[np.bool_]]:
     """For each effect of a factor whose sd has no finite variance and that competes with flat coefficients: with
     which of them."""
     model = posterior.model

@@ -13,7 +13,7 @@ from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:
     from partialpool.models.model import Model
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 #: Zero is far from a column whose mean is more sds away from it than this, and which is nowhere on its other side.
 FAR = 10.0
@@ -50,13 +50,13 @@ def _measure(model: Model, name: str, values: FloatArray) -> Iterator[FarZero]:
         yield FarZero(name, mean, abs(mean) / sd, name in levels and levels[name] is None)
 
 
-def note_far_zero(posterior: Posterior, factor: int) -> tuple[str, ...]:
+def note_far_zero(posterior: Fitted, factor: int) -> tuple[str, ...]:
     """Return a note where a factor's groups are reported far outside the data."""
     lines = "groups" if posterior.model.groups[factor].names == ("Intercept",) else "lines of the Intercept"
     return _say_far_zero(lines, find_far_zeros(posterior.model, factor))
 
 
-def note_far_intercepts(posterior: Posterior) -> tuple[str, ...]:
+def note_far_intercepts(posterior: Fitted) -> tuple[str, ...]:
     """Return notes for the table of the population, where an intercept and its sd are far outside the data because
     slopes vary as well."""
     return tuple(
@@ -81,7 +81,7 @@ def _say_far_zero(lines: str, far: Sequence[FarZero]) -> tuple[str, ...]:
     )
 
 
-def caution_far_zero(posterior: Posterior, factor: int, name: str) -> str | None:
+def caution_far_zero(posterior: Fitted, factor: int, name: str) -> str | None:
     """Return the same for a coefficient's axis, in one line."""
     far = find_far_zeros(posterior.model, factor)
     if name != "Intercept" or not far:
@@ -98,7 +98,7 @@ def find_support(model: Model) -> FloatArray | None:
     return None
 
 
-def note_support(posterior: Posterior) -> tuple[str, ...]:
+def note_support(posterior: Fitted) -> tuple[str, ...]:
     """Return a note where quantiles are among the points of an estimated population."""
     points = find_support(posterior.model)
     if points is None:
@@ -114,6 +114,6 @@ def note_support(posterior: Posterior) -> tuple[str, ...]:
     )
 
 
-def note_groups(posterior: Posterior, factor: int) -> tuple[str, ...]:
+def note_groups(posterior: Fitted, factor: int) -> tuple[str, ...]:
     """Return the notes that stand below every table of a factor's groups."""
     return (*note_far_zero(posterior, factor), *note_support(posterior))

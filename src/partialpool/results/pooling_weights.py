@@ -11,7 +11,7 @@ from partialpool.inference.hyper.mixture import choose_nodes
 from partialpool.numerics.arrays import FloatArray
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # The fewest nodes over which pooling weights are averaged, and the node-group products for which more are kept: of
 # 10,240 nodes, 512 moved a weight of 0.93 by 0.01.
@@ -19,11 +19,11 @@ _FEWEST_NODES = 512
 _PRODUCTS = 2**20
 
 
-def average_weights(posterior: Posterior, factor: int) -> FloatArray:
+def average_weights(posterior: Fitted, factor: int) -> FloatArray:
     """Return the posterior mean of the pooling weight of each effect and group of a factor, (effect, group)."""
     group = posterior.model.groups[factor]
     if posterior.model.pooling == "none":
         return np.ones((len(group.names), group.n_levels))
     subset = choose_nodes(posterior.hyper, max(_FEWEST_NODES, _PRODUCTS // (group.n_levels * len(group.names))))
     points = posterior.hyper.points.select(subset.nodes)
-    return average_pooling_weights(posterior.marginal, points, subset.weights, factor)
+    return average_pooling_weights(posterior.gaussian, points, subset.weights, factor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,17 +11,20 @@ from partialpool.errors import DataError
 from partialpool.inference.hyper.mixture import MixtureSummary
 from partialpool.inputs.designs.new_rows import NewRows, read_new_rows
 from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.results.latent.predictions import predict_latent_rows
 from partialpool.results.parameters import check_quantiles, quantile_columns
+from partialpool.results.prediction_lines import (
+    GROUP_MEAN,
+    NEW_GROUP_MEAN,
+    NEW_GROUP_OBSERVATION,
+    NEW_OBSERVATION,
+    name_labels,
+)
 from partialpool.results.predictors import Kind, Predictors, summarise_predictors
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
-
-GROUP_MEAN = "group mean"
-NEW_OBSERVATION = "new observation"
-NEW_GROUP_MEAN = "new group mean"
-NEW_GROUP_OBSERVATION = "new group, new observation"
+    from partialpool.results.fitted import Fitted
 
 
 class _CodedRows(NamedTuple):
@@ -54,23 +57,41 @@ class _Lines(NamedTuple):
 
 
 def predict_rows(
-    posterior: Posterior, new_data: Any, *, quantiles: Sequence[float], standard_error: Any, offset: Any
+    posterior: Fitted,
+    new_data: Any,
+    *,
+    quantiles: Sequence[float],
+    standard_error: Any = None,
+    offset: Any = None,
+    trials: Any = None,
+    exposure: Any = None,
+    scale: str = "response",
 ) -> Table:
-    """Return the predictions of ``Posterior.predict`` as a table."""
-    rows = read_new_rows(posterior.model.design, new_data, standard_error=standard_error, offset=offset)
+    """Return the predictions for new rows as a table."""
+    posterior.check_scale(scale)
+    rows = read_new_rows(
+        posterior.model.design,
+        new_data,
+        standard_error=standard_error,
+        offset=offset,
+        trials=trials,
+        exposure=exposure,
+    )
     if posterior.model.pooling == "none":
         _refuse_unseen(rows)
-    return _predict(posterior, rows, quantiles)
+    if posterior.leaves_in_closed_form:
+        return _predict(posterior, rows, quantiles)
+    return predict_latent_rows(posterior, rows, quantiles=quantiles, scale=scale)
 
 
-def predict_coded_rows(posterior: Posterior, rows: NewRows, which: IntArray, quantiles: Sequence[float]) -> Table:
+def predict_coded_rows(posterior: Fitted, rows: NewRows, which: IntArray, quantiles: Sequence[float]) -> Table:
     """Predict for some rows already coded, by a posterior that has no groups; the index counts within ``which``."""
     offset = None if rows.offset is None else rows.offset[which]
     precision = None if rows.precision is None else rows.precision[which]
     return _predict(posterior, NewRows(rows.population[which], (), offset, precision), quantiles)
 
 
-def _predict(posterior: Posterior, rows: NewRows, quantiles: Sequence[float]) -> Table:
+def _predict(posterior: Fitted, rows: NewRows, quantiles: Sequence[float]) -> Table:
     """Compute every kind of line that the rows have, equal rows once."""
     probabilities = check_quantiles(quantiles)
     coded = _code_rows(posterior, rows)
@@ -107,7 +128,7 @@ def _refuse_unseen(rows: NewRows) -> None:
         )
 
 
-def _code_rows(posterior: Posterior, rows: NewRows) -> _CodedRows:
+def _code_rows(posterior: Fitted, rows: NewRows) -> _CodedRows:
     groups = rows.groups if posterior.model.groups else ()
     effects = [group.values for group in groups]
     noise = None if posterior.model.design.measurements.known_scale else np.ones(rows.n_rows)
@@ -144,7 +165,7 @@ def _pick(summary: MixtureSummary, kind: int, place: IntArray) -> MixtureSummary
 
 
 def _arrange(
-    posterior: Posterior, rows: NewRows, codes: IntArray, parts: Sequence[_Lines], quantiles: Sequence[float]
+    posterior: Fitted, rows: NewRows, codes: IntArray, parts: Sequence[_Lines], quantiles: Sequence[float]
 ) -> Table:
     """Put the parts together, lines of one row next to each other."""
     where = np.concatenate([part.rows for part in parts])
@@ -170,12 +191,7 @@ def _arrange(
     return Table(("row",), (where.tolist(),), columns)
 
 
-def name_labels(factor: str, taken: Container[str]) -> str:
-    """Return the name of a factor's column of labels: its own unless a column of numbers has that."""
-    return f"{factor} (level)" if factor in taken else factor
-
-
-def _name_new_levels(posterior: Posterior, codes: IntArray) -> list[str]:
+def _name_new_levels(posterior: Fitted, codes: IntArray) -> list[str]:
     """Name for each line the factors whose level is drawn from the population, from codes (line, factor)."""
     names = [group.name for group in posterior.model.groups]
     patterns, place = np.unique(codes < 0, axis=0, return_inverse=True)

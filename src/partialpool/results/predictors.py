@@ -13,7 +13,7 @@ from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.runs import hold_runs
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 #: The expected value, or an observation about it.
 Kind = Literal["mean", "observation"]
@@ -34,7 +34,7 @@ class Predictors(NamedTuple):
 
 
 def summarise_predictors(
-    posterior: Posterior, wanted: Predictors, probabilities: FloatArray, kinds: Sequence[Kind] = ("mean",)
+    posterior: Fitted, wanted: Predictors, probabilities: FloatArray, kinds: Sequence[Kind] = ("mean",)
 ) -> MixtureSummary:
     """Return mean, sd and quantiles of every quantity, (kind, quantity)."""
     n = wanted.population.shape[1]
@@ -44,7 +44,7 @@ def summarise_predictors(
 
         def expected(part: slice) -> ConditionalMoments:
             return predictor_given_nodes(
-                posterior.marginal,
+                posterior.gaussian,
                 points,
                 conditional,
                 wanted.population[:, part],

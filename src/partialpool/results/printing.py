@@ -16,7 +16,7 @@ from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
     from partialpool.models.model import Model
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 _POOLING = {
     "partial": "partially pooled",
@@ -33,7 +33,7 @@ _STATUS = {
 _MOST_PRIORS = 40
 
 
-def describe_posterior(posterior: Posterior, *, groups: bool = True) -> str:
+def describe_posterior(posterior: Fitted, *, groups: bool = True) -> str:
     """Return the text that a fit prints; with its ``groups`` where they alone are unknown."""
     table = summarise(posterior, effects=False, quantiles=(0.05, 0.5, 0.95))
     parts = [
@@ -48,7 +48,7 @@ def describe_posterior(posterior: Posterior, *, groups: bool = True) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _heading(posterior: Posterior) -> list[str]:
+def _heading(posterior: Fitted) -> list[str]:
     model = posterior.model
     measurements = model.design.measurements
     lines = [*wrap_prose(f"partialpool fit: {posterior.formula}"), *wrap_prose(_describe_likelihood(model))]
@@ -110,7 +110,7 @@ def _describe_pooling(model: Model) -> str:
     return _POOLING[model.pooling] if model.design.groups else "no groups"
 
 
-def _priors(posterior: Posterior) -> list[str]:
+def _priors(posterior: Fitted) -> list[str]:
     if posterior.plug_in:
         given = [f"; {name} is given as {value:g}" for name, value in posterior.model.space.given.items()]
         return [f"priors: none (empirical Bayes){''.join(given)}"]
@@ -135,25 +135,18 @@ def _stated_at_means(model: Model) -> set[str]:
     }
 
 
-def _tabulate_unknown_groups(posterior: Posterior) -> list[str]:
+def _tabulate_unknown_groups(posterior: Fitted) -> list[str]:
     """Return each factor's groups where all of the population is given: its own table then says nothing new."""
     from partialpool.results.groups import tabulate_groups
-    from partialpool.results.latent.groups import tabulate_latent_groups
-    from partialpool.results.latent.posterior import LatentPosterior
 
     model = posterior.model
     if model.pooling != "partial" or not all(isinstance(prior, Fixed) for prior in model.priors.values()):
         return []
-    tables = [
-        tabulate_latent_groups(posterior, group.name, quantiles=None, scale="response")
-        if isinstance(posterior, LatentPosterior)
-        else tabulate_groups(posterior, group.name, quantiles=(0.05, 0.95))
-        for group in model.groups
-    ]
+    tables = [tabulate_groups(posterior, group.name) for group in model.groups]
     return [table.render(most_lines=30) for table in tables]
 
 
-def _certificate(posterior: Posterior) -> list[str]:
+def _certificate(posterior: Fitted) -> list[str]:
     engine = posterior.engine
     parts = {
         "computed by": f"{engine.route}: {engine.reason}{f'; {engine.left}' if engine.left else ''}",

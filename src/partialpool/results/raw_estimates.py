@@ -15,7 +15,7 @@ from partialpool.results.effects import summarise_effects
 
 if TYPE_CHECKING:
     from partialpool.inputs.designs.design import GroupDesign
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # A column of the formula is determined by a group's rows if what they leave undetermined of it is below this.
 _UNDETERMINED = 1e-7
@@ -37,13 +37,17 @@ class OwnFits(NamedTuple):
     slopes: FloatArray
 
 
-def estimate_raw(posterior: Posterior, factor: int) -> RawEstimates:
+def estimate_raw(posterior: Fitted, factor: int, kind: str = "theta") -> RawEstimates:
     """Estimate each group of a factor alone by least squares.
 
     Columns that do not vary by this factor, and the effects of other factors, keep their posterior means. The sd holds
     the group's own noise and the posterior uncertainty of those columns' coefficients; that of other factors' effects
     is not in it.
     """
+    if not posterior.leaves_in_closed_form:
+        from partialpool.results.latent.raw import estimate_latent_raw
+
+        return estimate_latent_raw(posterior, factor, "linear" if kind == "theta" else "response")
     group, hyper = posterior.model.groups[factor], posterior.hyper
     names = posterior.model.design.population.names
     common = [i for i, name in enumerate(names) if name not in group.names]
@@ -63,9 +67,9 @@ def estimate_raw(posterior: Posterior, factor: int) -> RawEstimates:
     return RawEstimates(np.array([fit.mean for fit in fits]), np.array(sds))
 
 
-def coefficient_moments(posterior: Posterior) -> tuple[FloatArray, FloatArray]:
+def coefficient_moments(posterior: Fitted) -> tuple[FloatArray, FloatArray]:
     """Return the posterior means (coefficient,) and covariance of the formula's coefficients."""
-    hyper, prior, conditional = posterior.hyper, posterior.marginal.coefficient_prior, posterior.conditional
+    hyper, prior, conditional = posterior.hyper, posterior.gaussian.coefficient_prior, posterior.conditional
     n = len(posterior.model.design.population.names)
     means, within = np.zeros((n, len(hyper.weights))), np.zeros((n, n))
     integrated = list(prior.integrated)
@@ -78,9 +82,9 @@ def coefficient_moments(posterior: Posterior) -> tuple[FloatArray, FloatArray]:
     return centre, within + (spread * hyper.weights) @ spread.T
 
 
-def _fit_statistics(posterior: Posterior, common: list[int]) -> list[OwnFits]:
+def _fit_statistics(posterior: Fitted, common: list[int]) -> list[OwnFits]:
     """Fit the groups of the only factor from its sufficient statistics: no row is read."""
-    hyper, cross, conditional = posterior.hyper, posterior.marginal.statistics.cross, posterior.conditional
+    hyper, cross, conditional = posterior.hyper, posterior.gaussian.statistics.cross, posterior.conditional
     shifted = conditional.basis @ (conditional.mean @ hyper.weights) - conditional.shift @ hyper.weights
     coefficients = np.linalg.solve(cross.scaling.population, shifted + cross.scaling.reference)
     columns = posterior.theta_columns(0)
@@ -90,7 +94,7 @@ def _fit_statistics(posterior: Posterior, common: list[int]) -> list[OwnFits]:
     ]
 
 
-def _fit_rows(posterior: Posterior, factor: int, common: list[int], coefficients: FloatArray) -> list[OwnFits]:
+def _fit_rows(posterior: Fitted, factor: int, common: list[int], coefficients: FloatArray) -> list[OwnFits]:
     """Fit the groups of one of several factors to what the rest of the model leaves of the response."""
     design, group = posterior.model.design, posterior.model.groups[factor]
     weights = _row_weights(design.measurements)
@@ -102,7 +106,7 @@ def _fit_rows(posterior: Posterior, factor: int, common: list[int], coefficients
     return [_fit_effect(orthogonal.root, orthogonal.projection, back[k]) for k in range(len(group.names))]
 
 
-def _leave(posterior: Posterior, factor: int, common: list[int], coefficients: FloatArray) -> FloatArray:
+def _leave(posterior: Fitted, factor: int, common: list[int], coefficients: FloatArray) -> FloatArray:
     """Return the response (row,) less the offset, the columns that do not vary by the factor, and other factors'
     effects."""
     design = posterior.model.design

@@ -12,13 +12,13 @@ from partialpool.inference.gaussian.conditional import ConditionalMoments
 from partialpool.inference.hyper.mixture import ItemMoments
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # Numbers that the arrays of one run may hold (128 MB; temporary ones take as much again).
 _NUMBERS = 2**24
 
 
-def hold_runs(posterior: Posterior, moments: ItemMoments, n_nodes: int, n_items: int) -> ItemMoments:
+def hold_runs(posterior: Fitted, moments: ItemMoments, n_nodes: int, n_items: int) -> ItemMoments:
     """Return the same moments, computed for as many items at a time as memory allows; with one factor as they are."""
     if len(posterior.model.groups) < 2:
         return moments

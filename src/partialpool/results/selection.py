@@ -14,7 +14,7 @@ from partialpool.results.parameters import effect_kinds, effect_names
 
 if TYPE_CHECKING:
     from partialpool.inputs.designs.design import GroupDesign
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # Names among which a near miss is looked for: a comparison takes 20 microseconds.
 _MOST_COMPARED = 10_000
@@ -39,7 +39,7 @@ class Selection(NamedTuple):
     levels: tuple[IntArray, ...]
 
 
-def select_parameters(posterior: Posterior, parameters: Sequence[str] | None) -> Selection:
+def select_parameters(posterior: Fitted, parameters: Sequence[str] | None) -> Selection:
     """Return what is needed for these parameters, or for all; raise ``DataError`` for a name that is none of them."""
     if parameters is None:
         return _select_all(posterior)
@@ -67,7 +67,7 @@ def select_parameters(posterior: Posterior, parameters: Sequence[str] | None) ->
     return Selection(names, effects, levels)
 
 
-def _select_all(posterior: Posterior) -> Selection:
+def _select_all(posterior: Fitted) -> Selection:
     effects = {
         name: EffectPlace(kind, factor, effect, level)
         for factor, group in enumerate(posterior.model.groups)
@@ -78,17 +78,17 @@ def _select_all(posterior: Posterior) -> Selection:
     return Selection((*population_names(posterior), *effects), effects, every_level(posterior))
 
 
-def every_level(posterior: Posterior) -> tuple[IntArray, ...]:
+def every_level(posterior: Fitted) -> tuple[IntArray, ...]:
     """Return the codes of all levels of each factor."""
     return tuple(np.arange(group.n_levels, dtype=np.intp) for group in posterior.model.groups)
 
 
-def no_level(posterior: Posterior) -> tuple[IntArray, ...]:
+def no_level(posterior: Fitted) -> tuple[IntArray, ...]:
     """Return no code of any factor: the population alone."""
     return tuple(np.empty(0, dtype=np.intp) for _ in posterior.model.groups)
 
 
-def population_names(posterior: Posterior) -> list[str]:
+def population_names(posterior: Fitted) -> list[str]:
     """Coefficients that the population has, then hyperparameters."""
     prior, names = posterior.model.coefficient_prior, posterior.model.design.population.names
     known = prior.sampled[len(posterior.hyper.space.coefficients) :]
@@ -128,7 +128,7 @@ def _find_effect(
     return None
 
 
-def _suggest(posterior: Posterior, name: str) -> str:
+def _suggest(posterior: Fitted, name: str) -> str:
     known = population_names(posterior)
     for group in posterior.model.groups if "[" in name else ():
         if 2 * group.n_levels * len(group.names) <= _MOST_COMPARED:

@@ -26,9 +26,11 @@ from partialpool.models.model import Model, build_model
 from partialpool.models.priors import Prior
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.numerics.progress import track
+from partialpool.results.draws import name_draws
+from partialpool.results.fitted import Fitted
 from partialpool.results.parameters import check_quantiles, effect_names, quantile_columns
-from partialpool.results.posterior import Posterior
-from partialpool.results.prediction import name_labels, predict_coded_rows
+from partialpool.results.prediction import predict_coded_rows
+from partialpool.results.prediction_lines import name_labels
 from partialpool.results.summary import summarise
 from partialpool.results.table import Table
 
@@ -49,7 +51,7 @@ class SeparatePosterior:
     design: Design
     group: GroupDesign
     model: Model
-    fits: tuple[Posterior, ...]
+    fits: tuple[Fitted, ...]
     seed: int
 
     @property
@@ -104,7 +106,7 @@ class SeparatePosterior:
         names = self.group.names
         tables = [summarise(fit, effects=False, quantiles=quantiles) for fit in self.fits]
         columns: dict[str, Any] = {
-            "n": np.repeat([int(fit.marginal.statistics.n_rows) for fit in self.fits], len(names))
+            "n": np.repeat([int(fit.gaussian.statistics.n_rows) for fit in self.fits], len(names))
         }
         for column in tables[0].columns:
             columns[column] = np.array([table.columns[column][k] for table in tables for k in range(len(names))])
@@ -123,7 +125,7 @@ class SeparatePosterior:
         names = self.line_names()
         for j, fit in enumerate(self.fits):
             child = int(np.random.SeedSequence([start, j]).generate_state(1)[0])
-            drawn = fit.draws(n, seed=child)
+            drawn = name_draws(fit, n, parameters=None, seed=child)
             for k, name in enumerate([*self.group.names, "sigma"]):
                 result[names[k][j]] = drawn[name]
         if parameters is None:
@@ -180,9 +182,9 @@ class SeparatePosterior:
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to a netCDF file (or zarr store, by the ending), which ``pp.load`` reads."""
-        from partialpool.results.files.storage import save_posterior
+        from partialpool.results.files.storage import save_fitted
 
-        return save_posterior(self, path)
+        return save_fitted(self, path)
 
     def line_names(self) -> list[list[str]]:
         """Return the names of theta of each coefficient, then of sigma, one a group."""
@@ -245,7 +247,7 @@ def split_by_group(design: Design, group: GroupDesign) -> Iterator[Design]:
 
 def _fit_one(
     observations: Observations, alone: Design, group: GroupDesign, level: int, model: Model, seed: int
-) -> Posterior:
+) -> Fitted:
     _check_spread(alone, group, level)
     try:
         outcome: Outcome = run_engine(
@@ -253,7 +255,7 @@ def _fit_one(
         )
     except PartialpoolError as error:
         raise type(error)(f"group '{group.labels[level]}' of {group.name}: {error}") from None
-    return Posterior(observations, *outcome, method="auto", seed=seed)
+    return Fitted(observations, *outcome, method="auto", seed=seed)
 
 
 def _part(values: FloatArray | None, rows: IntArray) -> FloatArray | None:

@@ -18,12 +18,12 @@ from partialpool.results.parameters import check_quantiles, effect_kinds, effect
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 _MISSING = "-: a moment that does not exist under these priors, whose tails are too heavy for it: read the quantiles"
 
 
-def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]) -> Table:
+def summarise(posterior: Fitted, *, effects: bool, quantiles: Sequence[float]) -> Table:
     """Return mean, sd and quantiles of the coefficients, population sds, correlations and sigma, then of the effects
     of each factor."""
     probabilities = check_quantiles(quantiles)
@@ -45,19 +45,19 @@ def summarise(posterior: Posterior, *, effects: bool, quantiles: Sequence[float]
     return Table((None,), (names,), {head: values[:, k] for k, head in enumerate(heads)}, notes)
 
 
-def _note_effects(posterior: Posterior) -> tuple[str, ...]:
+def _note_effects(posterior: Fitted) -> tuple[str, ...]:
     """Return the notes on the groups of all factors, each once."""
     factors = range(len(posterior.model.groups))
     return tuple(dict.fromkeys(note for factor in factors for note in note_groups(posterior, factor)))
 
 
-def _population_order(posterior: Posterior) -> list[str]:
+def _population_order(posterior: Fitted) -> list[str]:
     """Coefficients in the formula's order, then hyperparameters in theirs."""
     names = list(posterior.model.design.population.names)
     return names + [name for name in posterior.hyper.space.names if name not in names]
 
 
-def _coefficient_lines(posterior: Posterior, probabilities: FloatArray) -> dict[str, FloatArray]:
+def _coefficient_lines(posterior: Fitted, probabilities: FloatArray) -> dict[str, FloatArray]:
     """Lines of the integrated coefficients, from their normal mixtures."""
     prior, names = posterior.model.coefficient_prior, posterior.model.design.population.names
     if not prior.integrated:
@@ -78,7 +78,7 @@ def _coefficient_lines(posterior: Posterior, probabilities: FloatArray) -> dict[
     return lines
 
 
-def _hyper_lines(posterior: Posterior, probabilities: FloatArray) -> dict[str, FloatArray]:
+def _hyper_lines(posterior: Fitted, probabilities: FloatArray) -> dict[str, FloatArray]:
     """Lines of the hyperparameters; a moment that is infinite says so, a plug-in estimate has no spread."""
     hyper = posterior.hyper
     lines = {}

@@ -22,12 +22,13 @@ from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray
 from partialpool.results.derived import Derive, summarise_derived
 from partialpool.results.infinite_moments import count_square_moments
+from partialpool.results.latent.variances import tabulate_latent_variances
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
     from partialpool.inputs.designs.design import GroupDesign
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 ALL, RESIDUAL, SAMPLING, TOTAL = "all", "residual", "typical sampling", "total"
 
@@ -61,10 +62,12 @@ def check_has_population(model: Model) -> None:
         )
 
 
-def tabulate_variances(posterior: Posterior, *, quantiles: Sequence[float]) -> Table:
+def tabulate_variances(posterior: Fitted, *, quantiles: Sequence[float]) -> Table:
     """Return mean, sd and quantiles of each variance component and of its proportion of the total."""
     model = posterior.model
     check_has_population(model)
+    if not posterior.leaves_in_closed_form:
+        return tabulate_latent_variances(posterior, quantiles=quantiles)
     probabilities = check_quantiles(quantiles)
     lines = _lay_out_lines(posterior)
     n_effects, n_main = model.n_effects, len(model.groups) + 2
@@ -95,7 +98,7 @@ def typical_sampling_variance(precision: FloatArray) -> float:
     return float((len(relative) - 1) * relative.sum() / spread / precision.max())
 
 
-def _lay_out_lines(posterior: Posterior) -> list[_Line]:
+def _lay_out_lines(posterior: Fitted) -> list[_Line]:
     """Return the table's lines: each factor, its coefficients where it has slopes, the residual, the total."""
     model, moments = posterior.model, count_square_moments(posterior)
     n_main, first_share = len(model.groups) + 2, len(model.groups) + 2 + model.n_effects

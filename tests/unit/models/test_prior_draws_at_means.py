@@ -21,7 +21,7 @@ def test_the_value_at_the_means_has_the_intercepts_prior(family: str, pooling: s
     rng = np.random.default_rng(1)
     g, x = np.repeat(np.arange(6), 5), 500 + rng.standard_normal(30)
     data = {"y": rng.poisson(3.0, 30), "x": x, "z": 90 + rng.standard_normal(30), "g": g}
-    model = pp.fit("y ~ x + z + (1 | g)", data, family=family, pooling=pooling, accuracy=0.1).model
+    model = pp.fit("y ~ x + z + (1 | g)", data, family=family, pooling=pooling, accuracy=0.1).fitted.model
     points = draw_hyperparameters_from_priors(model.space, N_DRAWS, rng)
     coefficients = draw_coefficients_from_priors(model, points, rng)
     names = model.design.population.names

@@ -71,7 +71,7 @@ def fits() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def panels(fits: dict[str, Any]) -> dict[str, Panel]:
-    return {name: gather_panels(fit, len(fit.model.groups) - 1)[0] for name, fit in fits.items()}
+    return {name: gather_panels(fit.fitted, len(fit.fitted.model.groups) - 1)[0] for name, fit in fits.items()}
 
 
 def _texts(figure: Any) -> str:
@@ -83,7 +83,7 @@ def _texts(figure: Any) -> str:
 def test_every_kind_of_fit_draws(fits: dict[str, Any], name: str, kind: str, tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     fit = fits[name]
-    figure = getattr(fit.plot, kind)(path, factor=fit.model.groups[-1].name)
+    figure = getattr(fit.plot, kind)(path, factor=fit.fitted.model.groups[-1].name)
     assert path.read_bytes().startswith(b"\x89PNG")
     width, height = figure.get_size_inches()
     assert width <= 15
@@ -110,12 +110,12 @@ def test_axes_say_what_is_on_them(panels: dict[str, Panel], name: str, expected:
 @pytest.mark.parametrize("name", [name for name in CASES if name not in ("slopes", "500 groups")])
 def test_points_and_intervals_are_those_of_the_table(fits: dict[str, Any], panels: dict[str, Panel], name: str) -> None:
     fit, panel = fits[name], panels[name]
-    factor = len(fit.model.groups) - 1
-    table = fit.groups(fit.model.groups[factor].name, quantiles=(0.05, 0.25, 0.75, 0.95))
+    factor = len(fit.fitted.model.groups) - 1
+    table = fit.groups(fit.fitted.model.groups[factor].name, quantiles=(0.05, 0.25, 0.75, 0.95))
     for column in ("raw", "raw_sd", "mean", "weight"):
         np.testing.assert_allclose(getattr(panel, column), table[column], rtol=1e-9, err_msg=column)
     n = min(len(table), 20)
-    ends = find_intervals(fit, factor, np.arange(n)[::-1])[0, ::-1]
+    ends = find_intervals(fit.fitted, factor, np.arange(n)[::-1])[0, ::-1]
     np.testing.assert_allclose(ends, table[["q5", "q25", "q75", "q95"]][:n], rtol=1e-6)
     assert np.all(np.diff(ends, axis=1) >= 0.0)
 
@@ -123,8 +123,10 @@ def test_points_and_intervals_are_those_of_the_table(fits: dict[str, Any], panel
 @pytest.mark.parametrize("name", ["binomial", "beta", "rates", "median", "mixture"])
 def test_the_population_is_that_of_a_prediction(fits: dict[str, Any], panels: dict[str, Panel], name: str) -> None:
     fit, panel = fits[name], panels[name]
-    unseen = "unseen" if fit.model.groups[0].name == "store" else 99
-    predicted = fit.predict({fit.model.groups[0].name: [unseen]}, quantiles=(0.05, 0.25, 0.75, 0.95), **sizes(name))
+    unseen = "unseen" if fit.fitted.model.groups[0].name == "store" else 99
+    predicted = fit.predict(
+        {fit.fitted.model.groups[0].name: [unseen]}, quantiles=(0.05, 0.25, 0.75, 0.95), **sizes(name)
+    )
     for quantity, shown in (("new group mean", panel.new_group), ("population average", panel.population)):
         line = predicted[predicted["quantity"] == quantity].iloc[0]
         assert shown is not None

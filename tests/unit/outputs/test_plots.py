@@ -76,7 +76,7 @@ def test_points_stand_where_the_table_says(fits: dict[str, Any]) -> None:
 
 
 def test_the_new_groups_interval_is_that_of_a_prediction(fits: dict[str, Any]) -> None:
-    panel = gather_panels(fits["eight"], 0)[0]
+    panel = gather_panels(fits["eight"].fitted, 0)[0]
     predicted = fits["eight"].predict({"school": ["unseen"]}, quantiles=(0.05, 0.25, 0.75, 0.95))
     line = predicted[predicted["quantity"] == "new group mean"].iloc[0]
     new = panel.new_group
@@ -146,8 +146,8 @@ def test_a_missing_matplotlib_names_the_extra(fits: dict[str, Any], kind: str, m
 @pytest.mark.parametrize("name", ["eight", "slopes", "undetermined", "plug-in", "unpooled"])
 def test_the_intervals_are_those_of_the_table(fits: dict[str, Any], name: str) -> None:
     table = fits[name].groups(quantiles=(0.05, 0.25, 0.75, 0.95))
-    n_groups = fits[name].model.groups[0].n_levels
-    shown = find_intervals(fits[name], 0, np.arange(n_groups)[::-1])[:, ::-1]
+    n_groups = fits[name].fitted.model.groups[0].n_levels
+    shown = find_intervals(fits[name].fitted, 0, np.arange(n_groups)[::-1])[:, ::-1]
     expected = table[["q5", "q25", "q75", "q95"]].to_numpy().reshape(n_groups, -1, 4).transpose(1, 0, 2)
     np.testing.assert_allclose(shown, expected, rtol=0, atol=2e-3 * table["sd"].max())
 
@@ -186,8 +186,8 @@ def test_one_factors_groups_are_drawn(towns: Any, kind: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(("factor", "name"), [(0, "town"), (1, "year")])
 def test_a_factors_panel_is_its_table(towns: Any, factor: int, name: str) -> None:
     table = towns.groups(name, quantiles=(0.05, 0.25, 0.75, 0.95))
-    panels = gather_panels(towns, factor)
-    intervals = find_intervals(towns, factor, np.arange(len(table) // len(panels)))
+    panels = gather_panels(towns.fitted, factor)
+    intervals = find_intervals(towns.fitted, factor, np.arange(len(table) // len(panels)))
     for k, panel in enumerate(panels):
         lines = table.iloc[k :: len(panels)]
         for column in ("n", "raw", "raw_sd", "mean", "weight"):
@@ -200,7 +200,7 @@ def test_a_new_group_of_one_factor_is_without_the_other(towns: Any) -> None:
     draws, rng = towns.draws(40_000, seed=1), np.random.default_rng(2)
     for factor, sd in enumerate(("sd(town, Intercept)", "sd(year)")):
         fresh = draws["Intercept"] + draws[sd] * rng.normal(size=40_000)
-        new = gather_panels(towns, factor)[0].new_group
+        new = gather_panels(towns.fitted, factor)[0].new_group
         assert new is not None
         below = [np.mean(fresh < end) for end in (new.q5, new.q25, new.q75, new.q95)]
         np.testing.assert_allclose(below, [0.05, 0.25, 0.75, 0.95], atol=0.012)

@@ -33,14 +33,14 @@ class DenseFit:
 
     def effect(self, factor: int, effect: int, level: int) -> int:
         """The place of one effect among the unknowns."""
-        return self.starts[factor] + effect * int(self.fit.model.groups[factor].n_levels) + level
+        return self.starts[factor] + effect * int(self.fit.fitted.model.groups[factor].n_levels) + level
 
     def theta(self, factor: int, effect: int, level: int) -> FloatArray:
         """What a group's own value is of the unknowns."""
         vector = np.zeros(self.n_unknown)
         vector[self.effect(factor, effect, level)] = 1.0
-        names = self.fit.model.design.population.names
-        own = self.fit.model.groups[factor].names[effect]
+        names = self.fit.fitted.model.design.population.names
+        own = self.fit.fitted.model.groups[factor].names[effect]
         if own in names:
             vector[names.index(own)] = 1.0
         return vector
@@ -59,7 +59,7 @@ class DenseFit:
 
 def solve_densely(fit: pp.Posterior) -> DenseFit:
     """Condition on each node by inverting the precision of all unknowns; priors are Normal or Flat."""
-    model, points = fit.model, fit.hyper.points
+    model, points = fit.fitted.model, fit.fitted.hyper.points
     design = model.design
     measured = design.measurements
     blocks, starts, at = [design.population.values], [], len(design.population.names)
@@ -92,4 +92,6 @@ def solve_densely(fit: pp.Posterior) -> DenseFit:
         covariance = np.linalg.inv(total + (columns * noise[:, None]).T @ columns)
         means.append(covariance @ (columns.T @ (noise * response) + precision * centre))
         covariances.append(covariance)
-    return DenseFit(fit, np.array(means).T, np.moveaxis(np.array(covariances), 0, -1), fit.hyper.weights, tuple(starts))
+    return DenseFit(
+        fit, np.array(means).T, np.moveaxis(np.array(covariances), 0, -1), fit.fitted.hyper.weights, tuple(starts)
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.results.contrasts import write_contrast
+from partialpool.results.contrast_terms import write_contrast
 
 from .dense_fit import DenseFit, solve_densely
 from .several import PRIORS, fit_several, make_data
@@ -21,7 +21,7 @@ def dense(request: pytest.FixtureRequest) -> DenseFit:
 
 def test_any_weights_agree_with_dense_algebra(dense: DenseFit) -> None:
     """Weights that sum to 0, so that the population cancels, and weights that do not."""
-    for factor, group in enumerate(dense.fit.model.groups):
+    for factor, group in enumerate(dense.fit.fitted.model.groups):
         for weights in ([1.0, -0.5, -0.5], [1.0, 0.5, -0.2]):
             table = dense.fit.contrast(group.name, dict(zip(group.labels[:3], weights, strict=True)))
             assert len(table) == len(group.names)
@@ -38,7 +38,7 @@ def test_differences_are_the_contrasts_of_all_pairs() -> None:
     fit = fit_several("crossed slopes")
     table = fit.differences("sample")
     assert list(table.index.names) == ["sample", "minus"]
-    labels = fit.model.groups[1].labels
+    labels = fit.fitted.model.groups[1].labels
     assert list(table.index) == [(a, b) for i, a in enumerate(labels) for b in labels[i + 1 :]]
     for first, second in table.index:
         np.testing.assert_allclose(table.loc[(first, second)], fit.contrast("sample", first, second).iloc[0], rtol=1e-9)

@@ -11,20 +11,20 @@ import pytest
 import partialpool as pp
 from partialpool.errors import DataError
 from partialpool.results import draws as draws_module
-from partialpool.results import posterior as posterior_module
+from partialpool.results import fitted as fitted_module
 
 from .several import PRIORS, fit_several, make_data
 
 
 def test_a_selection_draws_only_the_levels_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     fit, asked = fit_several("three"), []
-    draw = posterior_module.draw_jointly
+    draw = fitted_module.draw_jointly
 
     def spy(marginal: Any, hyper: Any, n: int, levels: Any, *more: Any, **named: Any) -> Any:
         asked.append([codes.tolist() for codes in levels])
         return draw(marginal, hyper, n, levels, *more, **named)
 
-    monkeypatch.setattr(posterior_module, "draw_jointly", spy)
+    monkeypatch.setattr(fitted_module, "draw_jointly", spy)
     names = ["theta[plate=6]", "u[plate=2]", "sigma", "u[batch:cask=B:a]", "theta[plate=2]"]
     found = fit.draws(50, parameters=names)
     assert list(found) == names
@@ -58,7 +58,10 @@ def test_batches_together_are_a_joint_sample(name: str) -> None:
         assert abs(drawn[parameter].std() / line["sd"] - 1) < 0.06, parameter
     whole = fit.draws(n, seed=9)
     pair = list(table.index)[1], list(table.index)[-1]
-    for one, two in (pair, ("Intercept", f"u[{fit.model.groups[0].name}={fit.model.groups[0].labels[0]}")):
+    for one, two in (
+        pair,
+        ("Intercept", f"u[{fit.fitted.model.groups[0].name}={fit.fitted.model.groups[0].labels[0]}"),
+    ):
         if two not in drawn:
             two = next(parameter for parameter in drawn if parameter.startswith(two))
         found, expected = (np.corrcoef(draws[one], draws[two])[0, 1] for draws in (drawn, whole))

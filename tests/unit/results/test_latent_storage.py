@@ -113,7 +113,7 @@ def same(one: pd.DataFrame, two: pd.DataFrame) -> None:
 
 def new_rows(fit: Any, data: dict[str, Any]) -> pd.DataFrame:
     frame = pd.DataFrame({name: list(values[:5]) for name, values in data.items()})
-    if fit.model.pooling != "none":
+    if fit.fitted.model.pooling != "none":
         frame.loc[4, "site"] = "never seen"
     return frame
 
@@ -128,7 +128,7 @@ def test_everything_is_the_same(saved: tuple[Any, Any]) -> None:
     fit, loaded = saved
     assert type(loaded) is type(fit)
     same(fit.summary(effects=True, quantiles=(0.01, 0.5)), loaded.summary(effects=True, quantiles=(0.01, 0.5)))
-    for group in fit.model.groups:
+    for group in fit.fitted.model.groups:
         same(fit.groups(group.name), loaded.groups(group.name))
     rows = new_rows(fit, make_rows())
     same(fit.predict(rows), loaded.predict(rows))
@@ -139,13 +139,13 @@ def test_everything_is_the_same(saved: tuple[Any, Any]) -> None:
             np.testing.assert_array_equal(values, two[name])
     assert repr(fit) == repr(loaded)
     assert fit.engine == loaded.engine
-    assert fit.model.family == loaded.model.family
-    assert write_population(fit.model) == write_population(loaded.model)
-    assert fit.model.priors == loaded.model.priors
-    assert fit.hyper.log_marginal_likelihood == loaded.hyper.log_marginal_likelihood
-    assert fit.observations.measurements.classes == loaded.observations.measurements.classes
-    points = fit.hyper.points.select(np.array([0]))
-    np.testing.assert_array_equal(fit.latent.log_likelihood(points), loaded.latent.log_likelihood(points))
+    assert fit.fitted.model.family == loaded.fitted.model.family
+    assert write_population(fit.fitted.model) == write_population(loaded.fitted.model)
+    assert fit.fitted.model.priors == loaded.fitted.model.priors
+    assert fit.fitted.hyper.log_marginal_likelihood == loaded.fitted.hyper.log_marginal_likelihood
+    assert fit.fitted.observations.measurements.classes == loaded.fitted.observations.measurements.classes
+    points = fit.fitted.hyper.points.select(np.array([0]))
+    np.testing.assert_array_equal(fit.fitted.latent.log_likelihood(points), loaded.fitted.latent.log_likelihood(points))
 
 
 @pytest.mark.parametrize("case", ["binomial", "beta population", "student population", "nested"])
@@ -206,7 +206,7 @@ def test_only_new_likelihoods_take_the_new_format(arguments: dict[str, Any], ver
 
 def test_another_engine_than_the_stored_one_is_refused() -> None:
     formula, arguments = CASES["binomial"]
-    arrays, metadata = store_fit(pp.fit(formula, make_rows(), **arguments))
+    arrays, metadata = store_fit(pp.fit(formula, make_rows(), **arguments).fitted)
     metadata = json.loads(json.dumps(metadata))
     metadata["marginal"]["engine"] = "SomethingElse"
     with pytest.raises(ValueError, match="SomethingElse"):
@@ -218,7 +218,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 
     formula, arguments = CASES["binomial"]
     fit = pp.fit(formula, make_rows(), **arguments)
-    arrays, metadata = store_fit(fit)
+    arrays, metadata = store_fit(fit.fitted)
     del metadata["family"]
     packed = pack_arrays(arrays, metadata).assign_attrs({"format_version": storage.FORMAT_VERSION})
     path = tmp_path / "fit.nc"
@@ -233,8 +233,8 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 def test_populations_are_written_as_they_are_read(text: str) -> None:
     arguments = BINOMIAL | {"population": text, "link": "logit"} | (ONE_NODE if text[0] in "sn" else {})
     fit = pp.fit("successes ~ 1 + (1 | site)", make_rows(), **arguments)
-    assert write_population(fit.model) == text
-    assert read_population(text).name == fit.model.population.name
+    assert write_population(fit.fitted.model) == text
+    assert read_population(text).name == fit.fitted.model.population.name
 
 
 @pytest.mark.parametrize("engine", ["likelihood_grid", "nested_grid"])
@@ -246,6 +246,6 @@ def test_a_fit_that_fell_back_to_a_finer_engine_loads(
     case = "nested" if engine == "nested_grid" else "student population"
     formula, arguments = CASES.get(case, ("accidents ~ 1 + (1 | site)", POISSON | {"population": "student_t"}))
     fit = pp.fit(formula, make_rows(), **arguments)
-    assert type(fit.latent).__name__ in ("PopulationWindow", "NestedHermite")
+    assert type(fit.fitted.latent).__name__ in ("PopulationWindow", "NestedHermite")
     loaded = pp.load(fit.save(tmp_path / "fit.nc"))
-    same(fit.groups(fit.model.groups[0].name), loaded.groups(fit.model.groups[0].name))
+    same(fit.groups(fit.fitted.model.groups[0].name), loaded.groups(fit.fitted.model.groups[0].name))

@@ -26,7 +26,7 @@ def test_complete_pooling_is_a_fit_without_the_factor(name: str, factor: str, wi
     fit = fit_several(name)
     table, groups = fit.pooling(factor), fit.groups(factor)
     expected = pp.fit(without, make_data(), priors=PRIORS).summary()
-    group = fit.model.groups[fit.check_factor(factor)]
+    group = fit.fitted.model.groups[fit.fitted.check_factor(factor)]
     for k, effect in enumerate(group.names):
         lines = table if len(group.names) == 1 else table.xs(effect, level="coefficient")
         assert len(lines) == group.n_levels

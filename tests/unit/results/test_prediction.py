@@ -33,7 +33,7 @@ def nested() -> DenseFit:
 def _expected(dense: DenseFit, codes: tuple[int, int], noisy: bool) -> tuple[float, float]:
     """Mean and sd of a mixture of normals: known levels by their posterior, new ones by the variances of their
     populations, the noise by sigma^2."""
-    points = dense.fit.hyper.points
+    points = dense.fit.fitted.hyper.points
     vector, extra = np.zeros(dense.n_unknown), np.zeros(points.n_nodes)
     vector[:2] = 1.0, X
     for factor, code in enumerate(codes):
@@ -75,19 +75,19 @@ def test_each_line_is_what_its_label_says(nested: DenseFit) -> None:
 def test_every_mix_of_crossed_levels(name: str) -> None:
     """Slopes multiply the row's own columns, of known levels and of new ones."""
     dense = solve_densely(fit_several(name))
-    fit, points = dense.fit, dense.fit.hyper.points
+    fit, points = dense.fit, dense.fit.fitted.hyper.points
     rows = list(product([3, 99], ["s-u", "unseen"]))
     new = {"plate": [row[0] for row in rows], "sample": [row[1] for row in rows], "x": [X] * 4, "z": [0.2] * 4}
     table = fit.predict(new).reset_index()
     columns = {"Intercept": 1.0, "x": X, "z": 0.2}
     for row, mixed in enumerate(rows):
         vector, extra, fresh = np.zeros(dense.n_unknown), np.zeros(points.n_nodes), []
-        for k, column in enumerate(fit.model.design.population.names):
+        for k, column in enumerate(fit.fitted.model.design.population.names):
             vector[k] = columns[column]
-        for factor, (group, label) in enumerate(zip(fit.model.groups, mixed, strict=True)):
+        for factor, (group, label) in enumerate(zip(fit.fitted.model.groups, mixed, strict=True)):
             z = np.array([columns[column] for column in group.names])
             if str(label) not in group.labels:
-                part = fit.model.effect_slices[factor]
+                part = fit.fitted.model.effect_slices[factor]
                 extra += np.sum(np.einsum("i,ikn->kn", z, points.effect_root[part, part]) ** 2, axis=0)
                 fresh.append(group.name)
                 continue

@@ -26,7 +26,7 @@ def _label(group: object, kind: str, effect: int, level: int) -> str:
 def test_effects_of_every_factor(dense: DenseFit) -> None:
     table = dense.fit.summary(effects=True)
     seen = 0
-    for factor, group in enumerate(dense.fit.model.groups):
+    for factor, group in enumerate(dense.fit.fitted.model.groups):
         for effect in range(len(group.names)):
             for level in range(group.n_levels):
                 for kind in ("u", "theta"):
@@ -45,21 +45,21 @@ def test_effects_of_every_factor(dense: DenseFit) -> None:
 def test_groups_of_each_factor(dense: DenseFit) -> None:
     """Raw estimates are least squares on the group's own rows, the rest at posterior means: by dense least squares."""
     fit, data = dense.fit, make_data()
-    design = fit.model.design
+    design = fit.fitted.model.design
     measured = design.measurements
     weights = np.ones(len(measured.response))
     for given in (measured.precision, measured.counts):
         weights = weights if given is None else weights * given
-    sigma = fit.hyper.value_weights @ fit.hyper.value_points.residual_sd
+    sigma = fit.fitted.hyper.value_weights @ fit.fitted.hyper.value_points.residual_sd
     posterior_mean = dense.mean @ dense.weights
     names = design.population.names
-    for factor, group in enumerate(fit.model.groups):
+    for factor, group in enumerate(fit.fitted.model.groups):
         table = fit.groups(group.name)
         assert list(table.index.names) == [group.name, "coefficient"][: table.index.nlevels]
         left = measured.response - (0.0 if measured.offset is None else measured.offset)
         common = [k for k, name in enumerate(names) if name not in group.names]
         left = left - design.population.values[:, common] @ posterior_mean[common]
-        for other, beside in enumerate(fit.model.groups):
+        for other, beside in enumerate(fit.fitted.model.groups):
             if other == factor:
                 continue
             for effect in range(len(beside.names)):
@@ -89,8 +89,8 @@ def test_groups_of_each_factor(dense: DenseFit) -> None:
 
 def test_weights_of_intercepts_follow_their_formula() -> None:
     fit = fit_several("three")
-    points, weights = fit.hyper.points, fit.hyper.weights
-    for factor, group in enumerate(fit.model.groups):
+    points, weights = fit.fitted.hyper.points, fit.fitted.hyper.weights
+    for factor, group in enumerate(fit.fitted.model.groups):
         n = np.bincount(group.codes)[:, None]
         variance = points.effect_root[factor, factor] ** 2
         expected = (n * variance / (n * variance + points.residual_sd**2)) @ weights
@@ -105,9 +105,9 @@ def test_draws_of_all_and_of_some_agree_with_the_tables(dense: DenseFit) -> None
     for name, line in table.iterrows():
         assert abs(draws[name].mean() - line["mean"]) < 5 * line["sd"] / np.sqrt(n), name
         assert abs(draws[name].std() / line["sd"] - 1) < 0.06, name
-    first = [(factor, 0, 0) for factor in range(len(fit.model.groups))]
+    first = [(factor, 0, 0) for factor in range(len(fit.fitted.model.groups))]
     vector = np.zeros(dense.n_unknown)
-    names = [_label(fit.model.groups[factor], "u", 0, 0) for factor, _, _ in first]
+    names = [_label(fit.fitted.model.groups[factor], "u", 0, 0) for factor, _, _ in first]
     for place in first:
         vector[dense.effect(*place)] = 1.0
     vector[0] = 1.0

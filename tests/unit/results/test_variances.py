@@ -86,11 +86,11 @@ def test_the_intraclass_correlation_agrees_with_draws(method: str) -> None:
 def test_components_are_averages_over_the_raw_rows(name: str) -> None:
     """z' Sigma z of every row, at every node, from sds and correlations."""
     fit, counts = fit_several(name), make_data()["k"] if name == "weights, counts, offset" else np.ones(90)
-    values = dict(zip(fit.hyper.space.names, fit.hyper.values.T, strict=True))
-    weights = fit.hyper.value_weights
+    values = dict(zip(fit.fitted.hyper.space.names, fit.fitted.hyper.values.T, strict=True))
+    weights = fit.fitted.hyper.value_weights
     table = fit.variances()
     parts = {}
-    for group in fit.model.groups:
+    for group in fit.fitted.model.groups:
         single = group.names == ("Intercept",)
         total = np.zeros(len(weights))
         for i, first in enumerate(group.names):
@@ -185,12 +185,12 @@ def test_covariances_agree_with_the_summary() -> None:
     assert list(table.index.names) == ["kind", "coefficient", "with"]
     names = ["sd(plate, Intercept)", "sd(plate, x)", "cor(plate, Intercept, x)"]
     np.testing.assert_allclose(table.iloc[:3], summary.loc[names], rtol=1e-9)
-    values = dict(zip(fit.hyper.space.names, fit.hyper.values.T, strict=True))
+    values = dict(zip(fit.fitted.hyper.space.names, fit.fitted.hyper.values.T, strict=True))
     product = np.prod([values[name] for name in names], axis=0)
-    mean = fit.hyper.value_weights @ product
+    mean = fit.fitted.hyper.value_weights @ product
     line = table.loc[("cov", "Intercept", "x")]
     assert line["mean"] == pytest.approx(mean, rel=1e-9)
-    assert line["sd"] == pytest.approx(np.sqrt(fit.hyper.value_weights @ (product - mean) ** 2), rel=1e-9)
+    assert line["sd"] == pytest.approx(np.sqrt(fit.fitted.hyper.value_weights @ (product - mean) ** 2), rel=1e-9)
 
 
 def test_independent_effects_have_no_correlation() -> None:

@@ -239,6 +239,10 @@ class GaussianMarginal:
             augmented[i, j] = augmented[j, i] = triangle[:, pair] + residual[i, j]
         return augmented
 
+    def group_rows(self, factor: int) -> FloatArray:
+        """Return how many raw rows each group of a factor has, (group,)."""
+        return self.statistics.group_rows[factor]
+
     def moments_by_class(self) -> Iterable[tuple[slice, FloatArray]]:
         """Return runs of design classes with their summed products, as ``class_moments`` makes them."""
         return self._moments if self._moments is not None else class_moments(self.cross)

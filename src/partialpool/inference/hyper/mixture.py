@@ -49,6 +49,16 @@ class MixtureSummary(NamedTuple):
     quantiles: FloatArray
 
 
+class EffectsSummary(NamedTuple):
+    """Every effect of every group of a factor, ``summary`` (kind * effect, group), and its effective pooling
+    ``weights`` (effect, group): one less the ratio of the group's variance given the hyperparameters to the
+    population's, averaged over nodes. For a normal likelihood and population that is n tau^2 / (n tau^2 + sigma^2); a
+    conjugate pair has the weight of the group's own proportion or rate."""
+
+    summary: MixtureSummary
+    weights: FloatArray
+
+
 #: Moments (node, kind * item) of a slice of items at the nodes that it was made for.
 ItemMoments = Callable[[slice], ConditionalMoments]
 #: What is prepared once for a set of nodes, whatever the number of items.

@@ -10,7 +10,7 @@ from partialpool.outputs.output_paths import check_matplotlib, check_picture_pat
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 
 class Plots:
@@ -22,7 +22,7 @@ class Plots:
     is missing or the path cannot be written, ``DataError`` for a fit without groups or without that factor.
     """
 
-    def __init__(self, posterior: Posterior) -> None:
+    def __init__(self, posterior: Fitted) -> None:
         self._posterior = posterior
 
     def shrinkage(self, path: str | Path | None = None, *, factor: str | None = None) -> Figure:

@@ -36,13 +36,13 @@ from partialpool.outputs.plots.picture import (
 )
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # Of more groups than this the lowest and the highest, half each, are shown.
 _MOST_GROUPS = 60
 
 
-def draw_forest(posterior: Posterior, factor: int, path: Path | None) -> Figure:
+def draw_forest(posterior: Fitted, factor: int, path: Path | None) -> Figure:
     """Draw the picture of the factor at this position and, where a path is given, write it."""
     panels = gather_panels(posterior, factor)
     group = posterior.model.groups[factor]

@@ -9,11 +9,11 @@ from partialpool.inputs.designs.new_rows import NEW_GROUP, NewGroupRows, NewRows
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.outputs.plots.panels import HALF_90, QUANTILES, Interval, Panel, label_axis
+from partialpool.results.fitted import Fitted
+from partialpool.results.groups import choose_kind
 from partialpool.results.latent.effects import summarise_latent_effects, summarise_with_weights
-from partialpool.results.latent.groups import choose_kind
 from partialpool.results.latent.population_draws import draw_population
 from partialpool.results.latent.population_moments import moments_over_population
-from partialpool.results.latent.posterior import LatentPosterior
 from partialpool.results.latent.raw import estimate_latent_raw
 from partialpool.results.notes import caution_far_zero, find_support
 from partialpool.results.scale_names import name_response_scale
@@ -22,9 +22,9 @@ from partialpool.results.scale_names import name_response_scale
 _N_DRAWS = 16_000
 
 
-def gather_latent_panels(posterior: LatentPosterior, factor: int) -> tuple[Panel, ...]:
+def gather_latent_panels(posterior: Fitted, factor: int) -> tuple[Panel, ...]:
     """Return one panel a coefficient that varies by the factor at this position."""
-    group, kind = posterior.model.groups[factor], choose_kind(posterior, factor, "response")
+    group, kind = posterior.latent_model.groups[factor], choose_kind(posterior, factor, "response")
     found = summarise_with_weights(posterior, factor, (kind,), np.empty(0))
     raw = estimate_latent_raw(posterior, factor, "linear" if kind == "theta" else "response")
     low, high = _raw_ends(posterior, factor, kind)
@@ -43,7 +43,7 @@ def gather_latent_panels(posterior: LatentPosterior, factor: int) -> tuple[Panel
             population=population[k],
             new_group=new[k],
             size=_sum_sizes(posterior, factor),
-            size_name="trials" if posterior.model.family.response_name == "p" else "exposure",
+            size_name="trials" if posterior.latent_model.family.response_name == "p" else "exposure",
             bounds=(-np.inf, np.inf) if kind == "theta" else _bounds(posterior),
             caution=caution_far_zero(posterior, factor, name),
             points=_place_points(posterior, kind),
@@ -52,19 +52,19 @@ def gather_latent_panels(posterior: LatentPosterior, factor: int) -> tuple[Panel
     )
 
 
-def find_latent_intervals(posterior: LatentPosterior, factor: int, groups: IntArray) -> FloatArray:
+def find_latent_intervals(posterior: Fitted, factor: int, groups: IntArray) -> FloatArray:
     """Return the ends of each coefficient's 90 % and 50 % intervals (coefficient, group, 4) for some groups."""
     kind = choose_kind(posterior, factor, "response")
     return summarise_latent_effects(posterior, factor, (kind,), np.array(QUANTILES)).quantiles[:, groups]
 
 
-def _place_points(posterior: LatentPosterior, kind: str) -> FloatArray | None:
+def _place_points(posterior: Fitted, kind: str) -> FloatArray | None:
     """Return the points of an estimated population on the panel's scale."""
-    points = find_support(posterior.model)
+    points = find_support(posterior.latent_model)
     return points if points is None or kind == "theta" else posterior.to_response(points)
 
 
-def _raw_ends(posterior: LatentPosterior, factor: int, kind: str) -> tuple[FloatArray, FloatArray]:
+def _raw_ends(posterior: Fitted, factor: int, kind: str) -> tuple[FloatArray, FloatArray]:
     """Return the ends of raw estimates' 90 % intervals, (effect, group) each, symmetric on the linear scale."""
     linear = estimate_latent_raw(posterior, factor, "linear")
     with np.errstate(invalid="ignore"):
@@ -77,12 +77,12 @@ def _raw_ends(posterior: LatentPosterior, factor: int, kind: str) -> tuple[Float
 
 
 def _summarise_population(
-    posterior: LatentPosterior, factor: int, kind: str
+    posterior: Fitted, factor: int, kind: str
 ) -> tuple[list[Interval | None], list[Interval | None]]:
     """Return the population's mean and a new group's value for each coefficient, on the panels' scale; None where there
     is no population."""
-    names = posterior.model.groups[factor].names
-    if posterior.model.pooling != "partial":
+    names = posterior.latent_model.groups[factor].names
+    if posterior.latent_model.pooling != "partial":
         return [None] * len(names), [None] * len(names)
     rng = np.random.default_rng(posterior.seed)
     if posterior.hyper.space.dimension:
@@ -94,20 +94,20 @@ def _summarise_population(
     if kind != "theta":
         new = posterior.to_response(new)
         centre = _average(posterior, factor, centre, points)
-    elif posterior.model.replaces_intercept:
+    elif posterior.latent_model.replaces_intercept:
         centre = _average(posterior, factor, centre, points, "linear")
-    varied = [name in posterior.model.design.population.names for name in names]
+    varied = [name in posterior.latent_model.design.population.names for name in names]
     means = [_interval(values) if own else None for values, own in zip(centre, varied, strict=True)]
     return means, [_interval(values) for values in new]
 
 
 def _average(
-    posterior: LatentPosterior, factor: int, centre: FloatArray, points: HyperPoints, scale: str = "response"
+    posterior: Fitted, factor: int, centre: FloatArray, points: HyperPoints, scale: str = "response"
 ) -> FloatArray:
     """Return the mean over the population of a group's own value, (1, draw): other factors at their averages."""
-    groups = posterior.model.groups
+    groups = posterior.latent_model.groups
     rows = NewRows(
-        np.zeros((1, len(posterior.model.design.population.names))),
+        np.zeros((1, len(posterior.latent_model.design.population.names))),
         tuple(
             NewGroupRows(
                 group.name,
@@ -130,9 +130,9 @@ def _interval(values: FloatArray) -> Interval | None:
     return Interval(mean, *map(float, ends)) if np.isfinite(ends).all() else None
 
 
-def _label(posterior: LatentPosterior, factor: int, name: str) -> str:
+def _label(posterior: Fitted, factor: int, name: str) -> str:
     """Say what a coefficient is: 'p (purchases / visits)', 'logit p (purchases / visits) per unit of x'."""
-    model = posterior.model
+    model = posterior.latent_model
     if model.family.link == "identity" and model.family.response_name == "mean":
         return label_axis(posterior, name)
     response, design = name_response_scale(model), model.design
@@ -146,18 +146,18 @@ def _label(posterior: LatentPosterior, factor: int, name: str) -> str:
     return f"{linear} per unit of {name}" if numeric else f"{linear}: {name}"
 
 
-def _sum_sizes(posterior: LatentPosterior, factor: int) -> FloatArray | None:
+def _sum_sizes(posterior: Fitted, factor: int) -> FloatArray | None:
     """Return each group's trials or exposure, None where rows have none."""
-    measured, group = posterior.model.design.measurements, posterior.model.groups[factor]
+    measured, group = posterior.latent_model.design.measurements, posterior.latent_model.groups[factor]
     if measured.sizes is None or np.all(measured.sizes == 1.0):
         return None
     weights = measured.sizes if measured.counts is None else measured.sizes * measured.counts
     return np.asarray(np.bincount(group.codes, weights=weights, minlength=group.n_levels), dtype=float)
 
 
-def _bounds(posterior: LatentPosterior) -> tuple[float, float]:
+def _bounds(posterior: Fitted) -> tuple[float, float]:
     """Return the least and the greatest that the response's scale reaches."""
-    family = posterior.model.family
+    family = posterior.latent_model.family
     if family.response_name == "p":
         return 0.0, 1.0
     return (-np.inf if family.link == "identity" and family.response_name == "mean" else 0.0), np.inf

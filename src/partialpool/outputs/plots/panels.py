@@ -10,7 +10,7 @@ import numpy as np
 from partialpool.inference.hyper.mixture import MixtureSummary
 from partialpool.numerics.arrays import FloatArray, IntArray
 from partialpool.results.effects import summarise_effects
-from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.results.fitted import Fitted
 from partialpool.results.notes import caution_far_zero
 from partialpool.results.pooling_weights import average_weights
 from partialpool.results.predictors import Predictors, summarise_predictors
@@ -18,7 +18,7 @@ from partialpool.results.raw_estimates import estimate_raw
 from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 #: The ends of the 90 % interval and, between them, of the 50 % interval.
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
@@ -73,9 +73,9 @@ class Panel:
         return ("n", [f"{n:,}" for n in self.n[groups]]) if np.any(self.n > 1) else None
 
 
-def gather_panels(posterior: Posterior, factor: int) -> tuple[Panel, ...]:
+def gather_panels(posterior: Fitted, factor: int) -> tuple[Panel, ...]:
     """Return one panel a coefficient that varies by the factor at this position."""
-    if isinstance(posterior, LatentPosterior):
+    if not posterior.leaves_in_closed_form:
         from partialpool.outputs.plots.latent_panels import gather_latent_panels
 
         return gather_latent_panels(posterior, factor)
@@ -92,7 +92,7 @@ def gather_panels(posterior: Posterior, factor: int) -> tuple[Panel, ...]:
         Panel(
             axis_label=label_axis(posterior, name),
             labels=[str(label) for label in group.labels],
-            n=np.asarray(posterior.marginal.statistics.group_rows[factor], dtype=np.intp),
+            n=np.asarray(posterior.gaussian.statistics.group_rows[factor], dtype=np.intp),
             raw=raw.mean[k],
             raw_sd=raw.sd[k],
             raw_low=raw.mean[k] - HALF_90 * raw.sd[k],
@@ -107,12 +107,12 @@ def gather_panels(posterior: Posterior, factor: int) -> tuple[Panel, ...]:
     )
 
 
-def name_response(posterior: Posterior) -> str:
+def name_response(posterior: Fitted) -> str:
     """Return the response as the formula writes it, without backticks."""
     return posterior.model.design.formula.response.replace("`", "")
 
 
-def label_axis(posterior: Posterior, name: str) -> str:
+def label_axis(posterior: Fitted, name: str) -> str:
     """Say what a coefficient is, in the units of the response."""
     response, design = name_response(posterior), posterior.model.design
     if name == "Intercept":
@@ -122,12 +122,12 @@ def label_axis(posterior: Posterior, name: str) -> str:
     return f"{response} per unit of {name}" if numeric else f"{response}: {name}"
 
 
-def find_intervals(posterior: Posterior, factor: int, groups: IntArray) -> FloatArray:
+def find_intervals(posterior: Fitted, factor: int, groups: IntArray) -> FloatArray:
     """Return the ends of each coefficient's 90 % and 50 % intervals (coefficient, group, 4) for some groups.
 
     Quantiles of many groups take far longer than their means, and few groups are shown.
     """
-    if isinstance(posterior, LatentPosterior):
+    if not posterior.leaves_in_closed_form:
         from partialpool.outputs.plots.latent_panels import find_latent_intervals
 
         return find_latent_intervals(posterior, factor, groups)
@@ -135,7 +135,7 @@ def find_intervals(posterior: Posterior, factor: int, groups: IntArray) -> Float
     return np.asarray(quantiles.reshape(len(posterior.model.groups[factor].names), len(groups), -1))
 
 
-def _summarise(posterior: Posterior, factor: int, groups: IntArray | None) -> MixtureSummary:
+def _summarise(posterior: Fitted, factor: int, groups: IntArray | None) -> MixtureSummary:
     """Summarise each coefficient of some groups, running within coefficients, or (None) of one not in the data."""
     model, n = posterior.model, 1 if groups is None else len(groups)
     own = len(model.groups[factor].names)

@@ -40,7 +40,7 @@ from partialpool.outputs.plots.picture import (
 )
 
 if TYPE_CHECKING:
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # More groups than lines of text can show go between rails; of more than this many, some are drawn.
 _MOST_LINES = 40
@@ -50,7 +50,7 @@ _DRAWN_OF_MANY = 250
 _BY_WEIGHT = LinearSegmentedColormap.from_list("weight", ["#9ecae9", "#3b82b8", "#0b2a4a"])
 
 
-def draw_shrinkage(posterior: Posterior, factor: int, path: Path | None) -> Figure:
+def draw_shrinkage(posterior: Fitted, factor: int, path: Path | None) -> Figure:
     """Draw the picture of the factor at this position and, where a path is given, write it."""
     panels = gather_panels(posterior, factor)
     group = posterior.model.groups[factor]

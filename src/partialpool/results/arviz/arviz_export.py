@@ -45,7 +45,7 @@ from partialpool.results.selection import every_level
 if TYPE_CHECKING:
     import xarray as xr
 
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
     from partialpool.results.separate import SeparatePosterior
 
 # Row-draw products of log densities and of replicates each (400 MB).
@@ -55,7 +55,7 @@ _MOST_EFFECT_DRAWS = 4 * 10**8
 
 
 def export_draws(
-    posterior: Posterior,
+    posterior: Fitted,
     n: int,
     *,
     seed: int | None = None,
@@ -68,7 +68,7 @@ def export_draws(
     effects vary, coefficient; with several factors ``u[g]`` and ``theta[g]`` of each), ``posterior_predictive`` (a
     replicate of every row), ``log_likelihood`` (of everything a row stands for: several raw rows where it has a size or
     a count; or of groups), ``log_prior`` (by parameter), ``prior`` and ``prior_predictive`` (as many draws),
-    ``observed_data``, ``constant_data``. Posterior draws are those of ``Posterior.draws`` with the same ``n`` and
+    ``observed_data``, ``constant_data``. Fitted draws are those of ``Fitted.draws`` with the same ``n`` and
     ``seed``. Counts are whole numbers. A name that ArviZ's files cannot hold, or that is taken, is changed; the
     attribute ``parameter`` or ``column`` keeps it as it was. What does not exist is left out, and the attribute
     ``left_out`` says why.
@@ -132,7 +132,7 @@ def join_groups(
     return xr.DataTree.from_dict({name: part.assign_attrs(attributes) for name, part in {**groups, **data}.items()})
 
 
-def predict_posterior_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np.random.Generator) -> RowPredictions:
+def predict_posterior_rows(posterior: Fitted, drawn: PosteriorDraws, rng: np.random.Generator) -> RowPredictions:
     """Return replicates and log densities of the fit's own rows given draws."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # draws of a prior may lie far out
         if isinstance(posterior.model, LatentModel) and drawn.sigmas is None:
@@ -167,7 +167,7 @@ def explain_no_room(n_effects: int, n_draws: int) -> str:
     return f"the groups' effects leave no room: ask for at most {_MOST_EFFECT_DRAWS // (2 * n_effects)} draws"
 
 
-def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effects: bool) -> xr.Dataset:
+def collect_posterior(posterior: Fitted, drawn: PosteriorDraws, *, with_effects: bool) -> xr.Dataset:
     """Return draws of the population's parameters, and of the groups' effects, as a data set (chain, draw, ...)."""
     import xarray as xr
 
@@ -194,7 +194,7 @@ def collect_posterior(posterior: Posterior, drawn: PosteriorDraws, *, with_effec
     return xr.Dataset(variables, coords=coordinates)
 
 
-def describe_origin(posterior: Posterior | SeparatePosterior) -> dict[str, str]:
+def describe_origin(posterior: Fitted | SeparatePosterior) -> dict[str, str]:
     """Return the attributes of every group: who made it, when, from what."""
     origin = {
         "created_at": datetime.now(UTC).isoformat(),

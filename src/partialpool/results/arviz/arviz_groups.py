@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from partialpool.inference.contract import LatentMarginal
     from partialpool.inputs.designs.design import GroupDesign
     from partialpool.results.draws import PosteriorDraws
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # Group-draw products of log densities (400 MB).
 _MOST_GROUP_DRAWS = 5 * 10**7
@@ -43,7 +43,7 @@ def check_log_likelihood(log_likelihood: str, factor: str | None) -> None:
         raise DataError(f"factor={factor!r} says whose groups, but log_likelihood='rows': say log_likelihood='group'")
 
 
-def collect_group_log_likelihood(posterior: Posterior, drawn: PosteriorDraws, factor: str | None) -> xr.Dataset | str:
+def collect_group_log_likelihood(posterior: Fitted, drawn: PosteriorDraws, factor: str | None) -> xr.Dataset | str:
     """Return the log likelihood of each group given each draw of the population (chain, draw, group), or why there is
     none.
 
@@ -69,7 +69,7 @@ def collect_group_log_likelihood(posterior: Posterior, drawn: PosteriorDraws, fa
     return xr.Dataset({name: ((*SAMPLE, dimension), deal(values.T), attributes)}, coords=coordinates)
 
 
-def group_values(posterior: Posterior, drawn: PosteriorDraws, nesting: Nesting) -> FloatArray:
+def group_values(posterior: Fitted, drawn: PosteriorDraws, nesting: Nesting) -> FloatArray:
     """Return the log likelihood of each group of a factor given each draw, (group, draw)."""
     model = posterior.model
     if not isinstance(model, LatentModel):
@@ -83,7 +83,7 @@ def group_values(posterior: Posterior, drawn: PosteriorDraws, nesting: Nesting) 
         parent[group.codes] = model.groups[k].codes
         effects = drawn.effects[k][0][:, parent].T
         above = effects if above is None else above + effects
-    marginal = _refine(posterior.marginal, drawn)  # type: ignore[arg-type]  # that of a latent model
+    marginal = _refine(posterior.latent, drawn)
     values = marginal.group_log_likelihood(drawn.points, nesting.within[0], above)
     counts = model.design.measurements.counts
     constants = model.family.log_constant(model.response)
@@ -102,7 +102,7 @@ def _refine(marginal: LatentMarginal, drawn: PosteriorDraws) -> LatentMarginal:
         return marginal
 
 
-def _choose_factor(posterior: Posterior, factor: str | None) -> Nesting | str:
+def _choose_factor(posterior: Fitted, factor: str | None) -> Nesting | str:
     """Return what lies within and above the factor, or why its groups have no likelihood of their own."""
     model = posterior.model
     if not model.groups:

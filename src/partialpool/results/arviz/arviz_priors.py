@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from partialpool.models.model import Model
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 
-def explain_missing_prior(posterior: Posterior) -> str:
+def explain_missing_prior(posterior: Fitted) -> str:
     """Return why there are no draws from the priors, '' where there are."""
     if posterior.plug_in:
         return "the population is estimated, without priors"
@@ -48,7 +48,7 @@ def explain_improper(priors: Mapping[str, Prior]) -> str:
     return f"the prior of {join_words(improper)} {verb} improper, and cannot be drawn from"
 
 
-def draw_prior(posterior: Posterior, n: int, rng: np.random.Generator) -> PosteriorDraws:
+def draw_prior(posterior: Fitted, n: int, rng: np.random.Generator) -> PosteriorDraws:
     """Draw all parameters jointly from proper priors, ``n`` times: hyperparameters, coefficients, then every group's
     effects from the population."""
     model = posterior.model
@@ -68,18 +68,18 @@ def _draw_sigmas(points: HyperPoints, n_groups: int, rng: np.random.Generator) -
     return np.asarray(np.exp(centre + spread * rng.standard_normal((points.n_nodes, n_groups))))
 
 
-def _draw_effects(posterior: Posterior, factor: int, points: HyperPoints, rng: np.random.Generator) -> FloatArray:
+def _draw_effects(posterior: Fitted, factor: int, points: HyperPoints, rng: np.random.Generator) -> FloatArray:
     """Draw the effects of every group of a factor from the population, (effect, draw, group)."""
     model = posterior.model
     n_groups = model.groups[factor].n_levels
     if isinstance(model, LatentModel):
-        return draw_population(posterior, factor, points, n_groups, rng).swapaxes(1, 2)  # type: ignore[arg-type]
+        return draw_population(posterior, factor, points, n_groups, rng).swapaxes(1, 2)
     part = model.effect_slices[factor]
     root = points.effect_root[part, part]
     return np.asarray(np.einsum("ekn,kng->eng", root, rng.standard_normal((len(root), points.n_nodes, n_groups))))
 
 
-def collect_log_prior(posterior: Posterior, drawn: PosteriorDraws) -> xr.Dataset:
+def collect_log_prior(posterior: Fitted, drawn: PosteriorDraws) -> xr.Dataset:
     """Return the log density of each prior at the draws (chain, draw), of one that is every group's own (no pooling)
     by group."""
     import xarray as xr

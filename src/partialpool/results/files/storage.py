@@ -30,7 +30,7 @@ from partialpool.results.draws import count_effects, draw_posterior
 from partialpool.results.files.save_paths import check_save_path, check_zarr, write_in_place
 from partialpool.results.files.stored_arrays import pack_arrays, unpack_arrays
 from partialpool.results.files.stored_fit import restore_fit, store_fit
-from partialpool.results.posterior import Posterior
+from partialpool.results.fitted import Fitted
 from partialpool.results.selection import every_level, no_level
 from partialpool.results.separate import SeparatePosterior
 
@@ -48,7 +48,7 @@ _MOST_EFFECT_DRAWS = 2 * 10**7
 _HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 
 
-def save_posterior(posterior: Posterior | SeparatePosterior, path: str | Path) -> Path:
+def save_fitted(posterior: Fitted | SeparatePosterior, path: str | Path) -> Path:
     """Write a fit to a netCDF file (.nc, .netcdf, .h5) or a zarr store (.zarr), whole or not at all; return the path.
 
     Raises ``OutputError``, before anything is written, for an ending that is neither, a directory that is not there
@@ -73,7 +73,7 @@ def save_posterior(posterior: Posterior | SeparatePosterior, path: str | Path) -
     return Path(path)
 
 
-def load_posterior(path: str | Path) -> Posterior | SeparatePosterior:
+def load_fitted(path: str | Path) -> Fitted | SeparatePosterior:
     """Read a fit that ``save_posterior`` wrote; it predicts, summarises and draws identically.
 
     Raises ``OutputError`` for a file that is absent, damaged, something else, or of a newer format.
@@ -91,7 +91,7 @@ def load_posterior(path: str | Path) -> Posterior | SeparatePosterior:
         raise OutputError(f"'{place}' is damaged ({cause}): fit again and save again") from error
 
 
-def _population_draws(posterior: Posterior) -> xr.Dataset:
+def _population_draws(posterior: Fitted) -> xr.Dataset:
     """Return the draws that ArviZ opens from the file, effects among them when they are few."""
     every = every_level(posterior)
     with_effects = 2 * _N_DRAWS * count_effects(posterior, every) <= _MOST_EFFECT_DRAWS
@@ -129,7 +129,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
 
 
-def _pack(posterior: Posterior | SeparatePosterior) -> xr.Dataset:
+def _pack(posterior: Fitted | SeparatePosterior) -> xr.Dataset:
     """Return everything that rebuilds a fit as one data set."""
     attributes = {
         "format_version": _choose_format(posterior),
@@ -139,7 +139,7 @@ def _pack(posterior: Posterior | SeparatePosterior) -> xr.Dataset:
     return pack_arrays(*store_fit(posterior)).assign_attrs(attributes)
 
 
-def _choose_format(posterior: Posterior | SeparatePosterior) -> int:
+def _choose_format(posterior: Fitted | SeparatePosterior) -> int:
     """Return the earliest format that holds a fit."""
     if isinstance(posterior.model, LatentModel):
         return FORMAT_VERSION

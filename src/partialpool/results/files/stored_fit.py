@@ -36,8 +36,7 @@ from partialpool.models.populations.support import SupportPopulation
 from partialpool.reductions.statistics import build_statistics
 from partialpool.results.files.stored_arrays import encode_number
 from partialpool.results.files.stored_nodes import Arrays, restore_hyper, store_hyper
-from partialpool.results.latent.posterior import LatentPosterior
-from partialpool.results.posterior import Posterior
+from partialpool.results.fitted import Fitted
 from partialpool.results.scale_names import write_population
 from partialpool.results.separate import SeparatePosterior, split_by_group
 
@@ -49,14 +48,14 @@ _TUNING = ("order", "half", "change")
 _POPULATION_PARTS = ("points", "weights", "means", "sds")
 
 
-def store_fit(posterior: Posterior | SeparatePosterior) -> tuple[Arrays, dict[str, Any]]:
+def store_fit(posterior: Fitted | SeparatePosterior) -> tuple[Arrays, dict[str, Any]]:
     """Return arrays by short keys, and what else is needed as JSON-able values."""
     if isinstance(posterior, SeparatePosterior):
         return _store_separate(posterior)
-    return _store_latent(posterior) if isinstance(posterior, LatentPosterior) else _store_posterior(posterior)
+    return _store_posterior(posterior) if posterior.leaves_in_closed_form else _store_latent(posterior)
 
 
-def restore_fit(arrays: Arrays, metadata: Mapping[str, Any]) -> Posterior | SeparatePosterior:
+def restore_fit(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted | SeparatePosterior:
     """Return the fit that ``store_fit`` stored.
 
     Raises ``KeyError``, ``ValueError`` or one of the package's errors where the parts do not fit together.
@@ -64,7 +63,7 @@ def restore_fit(arrays: Arrays, metadata: Mapping[str, Any]) -> Posterior | Sepa
     return _KINDS[metadata["kind"]](arrays, metadata)
 
 
-def _store_posterior(posterior: Posterior) -> tuple[Arrays, dict[str, Any]]:
+def _store_posterior(posterior: Fitted) -> tuple[Arrays, dict[str, Any]]:
     """Return arrays and JSON of a posterior with one population (or none)."""
     arrays, metadata = _store_input(posterior, "posterior")
     nodes, hyper = store_hyper(posterior.hyper)
@@ -76,15 +75,15 @@ def _store_posterior(posterior: Posterior) -> tuple[Arrays, dict[str, Any]]:
     }
 
 
-def _store_latent(posterior: LatentPosterior) -> tuple[Arrays, dict[str, Any]]:
+def _store_latent(posterior: Fitted) -> tuple[Arrays, dict[str, Any]]:
     """Return arrays and JSON of a posterior with any likelihood and population."""
     arrays, metadata = _store_posterior(posterior)
-    if isinstance(posterior.model.population, FittedPopulation):
-        return _store_estimated(posterior, posterior.model.population, arrays, metadata)
+    if isinstance(posterior.latent_model.population, FittedPopulation):
+        return _store_estimated(posterior, posterior.latent_model.population, arrays, metadata)
     return arrays, metadata | {
         "kind": "latent",
-        "family": str(posterior.model.family),
-        "population": write_population(posterior.model),
+        "family": str(posterior.latent_model.family),
+        "population": write_population(posterior.latent_model),
         "marginal": _record_marginal(posterior.latent),
     }
 
@@ -104,7 +103,7 @@ def _record_marginal(marginal: LatentMarginal) -> dict[str, Any]:
 
 
 def _store_estimated(
-    posterior: LatentPosterior, population: FittedPopulation, arrays: Arrays, metadata: dict[str, Any]
+    posterior: Fitted, population: FittedPopulation, arrays: Arrays, metadata: dict[str, Any]
 ) -> tuple[Arrays, dict[str, Any]]:
     """Return arrays and JSON of a posterior whose population was estimated whole."""
     parts: Arrays = {
@@ -112,7 +111,7 @@ def _store_estimated(
     }
     return arrays | parts, metadata | {
         "kind": "estimated",
-        "family": str(posterior.model.family),
+        "family": str(posterior.latent_model.family),
         "population": population.name,
     }
 
@@ -129,7 +128,7 @@ def _store_separate(posterior: SeparatePosterior) -> tuple[Arrays, dict[str, Any
     return arrays | {"groups_nodes": np.concatenate(pieces)}, metadata | {"groups": parts}
 
 
-def _store_input(posterior: Posterior | SeparatePosterior, kind: str) -> tuple[Arrays, dict[str, Any]]:
+def _store_input(posterior: Fitted | SeparatePosterior, kind: str) -> tuple[Arrays, dict[str, Any]]:
     """Return what every kind of fit needs: observations, formula, priors, seed."""
     observed, observed_metadata = observations_to_arrays(posterior.observations)
     metadata = {
@@ -142,14 +141,14 @@ def _store_input(posterior: Posterior | SeparatePosterior, kind: str) -> tuple[A
     return {f"{_OBSERVED}{name}": values for name, values in observed.items()}, metadata
 
 
-def _restore_posterior(arrays: Arrays, metadata: Mapping[str, Any]) -> Posterior:
+def _restore_posterior(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted:
     observations = _restore_observations(arrays, metadata)
     design = build_design(parse_formula(metadata["formula"]), observations)
     model = build_model(design, metadata["priors"], metadata["pooling"], estimated=metadata["plug_in"])
     return _rebuild(observations, model, arrays, metadata["hyper"], method=metadata["method"], seed=metadata["seed"])
 
 
-def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPosterior:
+def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted:
     observations = _restore_observations(arrays, metadata)
     design = build_design(parse_formula(metadata["formula"]), observations)
     family, population = read_family(metadata["family"]), read_population(metadata["population"])
@@ -160,17 +159,17 @@ def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPoster
     )
     marginal = _restore_marginal(build_latent_marginal(model), metadata["marginal"])
     hyper = restore_hyper(model.space, arrays, metadata["hyper"])
-    return LatentPosterior(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
+    return Fitted(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
 
 
-def _restore_estimated(arrays: Arrays, metadata: Mapping[str, Any]) -> LatentPosterior:
+def _restore_estimated(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted:
     observations = _restore_observations(arrays, metadata)
     design = build_design(parse_formula(metadata["formula"]), observations)
     parts = {name: arrays[f"population_{name}"] for name in _POPULATION_PARTS if f"population_{name}" in arrays}
     population = (NormalMixturePopulation if "sds" in parts else SupportPopulation)(**parts)
     model, marginal = build_estimated(design, read_family(metadata["family"]), population)
     hyper = restore_hyper(model.space, arrays, metadata["hyper"])
-    return LatentPosterior(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
+    return Fitted(observations, model, marginal, hyper, method=metadata["method"], seed=metadata["seed"])
 
 
 def _restore_marginal(marginal: Any, record: Mapping[str, Any]) -> LatentMarginal:
@@ -207,7 +206,7 @@ def _restore_separate(arrays: Arrays, metadata: Mapping[str, Any]) -> SeparatePo
 
 
 # One entry for each kind of fit that can be saved, by the metadata's word for it.
-_KINDS: dict[str, Callable[[Arrays, Mapping[str, Any]], Posterior | SeparatePosterior]] = {
+_KINDS: dict[str, Callable[[Arrays, Mapping[str, Any]], Fitted | SeparatePosterior]] = {
     "posterior": _restore_posterior,
     "latent": _restore_latent,
     "estimated": _restore_estimated,
@@ -217,14 +216,14 @@ _KINDS: dict[str, Callable[[Arrays, Mapping[str, Any]], Posterior | SeparatePost
 
 def _rebuild(
     observations: Observations, model: Model, nodes: Arrays, record: Mapping[str, Any], *, method: str, seed: int
-) -> Posterior:
+) -> Fitted:
     """Reduce the model's rows again and put the stored nodes in place."""
     design = model.design
     statistics = build_statistics(design.measurements, design.population, model.groups)
     marginal = GaussianMarginal(statistics, model.coefficient_prior)
     hyper = restore_hyper(model.space, nodes, record)
     prepare_interpolation(marginal, hyper)
-    return Posterior(observations, model, marginal, hyper, method=method, seed=seed)
+    return Fitted(observations, model, marginal, hyper, method=method, seed=seed)
 
 
 def _restore_observations(arrays: Arrays, metadata: Mapping[str, Any]) -> Observations:

@@ -12,7 +12,7 @@ from partialpool.errors import ComputationError
 from partialpool.inference.conjugate.marginal import ConjugateMarginal
 from partialpool.inference.contract import ConditionalTables, LatentMarginal
 from partialpool.inference.hyper.hyper_posterior import HyperPosterior, resample_nodes
-from partialpool.inference.hyper.mixture import MixtureSummary, choose_nodes
+from partialpool.inference.hyper.mixture import EffectsSummary, MixtureSummary, choose_nodes
 from partialpool.inference.quadrature.own_sigma import OwnSigmaMarginal
 from partialpool.inference.quadrature.support_marginal import FittedMarginal
 from partialpool.models.own_sigma import count_sigma_moments
@@ -24,7 +24,7 @@ from partialpool.numerics.progress import track
 from partialpool.numerics.sampling.node_subset import NodeSubset
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.fitted import Fitted
 
 # Numbers of tables (class, node, point) that all nodes may take, and the fewest and most nodes taken.
 _WORK = 2**24
@@ -35,6 +35,8 @@ _POINTS = 41
 # Nodes that carry the shape of a quantile, and the difference of sds up to which location and scale come from all
 # nodes.
 _SHAPE_NODES, _LARGEST_RELOCATION = 1024, 0.04
+# Those that tables of groups have where no others are asked for.
+_QUANTILES = (0.05, 0.5, 0.95)
 # Numbers of a block's tables (class, node, point), which with their temporaries take 100 MB.
 _BLOCK = 2**20
 # Sizes of a lattice of hyperparameters, and how much its halves may differ from it, in sds of the worst class.
@@ -72,7 +74,7 @@ class Held(NamedTuple):
     marginal: LatentMarginal
 
 
-def hold_nodes(posterior: LatentPosterior, factors: Iterable[int]) -> Sequence[Held | None]:
+def hold_nodes(posterior: Fitted, factors: Iterable[int]) -> Sequence[Held | None]:
     """Return for each factor the nodes of its tables; factors that have the same share what is held of them. None where
     a table measures how many it needs."""
     if posterior.hyper.is_periodic:
@@ -91,25 +93,15 @@ def _are_same(one: Nodes, other: Nodes) -> bool:
     return np.array_equal(one.weights, other.weights) and np.array_equal(*roots)
 
 
-class EffectsSummary(NamedTuple):
-    """Every effect of every group of a factor, ``summary`` (kind * effect, group), and its effective pooling
-    ``weights`` (effect, group): one less the ratio of the group's variance given the hyperparameters to the
-    population's, averaged over nodes. For a normal likelihood and population that is n tau^2 / (n tau^2 + sigma^2); a
-    conjugate pair has the weight of the group's own proportion or rate."""
-
-    summary: MixtureSummary
-    weights: FloatArray
-
-
 def summarise_latent_effects(
-    posterior: LatentPosterior, factor: int, kinds: Sequence[str], probabilities: FloatArray
+    posterior: Fitted, factor: int, kinds: Sequence[str], probabilities: FloatArray
 ) -> MixtureSummary:
     """Summarise every effect of every group of a factor, (kind * effect, group)."""
     return summarise_with_weights(posterior, factor, kinds, probabilities).summary
 
 
 def summarise_with_weights(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     factor: int,
     kinds: Sequence[str],
     probabilities: FloatArray,
@@ -126,7 +118,7 @@ def summarise_with_weights(
 
 
 def _summarise_until_still(
-    posterior: LatentPosterior, factor: int, kinds: Sequence[str], probabilities: FloatArray
+    posterior: Fitted, factor: int, kinds: Sequence[str], probabilities: FloatArray
 ) -> EffectsSummary:
     """Summarise over as many nodes of a lattice as the accuracy asks for: twice as many until its two halves
     differ by little in every class's mean, sd and quantiles."""
@@ -150,7 +142,7 @@ class _Coarse(Exception):
 
 
 def _summarise_at(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     factor: int,
     kinds: Sequence[str],
     probabilities: FloatArray,
@@ -160,7 +152,7 @@ def _summarise_at(
     """Summarise over some nodes; raises ``_Coarse`` where their halves differ by more than the tolerance."""
     nodes, marginal = held
     class_of = marginal.class_of(factor)
-    n_effects, n_classes = len(posterior.model.groups[factor].names), int(class_of.max()) + 1
+    n_effects, n_classes = len(posterior.latent_model.groups[factor].names), int(class_of.max()) + 1
     shape = (len(kinds), n_effects, n_classes)
     mean, sd = np.empty(shape), np.empty(shape)
     quantiles = np.empty((*shape, len(probabilities)))
@@ -209,7 +201,7 @@ def _check_numbers(tables: ConditionalTables) -> None:
 
 
 def _differ(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     tables: ConditionalTables,
     found: tuple[FloatArray, FloatArray, FloatArray],
     weights: FloatArray,
@@ -233,20 +225,46 @@ def _differ(
     return float(worst)
 
 
-def _count_moments(posterior: LatentPosterior, factor: int, kind: str) -> IntArray:
+def _count_moments(posterior: Fitted, factor: int, kind: str) -> IntArray:
     """Count the moments (group,) of groups' own values, or sigmas."""
-    return count_sigma_moments(posterior.model) if kind == "sigma" else count_own_moments(posterior, factor)
+    return count_sigma_moments(posterior.latent_model) if kind == "sigma" else count_own_moments(posterior, factor)
 
 
-def count_own_moments(posterior: LatentPosterior, factor: int) -> IntArray:
+def summarise_by_default(posterior: Fitted) -> tuple[EffectsSummary, ...]:
+    """Summarise every factor's deviations and, on the response's scale where there is one, its groups' own values."""
+    factors = range(len(posterior.latent_model.groups))
+    kinds = [("u", _default_kind(posterior, factor)) for factor in factors]
+    held, levels = hold_nodes(posterior, factors), np.array(_QUANTILES)
+    return tuple(summarise_with_weights(posterior, k, kinds[k], levels, held[k]) for k in factors)
+
+
+def summarise_latent_values(posterior: Fitted, factor: int, kind: str, probabilities: FloatArray) -> EffectsSummary:
+    """Summarise groups' own values. With several factors raw estimates ask for the effects of all, so that what tables
+    have by default is computed once, with these."""
+    by_default = kind == _default_kind(posterior, factor) and set(probabilities.tolist()) <= set(_QUANTILES)
+    if len(posterior.latent_model.groups) == 1 or not by_default:
+        return summarise_with_weights(posterior, factor, (kind,), probabilities)
+    found, n_effects = posterior.effect_summaries[factor], len(posterior.latent_model.groups[factor].names)
+    places = [_QUANTILES.index(level) for level in probabilities.tolist()]
+    own = MixtureSummary(*(part[n_effects:] for part in found.summary))
+    return EffectsSummary(own._replace(quantiles=own.quantiles[..., places]), found.weights)
+
+
+def _default_kind(posterior: Fitted, factor: int) -> str:
+    """Return what a table has of groups where no scale is asked for."""
+    alone = posterior.latent_model.groups[factor].names == ("Intercept",)
+    return posterior.latent_model.family.response_name if alone else "theta"
+
+
+def count_own_moments(posterior: Fitted, factor: int) -> IntArray:
     """Count the moments (group,) that exist of groups' own values on the response's scale; of estimates, all."""
     if posterior.plug_in:
-        return np.full(posterior.model.groups[factor].n_levels, 2)
-    return count_group_moments(posterior.model, factor)
+        return np.full(posterior.latent_model.groups[factor].n_levels, 2)
+    return count_group_moments(posterior.latent_model, factor)
 
 
 def _summarise_pairs(
-    posterior: LatentPosterior, marginal: ConjugateMarginal, kinds: Sequence[str], probabilities: FloatArray
+    posterior: Fitted, marginal: ConjugateMarginal, kinds: Sequence[str], probabilities: FloatArray
 ) -> EffectsSummary:
     """Summarise conjugate groups, whose own values are mixtures of betas or gammas over the nodes."""
     class_of = marginal.class_of(0)
@@ -285,7 +303,7 @@ def _vary_within_nodes(tables: ConditionalTables, n_nodes: int) -> FloatArray:
 
 
 def summarise_tables(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     tables: ConditionalTables,
     weights: FloatArray,
     probabilities: FloatArray,

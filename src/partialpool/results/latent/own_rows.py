@@ -14,20 +14,20 @@ from partialpool.results.row_predictions import RowPredictions, row_blocks
 
 if TYPE_CHECKING:
     from partialpool.results.draws import PosteriorDraws
-    from partialpool.results.posterior import Posterior
+    from partialpool.results.fitted import Fitted
 
 # Rounds of drawing again what fell outside a row's truncation limits: what has a chance of 0.1 is then drawn surely.
 _ROUNDS = 200
 
 
-def predict_own_latent_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np.random.Generator) -> RowPredictions:
+def predict_own_latent_rows(posterior: Fitted, drawn: PosteriorDraws, rng: np.random.Generator) -> RowPredictions:
     """Return replicates and log densities of the fit's own rows.
 
     A replicate is the response before censoring, within the row's truncation limits and such that its object is
     selected (NaN where it hardly ever is). The log density is of everything that a row stands for, given that it is in
     the data, or its object is: of an object of which any row decides each bears an equal share.
     """
-    model = posterior.model
+    model = posterior.latent_model
     assert isinstance(model, LatentModel)
     n_draws, n_rows = drawn.coefficients.shape[1], len(model.response.values)
     replicated, log_density = np.empty((n_draws, n_rows)), np.empty((n_draws, n_rows))
@@ -48,7 +48,7 @@ def predict_own_latent_rows(posterior: Posterior, drawn: PosteriorDraws, rng: np
     return RowPredictions(replicated, log_density)
 
 
-def _dispersion(posterior: Posterior, model: LatentModel, drawn: PosteriorDraws) -> tuple[FloatArray, ...]:
+def _dispersion(posterior: Fitted, model: LatentModel, drawn: PosteriorDraws) -> tuple[FloatArray, ...]:
     """Return draws of the family's unknown parameters, (draw, 1) each."""
     values = dict(zip(posterior.hyper.space.names, drawn.hyperparameters, strict=True))
     return tuple(values[name][:, None] for name in model.family.dispersions)

@@ -13,13 +13,13 @@ from partialpool.inference.quadrature.own_sigma import OwnSigmaMarginal
 from partialpool.inputs.designs.new_rows import NewRows
 from partialpool.models.space.hyperspace import HyperPoints
 from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.results.fitted import Fitted
 from partialpool.results.latent.population_draws import settle_rows
-from partialpool.results.posterior import Posterior
 from partialpool.results.raw_estimates import RawEstimates
 from partialpool.results.summary import summarise
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.fitted import Fitted
 
 
 def estimate_raw_with_own_sigma(marginal: OwnSigmaMarginal, points: HyperPoints, own: FloatArray) -> RawEstimates:
@@ -32,15 +32,15 @@ def estimate_raw_with_own_sigma(marginal: OwnSigmaMarginal, points: HyperPoints,
     return RawEstimates((own[0] + means[:, 0])[None], np.where(sums.counts > 1.0, sd, np.nan)[None])
 
 
-def pool_sigma_completely(posterior: LatentPosterior) -> tuple[FloatArray, FloatArray]:
+def pool_sigma_completely(posterior: Fitted) -> tuple[FloatArray, FloatArray]:
     """Fit the rows without groups, with one sigma, under the same priors of coefficients; return mean and sd (1,) of
     the intercept."""
-    design = posterior.model.design
-    kept = {name: prior for name, prior in posterior.model.priors.items() if name in design.population.names}
+    design = posterior.latent_model.design
+    kept = {name: prior for name, prior in posterior.latent_model.priors.items() if name in design.population.names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PriorWarning)  # said when the fit itself was made
         outcome = run_engine(design, kept, pooling="complete", method="auto", estimator=None)
-    complete = Posterior(posterior.observations, *outcome, method="auto", seed=posterior.seed)
+    complete = Fitted(posterior.observations, *outcome, method="auto", seed=posterior.seed)
     table = summarise(complete, effects=False, quantiles=(0.5,))
     place = list(table.index[0]).index("Intercept") if "Intercept" in table.index[0] else None
     values = [0.0 if place is None else table.columns[head][place] for head in ("mean", "sd")]
@@ -60,7 +60,7 @@ class DrawnLevels(Protocol):
 
 
 def settle_at_draws(
-    posterior: LatentPosterior, rows: NewRows, which: IntArray, codes: IntArray, drawn: DrawnLevels
+    posterior: Fitted, rows: NewRows, which: IntArray, codes: IntArray, drawn: DrawnLevels
 ) -> tuple[FloatArray, ...]:
     """Return the likelihood's own parameters for rows of groups ``codes`` (row, factor) at each draw, (draw,) or (row,
     draw): where groups have sigmas of their own the mean and sd of log sigma, which are those drawn and 0 for known

@@ -18,7 +18,7 @@ from partialpool.numerics.hermite import hermite_rule
 from partialpool.results.latent.population_draws import expectation_is_infinite, population_shapes, settle_rows
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.fitted import Fitted
 
 # Points of the rule over a normal population, and of the grid over any other, with the log density at its ends.
 _POINTS, _GRID_POINTS, _LOG_DROP = 31, 121, 25.0
@@ -32,7 +32,7 @@ class GivenMoments(NamedTuple):
 
 
 def moments_over_population(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     rows: NewRows,
     which: IntArray,
     base: FloatArray,
@@ -45,13 +45,13 @@ def moments_over_population(
     found = _moments_of_groups(posterior, rows, which, base, points, scale, new)
     if scale == "linear":
         return found
-    share = posterior.model.family.mean_share(settle_rows(posterior, rows, which, points))
+    share = posterior.latent_model.family.mean_share(settle_rows(posterior, rows, which, points))
     with np.errstate(invalid="ignore"):
         return GivenMoments(share * found.mean, share**2 * found.variance)
 
 
 def _moments_of_groups(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     rows: NewRows,
     which: IntArray,
     base: FloatArray,
@@ -59,7 +59,7 @@ def _moments_of_groups(
     scale: str,
     new: NDArray[np.bool_] | None,
 ) -> GivenMoments:
-    model = posterior.model
+    model = posterior.latent_model
     if isinstance(model.population, FittedPopulation):
         t, shares = model.population.rule()
         own, columns = base[:, :1], rows.groups[0].values[which, :1]  # nothing is unknown: all nodes are one
@@ -85,20 +85,20 @@ def _moments_of_groups(
 
 
 def show_rows(
-    posterior: LatentPosterior, rows: NewRows, which: IntArray, eta: FloatArray, points: HyperPoints, scale: str
+    posterior: Fitted, rows: NewRows, which: IntArray, eta: FloatArray, points: HyperPoints, scale: str
 ) -> FloatArray:
     """Return linear predictors (row, node) as they are, or the means of rows (per trial or unit of exposure)."""
     if scale == "linear":
         return eta
-    share = posterior.model.family.mean_share(settle_rows(posterior, rows, which, points))
+    share = posterior.latent_model.family.mean_share(settle_rows(posterior, rows, which, points))
     return np.asarray(share * posterior.to_response(eta))
 
 
-def _is_linear(posterior: LatentPosterior, scale: str) -> bool:
-    return scale == "linear" or posterior.model.family.link == "identity"
+def _is_linear(posterior: Fitted, scale: str) -> bool:
+    return scale == "linear" or posterior.latent_model.family.link == "identity"
 
 
-def _to(posterior: LatentPosterior, scale: str) -> Callable[[FloatArray], FloatArray]:
+def _to(posterior: Fitted, scale: str) -> Callable[[FloatArray], FloatArray]:
     return posterior.to_response if scale == "response" else np.asarray
 
 
@@ -110,15 +110,15 @@ def _exponential_moments(log_mean: FloatArray, log_ratio: FloatArray) -> GivenMo
 
 
 def _moments_of_shapes(
-    posterior: LatentPosterior, columns: FloatArray, base: FloatArray, points: HyperPoints, scale: str
+    posterior: Fitted, columns: FloatArray, base: FloatArray, points: HyperPoints, scale: str
 ) -> GivenMoments:
     """Return the moments over a population that is not normal: its own where it lives on the scale asked for."""
-    population = posterior.model.population
+    population = posterior.latent_model.population
     shapes = population_shapes(posterior, points)
     if _is_linear(posterior, scale) and population.centred:
         with np.errstate(over="ignore"):
             return GivenMoments(base, (columns[:, None] * population.mean_sd_response(shapes)[1]) ** 2)
-    if scale == "response" and posterior.model.family.link == "log":
+    if scale == "response" and posterior.latent_model.family.link == "log":
         if isinstance(population, SkewNormalPopulation):
             first, second = (population.log_mean_exponential(order * columns[:, None], shapes) for order in (1.0, 2.0))
             return _exponential_moments(base + first, second - 2.0 * first)
@@ -131,11 +131,11 @@ def _moments_of_shapes(
 
 
 def _grid(
-    posterior: LatentPosterior, columns: FloatArray, base: FloatArray, shapes: tuple[FloatArray, ...]
+    posterior: Fitted, columns: FloatArray, base: FloatArray, shapes: tuple[FloatArray, ...]
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield linear predictors (row, node) and weights (node,) by the trapezoid rule on a grid that is dense in the
     population's body and wide in its tails."""
-    population = posterior.model.population
+    population = posterior.latent_model.population
     low, high = population.window(shapes, _LOG_DROP)
     centre, width = population.location_scale(shapes)
     bend = np.maximum(population.stretch(shapes), 1e-6)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import DataError
 from partialpool.inference.conjugate.marginal import ConjugateMarginal
 from partialpool.inference.hyper.hyper_posterior import draw_hyperparameters
-from partialpool.inputs.designs.new_rows import NewRows, read_new_rows
+from partialpool.inputs.designs.new_rows import NewRows
 from partialpool.models.own_sigma import count_noise_moments, has_own_sigma
 from partialpool.models.propriety.response_tails import (
     count_response_moments,
@@ -29,7 +28,7 @@ from partialpool.results.latent.population_moments import GivenMoments, moments_
 from partialpool.results.latent.row_moments import NewGroupMoments, RowMoments, new_group_moments, observe, sum_moments
 from partialpool.results.notes import note_support
 from partialpool.results.parameters import check_quantiles, quantile_columns
-from partialpool.results.prediction import (
+from partialpool.results.prediction_lines import (
     GROUP_MEAN,
     NEW_GROUP_MEAN,
     NEW_GROUP_OBSERVATION,
@@ -39,7 +38,7 @@ from partialpool.results.prediction import (
 from partialpool.results.table import Table
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.fitted import Fitted
 
 POPULATION_AVERAGE = "population average"
 AT_THE_AVERAGE = "at the average"
@@ -87,31 +86,11 @@ class _Lines(NamedTuple):
     codes: IntArray
 
 
-def predict_latent_rows(
-    posterior: LatentPosterior,
-    new_data: Any,
-    *,
-    quantiles: Sequence[float],
-    standard_error: Any,
-    offset: Any,
-    trials: Any,
-    exposure: Any,
-    scale: str,
-) -> Table:
-    """Return the predictions of ``LatentPosterior.predict`` as a table."""
-    posterior.check_scale(scale)
+def predict_latent_rows(posterior: Fitted, rows: NewRows, *, quantiles: Sequence[float], scale: str) -> Table:
+    """Return the predictions for new rows as a table."""
     probabilities = check_quantiles(quantiles)
-    rows = read_new_rows(
-        posterior.model.design, new_data, standard_error=standard_error, offset=offset, trials=trials, exposure=exposure
-    )
-    groups = rows.groups if posterior.model.groups else ()
+    groups = rows.groups if posterior.latent_model.groups else ()
     codes = np.stack([group.codes for group in groups], axis=1) if groups else np.empty((rows.n_rows, 0), np.intp)
-    if posterior.model.pooling == "none" and np.any(codes < 0):
-        row = int(np.flatnonzero(codes[:, 0] < 0)[0])
-        raise DataError(
-            f"row {row + 1} is of the unseen group '{groups[0].labels[row]}': without pooling nothing is known of a "
-            "new group; fit with pooling='partial'"
-        )
     rng = np.random.default_rng(posterior.seed)
     drawn = _draw(posterior, codes, rng)
     parts: list[_Lines] = []
@@ -122,18 +101,18 @@ def predict_latent_rows(
     return replace(_arrange(posterior, rows, parts, quantiles), notes=_note(posterior, parts, scale))
 
 
-def _note(posterior: LatentPosterior, parts: list[_Lines], scale: str) -> tuple[str, ...]:
+def _note(posterior: Fitted, parts: list[_Lines], scale: str) -> tuple[str, ...]:
     """Return what stands below the lines: why moments are missing, and what quantiles are among."""
     reasons = []
     absent = any(bool(np.any(np.isnan(part.sd) & ~part.few[:, 1])) for part in parts)
     if scale == "response" and not posterior.plug_in and absent:
-        reasons.append(count_response_moments(posterior.model).reason or explain_missing(posterior.model))
+        reasons.append(count_response_moments(posterior.latent_model).reason or explain_missing(posterior.latent_model))
     if any(bool(part.few.any()) for part in parts):
-        reasons.append(explain_few(posterior.model))
+        reasons.append(explain_few(posterior.latent_model))
     return (*(f"-: {reason}" for reason in reasons), *note_support(posterior))
 
 
-def _draw(posterior: LatentPosterior, codes: IntArray, rng: np.random.Generator) -> _Draws:
+def _draw(posterior: Fitted, codes: IntArray, rng: np.random.Generator) -> _Draws:
     levels = tuple(np.unique(column[column >= 0]).astype(np.intp) for column in codes.T)
     if posterior.plug_in and not posterior.hyper.space.dimension:
         points = posterior.hyper.points.select(np.zeros(_N_DRAWS, dtype=np.intp))
@@ -141,15 +120,15 @@ def _draw(posterior: LatentPosterior, codes: IntArray, rng: np.random.Generator)
         points = draw_hyperparameters(posterior.hyper, _N_DRAWS, rng)[1]
     effects, sigmas = posterior.latent.draw_groups(points, list(levels), rng) if levels else ((), None)
     fresh: tuple[FloatArray, ...] = ()
-    if posterior.model.pooling != "none":
-        factors = range(len(posterior.model.groups))
+    if posterior.latent_model.pooling != "none":
+        factors = range(len(posterior.latent_model.groups))
         fresh = tuple(draw_population(posterior, k, points, 1, rng)[:, 0] for k in factors)
     coefficients = posterior.order_coefficients(points)
     return _Draws(points, coefficients, effects, levels, sigmas, fresh, int(rng.integers(2**62)))
 
 
 def _predict_block(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     rows: NewRows,
     codes: IntArray,
     which: IntArray,
@@ -180,7 +159,7 @@ def _predict_block(
         return show_rows(posterior, rows, which, values, drawn.points, scale)
 
     observed = scale == "response" and _noise_is_known(posterior, rows)
-    pooled = bool(posterior.model.groups) and posterior.model.pooling != "none"
+    pooled = bool(posterior.latent_model.groups) and posterior.latent_model.pooling != "none"
     new = new_group_moments(posterior, rows, which, scale, observed) if pooled else None
     mean, observation = _moments_of_rows(posterior, rows, which, of_known, block, drawn, scale, observed, new)
     add(GROUP_MEAN, known, shown(eta), block, mean)
@@ -198,13 +177,13 @@ def _predict_block(
         average = moments_over_population(posterior, rows, which, base, drawn.points, scale).mean
         everywhere = np.ones(len(which), dtype=bool)
         add(POPULATION_AVERAGE, everywhere, average, fresh, new.average)
-        if not posterior.model.replaces_intercept:
+        if not posterior.latent_model.replaces_intercept:
             add(AT_THE_AVERAGE, everywhere, shown(base), fresh, new.at_average)
     return lines
 
 
 def _moments_of_rows(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     rows: NewRows,
     which: IntArray,
     of_known: FloatArray,
@@ -241,7 +220,7 @@ def _moments_of_rows(
     return new.mean.where(every_new, mean), observation
 
 
-def _count_exactly(posterior: LatentPosterior, rows: NewRows, line: _Lines, probabilities: FloatArray) -> _Lines:
+def _count_exactly(posterior: Fitted, rows: NewRows, line: _Lines, probabilities: FloatArray) -> _Lines:
     """Return lines of observations with the exact quantiles of their counts, where a conjugate pair has these."""
     exact = posterior.latent
     if not isinstance(exact, ConjugateMarginal) or line.quantity not in _OBSERVATIONS or len(line.rows) > _MOST_EXACT:
@@ -273,17 +252,17 @@ def _effects_of_new(rows: NewRows, which: IntArray, new: NDArray[np.bool_], draw
     return total
 
 
-def _noise_is_known(posterior: LatentPosterior, rows: NewRows) -> bool:
+def _noise_is_known(posterior: Fitted, rows: NewRows) -> bool:
     """Say whether new observations can be drawn: where the fit had trials or exposures they need their own, with known
     standard errors one of these."""
-    sizes = posterior.model.design.measurements.sizes
+    sizes = posterior.latent_model.design.measurements.sizes
     if sizes is not None and rows.sizes is None and np.any(sizes != 1.0):
         return False
-    return posterior.model.response.standard_errors is None or rows.precision is not None
+    return posterior.latent_model.response.standard_errors is None or rows.precision is not None
 
 
 def _draw_responses(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     rows: NewRows,
     which: IntArray,
     codes: IntArray,
@@ -292,7 +271,7 @@ def _draw_responses(
 ) -> FloatArray:
     """Draw one response for each row, of groups ``codes`` (row, factor), and draw: every row from the same random
     numbers."""
-    family = posterior.model.family
+    family = posterior.latent_model.family
     sizes = np.ones(len(which)) if rows.sizes is None else rows.sizes[which]
     errors = None if rows.precision is None else rows.precision[which, None] ** -0.5
     settled = settle_at_draws(posterior, rows, which, codes, drawn)
@@ -323,7 +302,7 @@ def _summarise(
     return _Lines(quantity, rows, *moments, found, codes)
 
 
-def _without_missing(posterior: LatentPosterior, line: _Lines, scale: str) -> _Lines:
+def _without_missing(posterior: Fitted, line: _Lines, scale: str) -> _Lines:
     """Return lines with as many moments as they have: those that do not exist are NaN."""
     if scale == "response":
         existing = _count_moments(posterior, line.quantity, line.codes)
@@ -339,9 +318,9 @@ def _without_missing(posterior: LatentPosterior, line: _Lines, scale: str) -> _L
     )
 
 
-def _count_moments(posterior: LatentPosterior, quantity: str, codes: IntArray) -> IntArray:
+def _count_moments(posterior: Fitted, quantity: str, codes: IntArray) -> IntArray:
     """Count the moments of a quantity on the response's scale for each line, of groups ``codes`` (line, factor)."""
-    model = posterior.model
+    model = posterior.latent_model
     if posterior.plug_in:
         few = quantity in _OVER_POPULATION and expectation_is_infinite(posterior)
         return np.full(len(codes), 0 if few else 2)
@@ -362,7 +341,7 @@ def _count_moments(posterior: LatentPosterior, quantity: str, codes: IntArray) -
     return existing
 
 
-def _arrange(posterior: LatentPosterior, rows: NewRows, parts: list[_Lines], quantiles: Sequence[float]) -> Table:
+def _arrange(posterior: Fitted, rows: NewRows, parts: list[_Lines], quantiles: Sequence[float]) -> Table:
     """Put the lines of one row next to each other."""
     where = np.concatenate([part.rows for part in parts])
     order = np.argsort(where, kind="stable")
@@ -370,7 +349,7 @@ def _arrange(posterior: LatentPosterior, rows: NewRows, parts: list[_Lines], qua
     taken = {"group_is", "new_levels", "quantity", "mean", "sd", *heads}
     columns: dict[str, Any] = {}
     codes = np.concatenate([part.codes for part in parts])[order]
-    groups = rows.groups if posterior.model.groups else ()
+    groups = rows.groups if posterior.latent_model.groups else ()
     for group in groups:
         columns[name_labels(group.name, taken)] = [group.labels[i] for i in where[order]]
     if len(groups) == 1:

@@ -20,7 +20,7 @@ from partialpool.results.latent.own_sigmas import estimate_raw_with_own_sigma
 from partialpool.results.raw_estimates import RawEstimates
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.fitted import Fitted
 
 # The sd of the normal prior that stands for none, in spreads of the response, and the share of it in the curvature from
 # which a group's rows do not determine its estimate. What is undetermined is tried again under a prior so many times
@@ -32,10 +32,10 @@ _WIDER, _MOST_WIDENINGS = 1e5, 3
 _LEAST_GAIN = 1e-6
 
 
-def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> RawEstimates:
+def estimate_latent_raw(posterior: Fitted, factor: int, scale: str) -> RawEstimates:
     """Estimate each group of a factor alone, (effect, group); infinite on the linear scale where all or none succeed,
     NaN where the rows do not determine an effect. Sds are from the curvature, NaN where there is none."""
-    model = posterior.model
+    model = posterior.latent_model
     points = average_point(posterior)
     own = posterior.own_values(points, factor)[:, 0]
     if isinstance(posterior.latent, OwnSigmaMarginal):
@@ -57,12 +57,12 @@ def estimate_latent_raw(posterior: LatentPosterior, factor: int, scale: str) -> 
 
 
 def _estimate_alone(
-    posterior: LatentPosterior, rows: GroupedRows, points: HyperPoints, n_effects: int
+    posterior: Fitted, rows: GroupedRows, points: HyperPoints, n_effects: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return each class's deviation, its sd, and the prior's share in its curvature, (effect, class) each."""
     deviation, sd, share = (np.empty((n_effects, rows.n_classes)) for _ in range(3))
     left = np.arange(rows.n_classes, dtype=np.intp)
-    width = _WIDE * posterior.model.scales.response_sd
+    width = _WIDE * posterior.latent_model.scales.response_sd
     for _ in range(1 + _MOST_WIDENINGS):
         deviation[:, left], sd[:, left], share[:, left] = _estimate_under(posterior, rows, points, left, width)
         left = left[(share[:, left] > _UNDETERMINED).any(axis=0)]
@@ -73,14 +73,14 @@ def _estimate_alone(
 
 
 def _estimate_under(
-    posterior: LatentPosterior, rows: GroupedRows, points: HyperPoints, classes: IntArray, width: float
+    posterior: Fitted, rows: GroupedRows, points: HyperPoints, classes: IntArray, width: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Estimate some classes under a prior of sd ``width``, and take it out again by a Newton step without it, which
     ends at the maximum of a normal likelihood."""
     n_effects = rows.effects.shape[1]
     alone = replace(points, effect_root=width * np.eye(n_effects)[:, :, None])
     with np.errstate(all="ignore"):
-        located = locate_modes(posterior.model.family, rows.take_classes(classes), alone)
+        located = locate_modes(posterior.latent_model.family, rows.take_classes(classes), alone)
         covariance = np.einsum("ijc,kjc->cik", located.root[..., 0], located.root[..., 0])
         share = np.einsum("cii->ic", covariance)
         rest = np.eye(n_effects) - covariance
@@ -95,7 +95,7 @@ def _estimate_under(
     return width * mode[..., 0], width * np.sqrt(np.einsum("cii->ic", freed)), share
 
 
-def _collect_rows(posterior: LatentPosterior, factor: int, points: HyperPoints) -> GroupedRows:
+def _collect_rows(posterior: Fitted, factor: int, points: HyperPoints) -> GroupedRows:
     """Return the rows by groups of the factor: those of the fit, or with several factors all rows with the rest of the
     model as their offset."""
     marginal = posterior.latent
@@ -103,7 +103,7 @@ def _collect_rows(posterior: LatentPosterior, factor: int, points: HyperPoints) 
         marginal = marginal.observed
     if isinstance(marginal, AdaptiveHermite | PopulationWindow | FittedMarginal):
         return marginal.rows
-    model, measured = posterior.model, posterior.model.design.measurements
+    model, measured = posterior.latent_model, posterior.latent_model.design.measurements
     group = model.groups[factor]
     base = model.design.population.values @ posterior.order_coefficients(points)[:, 0]
     if measured.offset is not None:
@@ -115,7 +115,7 @@ def _collect_rows(posterior: LatentPosterior, factor: int, points: HyperPoints) 
     )
 
 
-def average_point(posterior: LatentPosterior) -> HyperPoints:
+def average_point(posterior: Fitted) -> HyperPoints:
     """Return the posterior means of the hyperparameters as one point (medians of what has no mean)."""
     hyper = posterior.hyper
     points, weights = hyper.value_points, hyper.value_weights
@@ -134,16 +134,16 @@ def average_point(posterior: LatentPosterior) -> HyperPoints:
     )
 
 
-def _other_effects(posterior: LatentPosterior, factor: int) -> FloatArray:
+def _other_effects(posterior: Fitted, factor: int) -> FloatArray:
     """Return the posterior means of other factors' effects at every row."""
-    total = np.zeros(len(posterior.model.response.values))
-    for k, group in enumerate(posterior.model.groups):
+    total = np.zeros(len(posterior.latent_model.response.values))
+    for k, group in enumerate(posterior.latent_model.groups):
         if k != factor:
             total += posterior.effect_means[k][0][group.codes]
     return total
 
 
-def _on_response(posterior: LatentPosterior, theta: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _on_response(posterior: Fitted, theta: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return estimates and their sds on the response's scale, to first order."""
     step = 1e-5
     with np.errstate(invalid="ignore"):  # an estimate that is endless has no slope

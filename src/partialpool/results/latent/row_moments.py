@@ -15,7 +15,7 @@ from partialpool.results.latent.population_draws import settle_rows
 from partialpool.results.latent.population_moments import GivenMoments, moments_over_population, show_rows
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.fitted import Fitted
 
 # A moment whose sum fewer nodes carry is not told, unless they are more than this share of those that carry the
 # posterior. Against dense grids an sd whose square 100 nodes carried was 0.2 % off, with 42 nodes 2 %, 21 3 %,
@@ -52,9 +52,7 @@ class NewGroupMoments(NamedTuple):
     at_average: RowMoments
 
 
-def new_group_moments(
-    posterior: LatentPosterior, rows: NewRows, which: IntArray, scale: str, observed: bool
-) -> NewGroupMoments:
+def new_group_moments(posterior: Fitted, rows: NewRows, which: IntArray, scale: str, observed: bool) -> NewGroupMoments:
     """Return the moments of some rows from every node of the hyperparameters' posterior."""
     points, weights = posterior.hyper.value_points, posterior.hyper.value_weights
     coefficients = posterior.order_coefficients(points)
@@ -70,7 +68,7 @@ def new_group_moments(
 
 
 def _of_block(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     rows: NewRows,
     which: IntArray,
     points: HyperPoints,
@@ -94,7 +92,7 @@ def _of_block(
 
 
 def observe(
-    posterior: LatentPosterior,
+    posterior: Fitted,
     rows: NewRows,
     which: IntArray,
     given: GivenMoments,
@@ -109,12 +107,10 @@ def observe(
         return GivenMoments(noise.factor * given.mean, noise.factor**2 * given.variance + added)
 
 
-def _find_noise(
-    posterior: LatentPosterior, rows: NewRows, which: IntArray, dispersion: tuple[FloatArray, ...]
-) -> ResponseNoise:
+def _find_noise(posterior: Fitted, rows: NewRows, which: IntArray, dispersion: tuple[FloatArray, ...]) -> ResponseNoise:
     sizes = np.ones(len(which)) if rows.sizes is None else rows.sizes[which]
     errors = None if rows.precision is None else rows.precision[which, None] ** -0.5
-    return posterior.model.family.response_noise(sizes[:, None], errors, dispersion)
+    return posterior.latent_model.family.response_noise(sizes[:, None], errors, dispersion)
 
 
 def sum_moments(given: GivenMoments, weights: FloatArray, judged: NDArray[np.bool_] | None = None) -> RowMoments:

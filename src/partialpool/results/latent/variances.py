@@ -18,10 +18,9 @@ from partialpool.numerics.arrays import FloatArray
 from partialpool.results.derived import summarise_derived
 from partialpool.results.parameters import check_quantiles, quantile_columns
 from partialpool.results.table import Table
-from partialpool.results.variances import check_has_population
 
 if TYPE_CHECKING:
-    from partialpool.results.latent.posterior import LatentPosterior
+    from partialpool.results.fitted import Fitted
 
 # What stands for an infinite variance at a node while quantiles are taken.
 _LARGEST = 1e150
@@ -38,10 +37,9 @@ def variance_may_be_infinite(model: LatentModel) -> bool:
     return known is None or known <= 2.0
 
 
-def tabulate_latent_variances(posterior: LatentPosterior, *, quantiles: Sequence[float]) -> Table:
+def tabulate_latent_variances(posterior: Fitted, *, quantiles: Sequence[float]) -> Table:
     """Return mean, sd and quantiles of each effect's variance, and of its proportion where there is one."""
-    model = posterior.model
-    check_has_population(model)
+    model = posterior.latent_model
     probabilities = check_quantiles(quantiles)
     intercepts = all(group.names == ("Intercept",) for group in model.groups)
     residual = _LATENT_VARIANCE.get(model.family.link) if model.family.response_name == "p" and intercepts else None

@@ -17,7 +17,7 @@ from partialpool.inference.hyper.hyper_posterior import HyperPosterior, resample
 def posterior() -> HyperPosterior:
     fit = pp.fit("Reaction ~ Days + (Days | Subject)", pp.datasets.sleepstudy())
     assert isinstance(fit, pp.Posterior)
-    return fit.hyper
+    return fit.fitted.hyper
 
 
 @pytest.mark.parametrize(

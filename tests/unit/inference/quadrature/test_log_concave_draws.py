@@ -15,7 +15,7 @@ from partialpool.inference.contract import ConditionalTables
 from partialpool.inference.quadrature import log_concave_draws, table_draws
 from partialpool.inference.quadrature.adaptive_hermite import AdaptiveHermite
 from partialpool.models.space.hyperspace import HyperPoints
-from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.posterior import Posterior
 
 N_DRAWS = 20_000
 FloatArray = NDArray[np.float64]
@@ -55,10 +55,10 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 def _fit(name: str) -> tuple[AdaptiveHermite, HyperPoints]:
     formula, data, options = CASES[name]
     fit = pp.fit(formula, data, accuracy=0.1, **options)
-    assert isinstance(fit, LatentPosterior)
-    assert isinstance(fit.latent, AdaptiveHermite)
-    points = fit.hyper.points
-    return fit.latent, points.select(np.array([0, points.n_nodes // 2]))
+    assert isinstance(fit, Posterior)
+    assert isinstance(fit.fitted.latent, AdaptiveHermite)
+    points = fit.fitted.hyper.points
+    return fit.fitted.latent, points.select(np.array([0, points.n_nodes // 2]))
 
 
 def _accumulate(tables: ConditionalTables, group: int, node: int) -> tuple[FloatArray, FloatArray]:
@@ -115,10 +115,10 @@ def test_several_effects_are_drawn_jointly(formula: str, monkeypatch: pytest.Mon
     if "z" not in formula:
         del priors["z"]
     fit = pp.fit(formula, data, family="poisson", priors=priors)
-    assert isinstance(fit, LatentPosterior)
-    marginal = fit.latent
+    assert isinstance(fit, Posterior)
+    marginal = fit.fitted.latent
     assert isinstance(marginal, AdaptiveHermite)
-    point = fit.hyper.points.select(np.array([int(np.argmax(fit.hyper.weights))]))
+    point = fit.fitted.hyper.points.select(np.array([int(np.argmax(fit.fitted.hyper.weights))]))
     repeated = point.select(np.zeros(N_DRAWS, dtype=np.intp))
     drawn = marginal.draw_effects(repeated, [np.arange(4)], np.random.default_rng(7))[0]
     with np.errstate(all="ignore"):

@@ -10,7 +10,7 @@ import pytest
 import partialpool as pp
 from partialpool.inference.quadrature import nested_draws
 from partialpool.inference.quadrature.nested_hermite import NestedHermite
-from partialpool.results.latent.posterior import LatentPosterior
+from partialpool.posterior import Posterior
 
 N_DRAWS = 20_000
 _BATCH = np.repeat(["a", "b", "c"], [4, 2, 3])
@@ -32,12 +32,12 @@ def test_draws_have_the_tables_moments(name: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(nested_draws, "draw_on_grid" if by_rejection else "find_envelope", None)  # not asked
     data = {**columns, "batch": _BATCH, "cask": _CASK}
     fit = pp.fit("y ~ 1 + (1 | batch/cask)", data, accuracy=0.1, **options)
-    assert isinstance(fit, LatentPosterior)
-    marginal = fit.latent
+    assert isinstance(fit, Posterior)
+    marginal = fit.fitted.latent
     assert isinstance(marginal, NestedHermite)
-    assert fit.model.family.concave is by_rejection
-    point = fit.hyper.points.select(np.array([int(np.argmax(fit.hyper.weights))]))
-    every = [np.arange(group.n_levels) for group in fit.model.groups]
+    assert fit.fitted.model.family.concave is by_rejection
+    point = fit.fitted.hyper.points.select(np.array([int(np.argmax(fit.fitted.hyper.weights))]))
+    every = [np.arange(group.n_levels) for group in fit.fitted.model.groups]
     n_draws = N_DRAWS if by_rejection else 2000  # grids take longer
     repeated = point.select(np.zeros(n_draws, dtype=np.intp))
     drawn = marginal.draw_effects(repeated, every, np.random.default_rng(4))

@@ -88,7 +88,7 @@ def test_draws_are_those_of_draws(fitted: str, request: pytest.FixtureRequest) -
     posterior, draws = fit.to_arviz(80, seed=11)["posterior"], fit.draws(80, seed=11)
     for name, variable in posterior.data_vars.items():
         if name in ("u", "theta"):
-            group = fit.model.groups[0]
+            group = fit.fitted.model.groups[0]
             for j, label in enumerate(group.labels):
                 for k, coefficient in enumerate(group.names):
                     single = group.names == ("Intercept",)
@@ -140,7 +140,7 @@ def check_moments(fit: pp.Posterior) -> None:
     """Every draw's mean within 4.5 Monte Carlo errors of the table's, every sd within 12 %."""
     n = 4000
     posterior, table = fit.to_arviz(n, seed=5)["posterior"], fit.summary(effects=True)
-    group, seen = next(iter(fit.model.groups), None), 0
+    group, seen = next(iter(fit.fitted.model.groups), None), 0
     for name, variable in posterior.data_vars.items():
         columns = variable.values.reshape(n, -1)
         if name in ("u", "theta"):
@@ -200,7 +200,7 @@ def test_every_factor_has_variables_and_dimensions_of_its_own() -> None:
     assert posterior["u[g]"].dims == ("chain", "draw", "g", "g_coefficient")
     assert posterior["theta[town]"].dims == ("chain", "draw", "town")
     assert posterior["u[town:part]"].dims == ("chain", "draw", "town:part")
-    assert posterior["town:part"].values.tolist() == list(fit.model.groups[2].labels)
+    assert posterior["town:part"].values.tolist() == list(fit.fitted.model.groups[2].labels)
     assert posterior["g_coefficient"].values.tolist() == ["Intercept", "x"]
     assert not {"u", "theta"} & set(posterior.data_vars)
     np.testing.assert_array_equal(posterior["u[g]"].sel(g=103, g_coefficient="x").values.ravel(), draws["u[g=103, x]"])

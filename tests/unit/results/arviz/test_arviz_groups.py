@@ -213,7 +213,7 @@ def test_loo_of_schools_is_the_exact_one(schools: pp.Posterior) -> None:
     exact = []
     for row in range(8):
         rest = {name: np.delete(np.asarray(values), row) for name, values in SCHOOLS.items()}
-        fit = pp.fit("effect ~ 1 + (1 | school)", rest, standard_error="se", priors=dict(schools.model.priors))
+        fit = pp.fit("effect ~ 1 + (1 | school)", rest, standard_error="se", priors=dict(schools.fitted.model.priors))
         draws = fit.draws(20000, seed=1)
         sd = np.hypot(draws["sd(school)"], SCHOOLS["se"][row])
         exact.append(np.log(np.mean(stats.norm.pdf(SCHOOLS["effect"][row], draws["Intercept"], sd))))

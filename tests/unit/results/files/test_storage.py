@@ -180,10 +180,12 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[pp.Posterior,
 def test_everything_is_the_same(saved: tuple[Any, Any, Any]) -> None:
     fit, loaded, data = saved
     same(fit.summary(effects=True, quantiles=(0.01, 0.5)), loaded.summary(effects=True, quantiles=(0.01, 0.5)))
-    for group in fit.model.groups:
+    for group in fit.fitted.model.groups:
         same(fit.groups(group.name), loaded.groups(group.name))
-    unseen = fit.model.pooling != "none"  # without pooling they are refused
-    rows = new_rows(data, tuple({name for group in fit.model.groups for name in group.columns}) if unseen else ())
+    unseen = fit.fitted.model.pooling != "none"  # without pooling they are refused
+    rows = new_rows(
+        data, tuple({name for group in fit.fitted.model.groups for name in group.columns}) if unseen else ()
+    )
     same(fit.predict(rows), loaded.predict(rows))
     for one, two in ((fit.draws(200), loaded.draws(200)), (fit.draws(50, seed=3), loaded.draws(50, seed=3))):
         assert list(one) == list(two)
@@ -191,15 +193,15 @@ def test_everything_is_the_same(saved: tuple[Any, Any, Any]) -> None:
             np.testing.assert_array_equal(values, two[name])
     assert repr(fit) == repr(loaded)
     assert fit.priors == loaded.priors
-    assert {name: repr(prior) for name, prior in fit.model.priors.items()} == {
-        name: repr(prior) for name, prior in loaded.model.priors.items()
+    assert {name: repr(prior) for name, prior in fit.fitted.model.priors.items()} == {
+        name: repr(prior) for name, prior in loaded.fitted.model.priors.items()
     }
     assert fit.engine == loaded.engine
-    assert fit.hyper.log_marginal_likelihood == loaded.hyper.log_marginal_likelihood
-    assert (fit.method, fit.seed, fit.formula, fit.plug_in) == (
-        loaded.method, loaded.seed, loaded.formula, loaded.plug_in,
+    assert fit.fitted.hyper.log_marginal_likelihood == loaded.fitted.hyper.log_marginal_likelihood
+    assert (fit.fitted.method, fit.fitted.seed, fit.formula, fit.fitted.plug_in) == (
+        loaded.fitted.method, loaded.fitted.seed, loaded.formula, loaded.fitted.plug_in,
     )  # fmt: skip
-    assert fit.observations.rows_dropped == loaded.observations.rows_dropped
+    assert fit.fitted.observations.rows_dropped == loaded.fitted.observations.rows_dropped
 
 
 @pytest.mark.parametrize("formula", ["y ~ 1 + (1 | site)", "y ~ x + (1 + x | site)", "y ~ x + (1 + x | number)"])
@@ -251,14 +253,14 @@ def test_derived_tables_are_the_same(tmp_path: Path) -> None:
 def test_fine_nodes_are_kept(tmp_path: Path) -> None:
     """A few carriers of the effects and many nodes of the hyperparameters, as dear models have them."""
     fit = pp.fit("y ~ x + (1 | site) + (1 | f)", make_rows(), priors={"sd(f)": "HalfNormal(1)"})
-    hyper = fit.hyper
+    hyper = fit.fitted.hyper
     carriers, weights = hyper.coordinates[:32], hyper.weights[:32] / hyper.weights[:32].sum()
     fine = FineNodes(hyper.coordinates[::2], hyper.weights[::2] / hyper.weights[::2].sum())
     few = replace(fit, hyper=replace(hyper, coordinates=carriers, weights=weights, fine=fine))
     loaded = pp.load(few.save(tmp_path / "fit.nc"))
-    assert loaded.hyper.fine is not None
-    np.testing.assert_array_equal(loaded.hyper.fine.coordinates, fine.coordinates)
-    np.testing.assert_array_equal(loaded.hyper.fine.weights, fine.weights)
+    assert loaded.fitted.hyper.fine is not None
+    np.testing.assert_array_equal(loaded.fitted.hyper.fine.coordinates, fine.coordinates)
+    np.testing.assert_array_equal(loaded.fitted.hyper.fine.weights, fine.weights)
     same(few.summary(effects=True), loaded.summary(effects=True))
     same(few.variances(), loaded.variances())
     for name, values in few.draws(50).items():
@@ -297,8 +299,8 @@ def test_rows_left_out_stay_out_without_a_second_warning(tmp_path: Path) -> None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loaded = pp.load(tmp_path / "fit.nc")
-    assert loaded.observations.rows_dropped == {"x": 1}
-    np.testing.assert_array_equal(loaded.observations.rows, fit.observations.rows)
+    assert loaded.fitted.observations.rows_dropped == {"x": 1}
+    np.testing.assert_array_equal(loaded.fitted.observations.rows, fit.fitted.observations.rows)
     same(fit.summary(), loaded.summary())
 
 

@@ -1,25 +1,15 @@
-"""The frozen result of a fit."""
+"""The user's class: what may be asked of a fit. Numbers happen in the functions that it calls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from partialpool.errors import DataError, PriorError
-from partialpool.inference.gaussian.conditional import JointDraws, draw_jointly
-from partialpool.inference.gaussian.marginal import CoefficientConditional, GaussianMarginal
 from partialpool.inference.hyper.certificate import Engine
-from partialpool.inference.hyper.hyper_posterior import HyperPosterior
-from partialpool.inputs.columns.places import suggest_nearest
-from partialpool.inputs.observations import Observations
-from partialpool.models.model import Model
-from partialpool.models.space.hyperspace import HyperPoints
-from partialpool.numerics.arrays import FloatArray, IntArray
+from partialpool.numerics.arrays import FloatArray
+from partialpool.results.fitted import Fitted, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,57 +19,39 @@ if TYPE_CHECKING:
     from partialpool.results.arviz.arviz_groups import LogLikelihood
 
 _QUANTILES = (0.05, 0.5, 0.95)
-# Sets of nodes whose points are held: a summary goes back and forth between two.
-_HELD = 3
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Posterior:
     """A fitted model: the posterior of everything, and how it was obtained.
 
-    Tables are computed when asked for, from the mixture over hyperparameter nodes, and not from draws.
+    Tables are computed when asked for, from the mixture over hyperparameter nodes, and not from draws, where a
+    docstring does not say otherwise. Group quantities are ``theta[g=level]`` on the linear predictor's scale and
+    ``p[...]``, ``rate[...]`` or ``mean[...]`` on the response's, where a family makes two; ``scale`` says which. What
+    ``fitted`` holds is for those who build upon it.
     """
 
-    observations: Observations
-    model: Model
-    marginal: GaussianMarginal
-    hyper: HyperPosterior
-    method: str
-    seed: int
+    fitted: Fitted
 
     @property
     def engine(self) -> Engine:
         """The certificate: route, reason, evidence, status."""
-        return self.hyper.engine
-
-    @property
-    def plug_in(self) -> bool:
-        """Whether population parameters are estimates put in place of a posterior (empirical Bayes)."""
-        return self.engine.status == "plug-in"
+        return self.fitted.engine
 
     @property
     def formula(self) -> str:
         """The formula as it was written."""
-        return self.model.design.formula.text
+        return self.fitted.formula
 
     @property
     def priors(self) -> Mapping[str, str]:
         """The priors in use, as text, by parameter name."""
-        return {name: str(prior) for name, prior in self.model.priors.items()}
+        return self.fitted.priors
 
     @property
     def log_marginal_likelihood(self) -> float:
         """log p(y). Raises ``PriorError`` under improper priors, which leave it without a meaning."""
-        improper = [name for name, prior in self.model.priors.items() if not prior.proper]
-        if improper or self.plug_in:
-            reason = (
-                "empirical Bayes uses no priors" if self.plug_in else f"the prior of {', '.join(improper)} is improper"
-            )
-            raise PriorError(
-                f"log_marginal_likelihood: {reason}, so p(y) is defined only up to an unknown constant: give every "
-                "parameter a proper prior"
-            )
-        return self.hyper.log_marginal_likelihood
+        return self.fitted.log_marginal_likelihood
 
     def summary(self, *, effects: bool = False, quantiles: Sequence[float] = _QUANTILES) -> pd.DataFrame:
         """Return population-level parameters, one line each: mean, sd and quantiles, indexed by name.
@@ -88,39 +60,48 @@ class Posterior:
         """
         from partialpool.results.summary import summarise
 
-        return summarise(self, effects=effects, quantiles=quantiles).to_frame()
+        return summarise(self.fitted, effects=effects, quantiles=quantiles).to_frame()
 
-    def groups(self, factor: str | None = None, *, quantiles: Sequence[float] = (0.05, 0.95)) -> pd.DataFrame:
+    def groups(
+        self, factor: str | None = None, *, quantiles: Sequence[float] | None = None, scale: Scale = "response"
+    ) -> pd.DataFrame:
         """Return one line a group (and effect): n, raw estimate and its sd, posterior mean, sd and interval, weight.
 
-        ``factor`` is needed where there are several. ``raw`` is the group's own least-squares estimate, everything
-        that is common to groups, and the effects of other factors, at their posterior means. ``weight`` is the
-        part of the population's variance that the group's own rows take away, everything else given: 0 is complete
-        pooling, 1 none. Notes below say where numbers are reported far outside the data.
+        ``factor`` is needed where there are several. ``raw`` is the group's own estimate, by least squares or its
+        likelihood, everything that is common to groups, and the effects of other factors, at their posterior means.
+        ``weight`` is the part of the population's variance that the group's own rows take away, everything else given:
+        0 is complete pooling, 1 none. ``scale`` 'response' gives probabilities, rates or means where the family has
+        them, 'linear' the linear predictor; both are of the group's own value where all columns of the formula are
+        zero. With slopes there are several lines a group, on the linear scale. ``size`` is the sum of trials or
+        exposure. A mean or sd that does not exist under the priors is NaN, printed as '-' with its reason below; the
+        median then stands beside the 5 % and 95 % points, which are the default ``quantiles``. Notes below say where
+        numbers are reported far outside the data.
         """
         from partialpool.results.groups import tabulate_groups
 
-        return tabulate_groups(self, factor, quantiles=quantiles).to_frame()
+        return tabulate_groups(self.fitted, factor, quantiles=quantiles, scale=scale).to_frame()
 
-    def pooling(self, factor: str | None = None) -> pd.DataFrame:
+    def pooling(self, factor: str | None = None, *, scale: Scale = "response") -> pd.DataFrame:
         """Return, for each group, no pooling, complete pooling and partial pooling side by side, with the weight.
 
         Complete pooling is a fit without this factor; other factors stay.
         """
         from partialpool.results.pooling import compare_pooling
 
-        return compare_pooling(self, factor).to_frame()
+        return compare_pooling(self.fitted, factor, scale=scale).to_frame()
 
     def variances(self, *, quantiles: Sequence[float] = _QUANTILES) -> pd.DataFrame:
         """Return the variance of each factor's effects, the residual's and their total, and each one's proportion.
 
         A factor with slopes has the variance of its part of the expected value, averaged over the rows, and a line
         for each coefficient. The proportion of an intercept-only factor is the intraclass correlation. With known
-        standard errors the typical sampling variance stands for the residual's, and proportions are I^2.
+        standard errors the typical sampling variance stands for the residual's, and proportions are I^2. Under other
+        likelihoods variances are the linear predictor's; where the link has a latent variable (logit, probit, cloglog)
+        its variance is the residual.
         """
         from partialpool.results.variances import tabulate_variances
 
-        return tabulate_variances(self, quantiles=quantiles).to_frame()
+        return tabulate_variances(self.fitted, quantiles=quantiles).to_frame()
 
     def covariance(self, factor: str | None = None, *, quantiles: Sequence[float] = _QUANTILES) -> pd.DataFrame:
         """Return sds, correlations and covariances of a factor's effects in the population: mean, sd and quantiles.
@@ -129,7 +110,7 @@ class Posterior:
         """
         from partialpool.results.covariances import tabulate_covariance
 
-        return tabulate_covariance(self, factor, quantiles=quantiles).to_frame()
+        return tabulate_covariance(self.fitted, factor, quantiles=quantiles).to_frame()
 
     def contrast(
         self,
@@ -138,28 +119,37 @@ class Posterior:
         minus: Any = None,
         *,
         quantiles: Sequence[float] = _QUANTILES,
+        scale: Scale = "linear",
     ) -> pd.DataFrame:
         """Return a contrast between groups of one factor: mean, sd, quantiles and P(>0), a line a coefficient.
 
         ``contrast("school", "A", "B")`` is theta[A] - theta[B]; ``contrast("school", {"A": 1, "B": -0.5, "C": -0.5})``
         any weighted sum of the groups' own values theta. Where weights do not sum to 0 the population's coefficient
         takes part, times their sum. A level is its label or the data's own value, or a tuple of values where a factor
-        is made of several columns.
+        is made of several columns. Under other likelihoods a contrast is computed from 4,000 to 20,000 joint draws,
+        which know the mean to 0.016 to 0.007 of its sd, but for conjugate pairs; on the 'response' scale it is one of
+        probabilities, rates or means.
         """
         from partialpool.results.contrasts import tabulate_contrast
 
-        return tabulate_contrast(self, factor, levels, minus, quantiles=quantiles).to_frame()
+        return tabulate_contrast(self.fitted, factor, levels, minus, quantiles=quantiles, scale=scale).to_frame()
 
     def differences(
-        self, factor: str | None = None, *, to: Any = None, quantiles: Sequence[float] = _QUANTILES
+        self,
+        factor: str | None = None,
+        *,
+        to: Any = None,
+        quantiles: Sequence[float] = _QUANTILES,
+        scale: Scale = "linear",
     ) -> pd.DataFrame:
         """Return the differences between all pairs of groups, or of each group from the one named by ``to``.
 
-        Each line has mean, sd, quantiles and P(>0), the probability that the difference is positive.
+        Each line has mean, sd, quantiles and P(>0), the probability that the difference is positive, computed as
+        ``contrast`` does.
         """
         from partialpool.results.contrasts import tabulate_differences
 
-        return tabulate_differences(self, factor, to=to, quantiles=quantiles).to_frame()
+        return tabulate_differences(self.fitted, factor, to=to, quantiles=quantiles, scale=scale).to_frame()
 
     def predict(
         self,
@@ -168,6 +158,9 @@ class Posterior:
         quantiles: Sequence[float] = _QUANTILES,
         standard_error: Any = None,
         offset: Any = None,
+        trials: Any = None,
+        exposure: Any = None,
+        scale: Scale = "response",
     ) -> pd.DataFrame:
         """Predict for new rows: several lines a row, each labelled by its ``quantity``.
 
@@ -179,11 +172,26 @@ class Posterior:
         noise: with known standard errors, give ``standard_error`` (a column of ``new_data`` or one value a row);
         without it only the means are returned. In a fit with ``weights`` a new observation has weight 1, variance
         sigma^2. Without pooling there are no lines for new groups, and a row of an unseen group raises ``DataError``.
+
+        Under other likelihoods 'group mean' is the row's probability, rate or mean, 'population average' the mean over
+        the population of groups, and 'at the average' the value where the effects are zero: they differ under every
+        link but the identity. Observations are counts of ``trials`` or in ``exposure``, by draws; where the fit had
+        those and the new rows have none there are no such lines. ``scale`` 'linear' gives linear predictors, without
+        observations. Means and sds over groups not seen are those of closed forms given the hyperparameters (a rule
+        over the population where there is none), summed over the nodes; quantiles are by draws, the same for equal
+        rows. A mean or sd that does not exist, or whose sum a few nodes carry, is NaN, printed as '-' with its reason.
         """
         from partialpool.results.prediction import predict_rows
 
         return predict_rows(
-            self, new_data, quantiles=quantiles, standard_error=standard_error, offset=offset
+            self.fitted,
+            new_data,
+            quantiles=quantiles,
+            standard_error=standard_error,
+            offset=offset,
+            trials=trials,
+            exposure=exposure,
+            scale=scale,
         ).to_frame()
 
     def draws(
@@ -197,7 +205,7 @@ class Posterior:
         """
         from partialpool.results.draws import name_draws
 
-        return name_draws(self, n, parameters=parameters, seed=seed)
+        return name_draws(self.fitted, n, parameters=parameters, seed=seed)
 
     def draw_batches(
         self,
@@ -214,7 +222,7 @@ class Posterior:
         """
         from partialpool.results.draws import name_draw_batches
 
-        return name_draw_batches(self, n, size=size, parameters=parameters, seed=seed)
+        return name_draw_batches(self.fitted, n, size=size, parameters=parameters, seed=seed)
 
     def to_arviz(
         self,
@@ -231,73 +239,22 @@ class Posterior:
         """
         from partialpool.results.arviz.arviz_export import export_draws
 
-        return export_draws(self, n, seed=seed, log_likelihood=log_likelihood, factor=factor)
+        return export_draws(self.fitted, n, seed=seed, log_likelihood=log_likelihood, factor=factor)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to netCDF (or zarr, by the ending of ``path``), to be read by ``pp.load`` as it was."""
-        from partialpool.results.files.storage import save_posterior
+        from partialpool.results.files.storage import save_fitted
 
-        return save_posterior(self, path)
+        return save_fitted(self.fitted, path)
 
     @property
     def plot(self) -> Plots:
         """Pictures: ``plot.shrinkage()``, ``plot.forest()``."""
         from partialpool.outputs.plots import Plots
 
-        return Plots(self)
+        return Plots(self.fitted)
 
     def __repr__(self) -> str:
         from partialpool.results.printing import describe_posterior
 
-        return describe_posterior(self)
-
-    def draw_jointly(self, n: int, levels: Sequence[IntArray], rng: np.random.Generator) -> JointDraws:
-        """Draw hyperparameters, coefficients and the effects of some levels of each factor, ``n`` times."""
-        return draw_jointly(self.marginal, self.hyper, n, levels, rng, coefficients_known=self.plug_in)
-
-    def to_response(self, values: FloatArray) -> FloatArray:
-        """Return values of the linear predictor on the response's scale, which is the same."""
-        return values
-
-    @cached_property
-    def conditional(self) -> CoefficientConditional:
-        """The coefficients given each node, computed once: every table needs them."""
-        return self.marginal.coefficients_given(self.hyper.points)
-
-    def condition_at(self, nodes: IntArray) -> tuple[HyperPoints, CoefficientConditional]:
-        """Return some nodes' points and the coefficients given them.
-
-        Equal nodes give the same objects as before: where factorising is dear, effects' conditional moments are held by
-        the object that they were computed at.
-        """
-        key = nodes.tobytes()
-        found = self._held.pop(key, None) or (self.hyper.points.select(nodes), self.conditional.select(nodes))
-        self._held[key] = found  # the latest last
-        while len(self._held) > _HELD:
-            del self._held[next(iter(self._held))]
-        return found
-
-    @cached_property
-    def _held(self) -> dict[bytes, tuple[HyperPoints, CoefficientConditional]]:
-        return {}
-
-    def theta_columns(self, factor: int) -> FloatArray:
-        """Return which population coefficient each effect of a factor deviates from, (coefficient, effect)."""
-        names, effects = self.model.design.population.names, self.model.groups[factor].names
-        return np.array([[float(name == effect) for effect in effects] for name in names]).reshape(-1, len(effects))
-
-    def check_factor(self, factor: str | None) -> int:
-        """Return the position of a grouping factor of the fit (None: the only one); raise ``DataError`` if it has
-        none of that name, or several where none is named."""
-        names = [group.name for group in self.model.groups]
-        if not names:
-            raise DataError(
-                "this fit has no groups of its own (complete pooling): fit with pooling='partial', or use summary()"
-            )
-        if factor is None and len(names) > 1:
-            known = ", ".join(f"'{name}'" for name in names)
-            raise DataError(f"this fit has {len(names)} grouping factors ({known}): name the one that is meant")
-        if factor is None or factor in names:
-            return names.index(factor) if factor is not None else 0
-        only = f": the factor is '{names[0]}'" if len(names) == 1 else suggest_nearest(str(factor), names)
-        raise DataError(f"'{factor}' is not a grouping factor of this fit{only}")
+        return describe_posterior(self.fitted)
