@@ -19,7 +19,7 @@ from scipy.special import expit, logsumexp
 FloatArray = NDArray[np.float64]
 LEVELS = (0.05, 0.5, 0.95)
 _SCALE, _DROP = 0.3, 20.0
-_V = np.linspace(-7.5, 7.5, 181)
+_V = np.linspace(-7.5, 7.5, 301)
 
 
 class Answer(NamedTuple):

@@ -74,8 +74,8 @@ def test_contrast_and_differences_agree(stores, scale):
     one = stores.contrast("g", "a", "c", scale=scale)
     assert stores.contrast("g", "a", "c", scale=scale).equals(one)
     for other in (
-        pairs.loc["a - c"],
-        to.loc["a - c"],
+        pairs.loc[("a", "c")],
+        to.loc[("a", "c")],
         stores.contrast("g", {"a": 1, "c": -1, "b": 0}, scale=scale).iloc[0],
     ):
         np.testing.assert_allclose(other.to_numpy(), one.iloc[0].to_numpy(), rtol=0, atol=1e-3 * one["sd"].iloc[0])

@@ -34,8 +34,8 @@ def fitted() -> Posterior:
 
 def test_posterior_and_evidence(fitted: Posterior) -> None:
     """Within the errors of both lattices and of the correction, which is measured to be far smaller."""
-    assert isinstance(fitted.latent, AdaptiveHermite)
-    fine, space = replace(fitted.latent, order=21), fitted.model.space
+    assert isinstance(fitted.fitted.latent, AdaptiveHermite)
+    fine, space = replace(fitted.fitted.latent, order=21), fitted.fitted.model.space
     assert fine.coarser is not None
     assert fine.coarser.order == 5
     found = integrate_by_coarser(space, fine, ACCURACY, None)
@@ -55,30 +55,30 @@ def test_posterior_and_evidence(fitted: Posterior) -> None:
 
 def test_what_matters_is_corrected(fitted: Posterior) -> None:
     """The coarse quadrature is off by more than the correction's error, so that leaving it out would show."""
-    assert isinstance(fitted.latent, AdaptiveHermite)
-    points = fitted.hyper.points.select(np.arange(0, fitted.hyper.points.n_nodes, 16))
-    fine = replace(fitted.latent, order=21)
+    assert isinstance(fitted.fitted.latent, AdaptiveHermite)
+    points = fitted.fitted.hyper.points.select(np.arange(0, fitted.fitted.hyper.points.n_nodes, 16))
+    fine = replace(fitted.fitted.latent, order=21)
     assert fine.coarser is not None
     off = fine.log_likelihood(points) - fine.coarser.log_likelihood(points)
     assert np.abs(off).max() > 0.02
 
 
 def test_a_correction_that_is_not_accurate_is_not_taken(fitted: Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(fitted.latent, AdaptiveHermite)
+    assert isinstance(fitted.fitted.latent, AdaptiveHermite)
     exact = dear.correct
 
     def inaccurate(*arguments: Any) -> Any:
         return replace(exact(*arguments), error=1.01 * ROUGH)
 
     monkeypatch.setattr(dear, "correct", inaccurate)
-    fine = replace(fitted.latent, order=21)
-    assert integrate_by_coarser(fitted.model.space, fine, ROUGH, None) is None
+    fine = replace(fitted.fitted.latent, order=21)
+    assert integrate_by_coarser(fitted.fitted.model.space, fine, ROUGH, None) is None
 
 
 def test_nothing_is_integrated_where_no_rule_is_much_cheaper(fitted: Posterior) -> None:
-    assert isinstance(fitted.latent, AdaptiveHermite)
-    assert replace(fitted.latent, order=7).coarser is None
-    assert integrate_by_coarser(fitted.model.space, replace(fitted.latent, order=7), ROUGH, None) is None
+    assert isinstance(fitted.fitted.latent, AdaptiveHermite)
+    assert replace(fitted.fitted.latent, order=7).coarser is None
+    assert integrate_by_coarser(fitted.fitted.model.space, replace(fitted.fitted.latent, order=7), ROUGH, None) is None
 
 
 def test_a_fit_takes_it_and_says_so(fitted: Posterior, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,7 +256,7 @@ def test_fine_nodes_are_kept(tmp_path: Path) -> None:
     hyper = fit.fitted.hyper
     carriers, weights = hyper.coordinates[:32], hyper.weights[:32] / hyper.weights[:32].sum()
     fine = FineNodes(hyper.coordinates[::2], hyper.weights[::2] / hyper.weights[::2].sum())
-    few = replace(fit, hyper=replace(hyper, coordinates=carriers, weights=weights, fine=fine))
+    few = pp.Posterior(replace(fit.fitted, hyper=replace(hyper, coordinates=carriers, weights=weights, fine=fine)))
     loaded = pp.load(few.save(tmp_path / "fit.nc"))
     assert loaded.fitted.hyper.fine is not None
     np.testing.assert_array_equal(loaded.fitted.hyper.fine.coordinates, fine.coordinates)
