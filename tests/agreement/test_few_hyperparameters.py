@@ -30,8 +30,8 @@ _CASES = [
     ("Exponential(2)", stats.expon(scale=0.5), 0.0),
     ("Gamma(0.5, 1)", stats.gamma(0.5, scale=1.0), 0.0),  # infinite at 0
 ]
-# Where groups hardly differ their own values are as fine as the steps of the mean: 90 were 0.04 sds off; 24 of the sd, or
-# 181 of the value of a group, left 95 % quantiles 0.04 off.
+# Where groups hardly differ their own values are as fine as the steps of the mean: 90 were 0.04 sds off.
+# 24 of the sd, or 181 of the value of a group, left 95 % quantiles 0.04 off.
 _SIZES = {0.0: (240, 20), 0.6: (100, 48)}
 
 
