@@ -46,6 +46,7 @@ def fit(
     selection: tuple[Any, Any] | ProbitSelection | None = None,
     selection_rows: Literal["any", "all", "first"] | None = None,
     population: Population | str | Mapping[str, Population | str] | None = None,
+    zero: str | None = None,
     seed: int = 0,
 ) -> Posterior | SeparatePosterior:
     """Fit a hierarchical model, of any number of grouping factors, and return its full posterior.
@@ -77,7 +78,8 @@ def fit(
             ``"pooled by group"`` too, from a lognormal population of sds that is learned beside that of the means.
         missing: ``"drop"`` leaves incomplete rows out and warns with their number; ``"raise"`` refuses.
         family: the likelihood, by name or object: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``,
-            ``"negative_binomial"``, ``"beta_binomial"``, ``"gamma"``, ``"lognormal"``, ``"exponential"``,
+            ``"negative_binomial"``, ``"zero_inflated_poisson"``, ``"zero_inflated_negative_binomial"``,
+            ``"beta_binomial"``, ``"beta"``, ``"gamma"``, ``"lognormal"``, ``"exponential"``,
             ``"student_t"``; ``"student_t(nu=4)"`` fixes a parameter.
         link: how the linear predictor becomes the mean, such as ``"probit"``; the family's first by default.
         trials: of binomial and beta-binomial successes: a column, an array, or one number.
@@ -94,6 +96,8 @@ def fit(
         population: of the groups' parameters: ``"normal"``, ``"student_t"``, ``"skew_normal"``, ``"lognormal"``,
             ``"exponential"``, ``"gamma"``, ``"beta"``, ``"mixture(2)"`` or ``"nonparametric"``, by factor
             (``{"store": "beta"}``) or alone where there is one factor.
+        zero: covariates of the structural zeros of zero-inflated counts, such as ``"~ x"``: the logit of their
+            probability is a linear predictor of its own; a constant probability by default.
         seed: of the draws; the same seed gives the same draws.
 
     Raises:
@@ -103,11 +107,12 @@ def fit(
     """
     from partialpool.inputs.designs.design import build_design
     from partialpool.inputs.language.formula import parse_formula
+    from partialpool.inputs.language.zero_part import add_zero_part
     from partialpool.inputs.observations import read_observations
     from partialpool.models.arguments import check_arguments, name_family
 
     check_arguments(pooling=pooling, method=method, estimator=estimator, sigma=sigma, seed=seed, accuracy=accuracy)
-    parsed = parse_formula(formula)
+    parsed = add_zero_part(parse_formula(formula), zero)
     observations = read_observations(
         data,
         parsed,
@@ -252,19 +257,21 @@ def _fit_own_sigma(
     return Posterior(Fitted(observations, *outcome, method=method, seed=computing.seed))
 
 
-def describe(formula: str, data: Any, **roles: Any) -> FormulaDescription:
+def describe(formula: str, data: Any, *, zero: str | None = None, **roles: Any) -> FormulaDescription:
     """Show how a formula is understood on some data: columns, factors, levels, counts and parameter names.
 
     ``roles`` are those of ``fit``: ``standard_error``, ``size``, ``sd``, ``weights``, ``counts``, ``offset``,
-    ``trials``, ``exposure``, ``censored``, ``truncation``, ``selection``, ``selection_rows``, ``family``, ``missing``.
+    ``trials``, ``exposure``, ``censored``, ``truncation``, ``selection``, ``selection_rows``, ``family``, ``missing``,
+    ``zero``.
     """
     from partialpool.inputs.describe import describe_formula
     from partialpool.inputs.designs.design import build_design
     from partialpool.inputs.language.formula import parse_formula
+    from partialpool.inputs.language.zero_part import add_zero_part
     from partialpool.inputs.observations import read_observations
     from partialpool.inputs.unknowns import find_obstacle
 
-    parsed = parse_formula(formula)
+    parsed = add_zero_part(parse_formula(formula), zero)
     design = build_design(parsed, read_observations(data, parsed, **roles))
     return describe_formula(design, find_obstacle(design))
 

@@ -34,6 +34,7 @@ _DATA_OPTIONS = (
     click.option("--link", metavar="LINK", help="Link, such as probit.  [default: the family's first]"),
     click.option("--trials", metavar="COLUMN|N", help="Trials of (beta-)binomial successes."),
     click.option("--exposure", metavar="COLUMN|N", help="Exposure of counts: their mean is exposure times rate."),
+    click.option("--zero", metavar="FORMULA", help="Covariates of structural zeros, such as '~ x'."),
     click.option("--censored", metavar="COLUMN", help="Codes none, left, right, interval (or 0, -1, 1, 2)."),
     click.option("--censored-upper", metavar="COLUMN", help="Upper ends of interval-censored rows."),
     click.option("--truncation-lower", metavar="COLUMN|N", help="Rows with lower values would not be in the data."),

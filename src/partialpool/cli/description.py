@@ -7,18 +7,26 @@ from typing import Any
 
 
 def describe_model(
-    formula: str, data: Any, *, link: str | None, population: str | Mapping[str, str] | None, family: str, **roles: Any
+    formula: str,
+    data: Any,
+    *,
+    link: str | None,
+    population: str | Mapping[str, str] | None,
+    family: str,
+    zero: str | None = None,
+    **roles: Any,
 ) -> str:
     """Return the description of the formula, and below it family, link and population, where they are not those of the
     gaussian model; they are checked as ``fit`` does."""
     from partialpool.inputs.describe import describe_formula
     from partialpool.inputs.designs.design import build_design
     from partialpool.inputs.language.formula import parse_formula
+    from partialpool.inputs.language.zero_part import add_zero_part
     from partialpool.inputs.observations import describe_rows, read_observations
     from partialpool.inputs.unknowns import find_obstacle
     from partialpool.models.arguments import is_latent, name_family
 
-    parsed = parse_formula(formula)
+    parsed = add_zero_part(parse_formula(formula), zero)
     observations = read_observations(data, parsed, family=name_family(family), **roles)
     design = build_design(parsed, observations)
     text = str(describe_formula(design, find_obstacle(design)))

@@ -292,9 +292,10 @@ def _read(data: Path, formula: str, roles: Mapping[str, Any]) -> Any:
     """Read the columns that the formula and the roles name."""
     from partialpool.cli.data_files import read_data_file
     from partialpool.inputs.language.formula import parse_formula
+    from partialpool.inputs.language.zero_part import add_zero_part
 
     several = ("censored", "truncation", "selection")
-    named = {name: value for name, value in roles.items() if name not in ("family", "selection_rows", *several)}
+    named = {name: value for name, value in roles.items() if name not in ("family", "selection_rows", "zero", *several)}
     for name in several:
         value = roles[name]
         if isinstance(value, partialpool.ProbitSelection):
@@ -302,7 +303,7 @@ def _read(data: Path, formula: str, roles: Mapping[str, Any]) -> Any:
         parts = value if isinstance(value, tuple) else (value,)
         named |= {f"{name} {place}": part for place, part in enumerate(parts)}
     columns = {role: value for role, value in named.items() if isinstance(value, str) and value}
-    return read_data_file(data, parse_formula(formula), columns)
+    return read_data_file(data, add_zero_part(parse_formula(formula), roles["zero"]), columns)
 
 
 def _write_files(fit: Posterior, shown: _Shown) -> list[str]:

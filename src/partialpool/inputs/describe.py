@@ -50,6 +50,7 @@ class FormulaDescription:
     rows_used: int
     rows_dropped: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    zero: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the description as lines of text."""
@@ -59,6 +60,7 @@ class FormulaDescription:
             f"rows          {self.rows_used} used of {self.rows_read}{_print_dropped(self.rows_dropped)}",
             f"coefficients  {list_some(self.coefficients) or 'none'}",
         ]
+        lines += [f"zeros         {list_some(self.zero)}"] if self.zero else []
         for name, count in self.levels.items():
             lines.append(f"column        {name}: labels, {count_things(count, 'level')}")
         for factor in self.factors:
@@ -96,6 +98,7 @@ def describe_formula(design: Design, obstacle: str = "") -> FormulaDescription:
         len(design.measurements.response),
         design.rows_dropped,
         _collect_notes(design, obstacle),
+        () if design.zero is None else tuple(f"zero: {name}" for name in design.zero.names),
     )
 
 

@@ -20,7 +20,7 @@ from partialpool.inputs.columns.raw_columns import FloatArray, IntArray, RawColu
 from partialpool.inputs.language.columns_used import ColumnsUsed, list_columns_used
 from partialpool.inputs.language.formula import Formula
 from partialpool.inputs.roles.censoring import read_codes, split_limits
-from partialpool.inputs.roles.family_data import check_family_roles
+from partialpool.inputs.roles.family_data import check_family_roles, check_zero_part
 from partialpool.inputs.roles.measurements import ROLES, Measurements, build_measurements, check_roles_agree, find_zeros
 from partialpool.inputs.roles.responses import compute_response, read_responses
 from partialpool.inputs.roles.role import DescribeRow, Role, name_role, read_role_column
@@ -102,6 +102,7 @@ def read_observations(
     given |= {role: value for role, value in sizes.items() if value is not None}
     given |= split_limits(censored, truncation) | split_selection(selection, selection_rows)
     check_family_roles(family, given)
+    check_zero_part(family, formula.zero)
     check_roles_agree(given)
     used = list_columns_used(formula)
     raw, n_rows = read_columns(data, _list_wanted(used, given))

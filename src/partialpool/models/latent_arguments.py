@@ -17,6 +17,7 @@ from partialpool.models.populations.estimated import EstimatedPopulation
 from partialpool.models.populations.lognormal import LognormalPopulation
 from partialpool.models.populations.normal import NormalPopulation
 from partialpool.models.populations.parse import AnyPopulation, read_population
+from partialpool.models.zero_part import join_zero_part
 
 
 def check_latent_arguments(
@@ -84,7 +85,7 @@ def choose_likelihood(
             f"selection= under a {people.name} population is not computed: choose a population with parameters, such "
             "as 'student_t' or 'skew_normal'"
         )
-    chosen = read_family(family, link)
+    chosen = join_zero_part(read_family(family, link), design)
     if isinstance(people, Population):
         chosen = _join(chosen, link, people, grouped)
     if design.measurements.known_scale and hasattr(chosen, "known_noise"):

@@ -35,6 +35,7 @@ from partialpool.models.slots import (
 from partialpool.models.space.coefficient_chart import CoefficientChart, state_at_means
 from partialpool.models.space.effect_hyperparameters import build_covariance_blocks, build_effect_sds
 from partialpool.models.space.hyperspace import HyperSpace, ScalarHyperparameter
+from partialpool.models.zero_part import join_zero_part
 
 # The most correlated effects of one factor that quadrature integrates.
 MOST_EFFECTS = 3
@@ -81,6 +82,7 @@ def build_latent_model(
         PriorError: a prior is unknown, does not suit, or leaves the posterior improper.
     """
     groups = design.groups
+    family = join_zero_part(family, design)
     if pooling == "none":
         check_one_factor(design, "pooling='none'")
     if pooling == "complete":
@@ -203,6 +205,7 @@ def collect_response(design: Design) -> ResponseColumns:
         measurements.upper,
         measurements.lower_limit,
         measurements.upper_limit,
+        None if design.zero is None else design.zero.values,
     )
 
 

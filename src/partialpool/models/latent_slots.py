@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from partialpool.errors import PriorError
-from partialpool.inputs.designs.design import Design, GroupDesign
+from partialpool.inputs.designs.design import Design, GroupDesign, PopulationDesign
 from partialpool.models.families.base import Family, ResponseColumns, Support
 from partialpool.models.families.own_sigma import DEFAULT_SPREAD, LOG_SIGMA_MEAN, LOG_SIGMA_SD, GaussianOwnSigma
 from partialpool.models.pooled_sd import pooled_log_sd
@@ -31,6 +31,8 @@ from partialpool.models.slots import get_scalar_prior
 from partialpool.models.space.hyperspace import ScalarHyperparameter
 from partialpool.models.space.shape_pair import ShapePair
 
+# The default prior sd of the logit of a structural zero: a uniform probability's is pi / sqrt(3) = 1.81.
+_ZERO_SD = 2.0
 #: The key of a prior on both shapes together.
 JOINT = "(alpha, beta)"
 # The default sd of the log of a shape, concentration or mean: a factor of 20 either way within two of them.
@@ -55,7 +57,8 @@ def list_latent_slots(
         slots = _own_sigma_slots(design)
     else:
         own = zip(family.dispersions, family.supports, guesses, strict=True)
-        slots = [_dispersion_slot(name, support, guess) for name, support, guess in own]
+        slots = [_dispersion_slot(name, support, guess) for name, support, guess in own if support != "line"]
+    slots += [] if design.zero is None else _zero_slots(design.zero)
     for group in design.groups[:1]:
         for name in population.parameters:
             if name == "nu":
@@ -74,6 +77,22 @@ def _own_sigma_slots(design: Design) -> list[ParameterSlot]:
     return [
         ParameterSlot(LOG_SIGMA_MEAN, "coefficient", "sigma", Normal(pooled_log_sd(design), _LOG_SD)),
         ParameterSlot(LOG_SIGMA_SD, "scale", "sigma", HalfNormal(DEFAULT_SPREAD)),
+    ]
+
+
+def _zero_slots(zero: PopulationDesign) -> list[ParameterSlot]:
+    """List the coefficients of structural zeros, on the logit scale, where 2 is about the sd of a uniform probability:
+    so far may a column's sd take it, and the intercept the probability at the columns' means."""
+    means, sds = zero.values.mean(axis=0), zero.values.std(axis=0)
+    if "Intercept" not in zero.names:  # a probability for each level, or a line through one half
+        widths = _ZERO_SD / np.sqrt(means**2 + sds**2)
+    else:
+        safe = np.where(sds > 0.0, sds, 1.0)
+        widths = np.where(sds > 0.0, _ZERO_SD / safe, 0.0)
+        widths[zero.names.index("Intercept")] = np.hypot(_ZERO_SD, np.sqrt(np.sum((widths * means) ** 2)))
+    return [
+        ParameterSlot(f"zero: {name}", "coefficient", "shape", Normal(0.0, float(width)))
+        for name, width in zip(zero.names, widths, strict=True)
     ]
 
 
@@ -179,12 +198,15 @@ def build_extras(
 ) -> tuple[ScalarHyperparameter, ...]:
     """Return the family's dispersions, then the population's parameters other than its sd and a pair of shapes."""
     guesses = family.guess_dispersions(response, np.ones(len(response.values)))
-    extras = [
-        ScalarHyperparameter(
-            name, "coefficient" if support == "line" else "shape", get_scalar_prior(priors, name), guess, spread=1.0
-        )
-        for name, support, guess in zip(family.dispersions, family.supports, guesses, strict=True)
-    ]
+    extras = []
+    for name, support, guess in zip(family.dispersions, family.supports, guesses, strict=True):
+        prior = get_scalar_prior(priors, name)
+        if support == "line":
+            low, high = prior.quantile(np.array([0.16, 0.84])) if prior.proper else (-1.5, 1.5)
+            spread = float(high - low) / 3.0 or 1.0  # in the units of what it multiplies, as the prior is
+            extras.append(ScalarHyperparameter(name, "coefficient", prior, guess, spread))
+        else:
+            extras.append(ScalarHyperparameter(name, "shape", prior, guess, spread=1.0))
     for group in groups[:1]:
         for name in population.parameters:
             if name == "nu":

@@ -153,8 +153,7 @@ def group_rows(
     predictors = [population, effects] + ([] if offset is None else [offset[:, None]])
     keys = [column for part in predictors for column in part.T]
     if not sums:
-        columns = [getattr(response, name) for name in response.__dataclass_fields__]
-        keys += [np.asarray(column, dtype=np.float64) for column in columns if column is not None]
+        keys += _list_columns(response)
     words = _hash([column for column in keys if np.any(column != column[0])], len(codes))
     first, place = _find_distinct(_combine(codes.astype(np.uint64), words), codes)
     totals = np.bincount(place, weights=repeats).astype(np.float64)
@@ -225,12 +224,7 @@ def _collapse_groups(rows: GroupedRows) -> GroupedRows:
     """Give groups with the same rows one class: a group is known by the sum of its rows' random words, which does not
     depend on their order."""
     response = rows.response
-    columns = [getattr(response, name) for name in response.__dataclass_fields__]
-    if rows.counts is not None:
-        columns.append(rows.counts)
-    if rows.offset is not None:
-        columns.append(rows.offset)
-    content = [np.asarray(column, dtype=np.float64) for column in columns if column is not None]
+    content = _list_columns(response) + [column for column in (rows.counts, rows.offset) if column is not None]
     content += [*rows.population.T, *rows.effects.T]
     hashed = _hash([column for column in content if np.any(column != column[0])], rows.n_rows)
     with np.errstate(over="ignore"):
@@ -253,6 +247,13 @@ def _collapse_groups(rows: GroupedRows) -> GroupedRows:
         rows.log_constant,
         rows.typical,
     )
+
+
+def _list_columns(response: ResponseColumns) -> list[FloatArray]:
+    """Return all that a family reads of rows, (row,) each."""
+    columns = [getattr(response, name) for name in response.__dataclass_fields__]
+    tables = [np.asarray(column, dtype=np.float64) for column in columns if column is not None]
+    return [column for table in tables for column in table.reshape(len(table), -1).T]
 
 
 def _hash(columns: Sequence[FloatArray], n_rows: int) -> Words:

@@ -48,10 +48,15 @@ def describe_posterior(posterior: Fitted, *, groups: bool = True) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def _write_formula(posterior: Fitted) -> str:
+    zero = posterior.model.design.formula.zero
+    return f"{posterior.formula}, zero ~ {zero}" if zero else posterior.formula
+
+
 def _heading(posterior: Fitted) -> list[str]:
     model = posterior.model
     measurements = model.design.measurements
-    lines = [*wrap_prose(f"partialpool fit: {posterior.formula}"), *wrap_prose(_describe_likelihood(model))]
+    lines = [*wrap_prose(f"partialpool fit: {_write_formula(posterior)}"), *wrap_prose(_describe_likelihood(model))]
     n_rows = len(measurements.response)
     used = count_things(n_rows, "row")
     if measurements.raw_rows is not None:

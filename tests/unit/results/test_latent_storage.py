@@ -78,6 +78,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "gamma": ("y ~ 1 + (1 | site)", {"family": "gamma"} | ONE_NODE),
     "beta": ("share ~ x + (1 | site)", {"family": "beta", "link": "probit"} | ONE_NODE),
     "zero-inflated": ("visits ~ x + (1 | site)", {"family": "zero_inflated_poisson", "exposure": "km"} | ONE_NODE),
+    "zero-inflated, covariates": (
+        "visits ~ x + (1 | site)",
+        {"family": "zero_inflated_poisson", "zero": "~ x"} | ONE_NODE,
+    ),
     "zero-inflated, given": (
         "visits ~ 1 + (1 | region/site)",
         {"family": "zero_inflated_negative_binomial(shape=3, zero=0.2)"} | ONE_NODE,

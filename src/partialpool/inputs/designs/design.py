@@ -88,7 +88,8 @@ class Design:
 
     ``column_levels`` gives, for each column that coefficient columns are made of, its levels (None: numeric);
     ``roles`` is as in ``Observations``; ``zones`` gives the time zone of label columns that hold moments, as in
-    ``Categorical``. All serve to read new rows as the fit's were read.
+    ``Categorical``. All serve to read new rows as the fit's were read. ``zero`` are the columns of structural
+    zeros that covariates explain.
     """
 
     formula: Formula
@@ -104,10 +105,13 @@ class Design:
     def left_out(self) -> Mapping[str, str]:
         """For each part of the formula whose columns are not all kept: which are left out, and why."""
         recipes = {"the population part": self.population.recipe}
+        if self.zero is not None:
+            recipes["the part of zeros"] = self.zero.recipe
         recipes |= {f"what varies by {group.name}": group.recipe for group in self.groups}
         return {part: said for part, recipe in recipes.items() if (said := describe_left_out(recipe))}
 
     zones: Mapping[str, str] = field(default_factory=dict)
+    zero: PopulationDesign | None = None
 
 
 def build_design(formula: Formula, observations: Observations) -> Design:
@@ -157,7 +161,21 @@ def build_design(formula: Formula, observations: Observations) -> Design:
         levels,
         observations.roles,
         _list_zones(observations),
+        _build_zero(formula, observations, n_rows),
     )
+
+
+def _build_zero(formula: Formula, observations: Observations, n_rows: int) -> PopulationDesign | None:
+    """Return the columns of structural zeros, None where their probability is constant."""
+    if not formula.zero:
+        return None
+    recipe = build_recipe(expand_terms(formula.zero), observations.columns)
+    values = recipe.code(observations.columns, n_rows)
+    where = describe_rows(observations.rows, observations.factors)
+    check_finite(recipe.names, values, where)
+    check_range(recipe.names, values, where)
+    recipe, values = leave_out_aliased(recipe, values, "the part of zeros")
+    return PopulationDesign(recipe.names, values, recipe)
 
 
 def _list_zones(observations: Observations) -> dict[str, str]:

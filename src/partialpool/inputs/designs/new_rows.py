@@ -47,7 +47,8 @@ class NewRows:
     """Rows to predict for: ``population`` (row, coefficient), ``groups`` in the design's order.
 
     ``offset`` (row,) is None when the fit had none; ``precision`` (row,), 1 / standard error squared, is None
-    when the new rows' noise is not known; ``sizes`` (row,), trials or exposures, is None for one each.
+    when the new rows' noise is not known; ``sizes`` (row,), trials or exposures, is None for one each; ``zero``
+    (row, coefficient) are the columns of structural zeros, None where the fit had none.
     """
 
     population: FloatArray
@@ -55,6 +56,7 @@ class NewRows:
     offset: FloatArray | None
     precision: FloatArray | None
     sizes: FloatArray | None = None
+    zero: FloatArray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -96,8 +98,12 @@ def read_new_rows(
     groups = tuple(_code_group(group, raw, columns, n_rows, design.zones) for group in design.groups)
     population = design.population.recipe.code(columns, n_rows)
     check_finite(design.population.names, population, _describe_row)
+    zero = None
+    if design.zero is not None:
+        zero = design.zero.recipe.code(columns, n_rows)
+        check_finite(design.zero.names, zero, _describe_row)
     precision = _invert(numbers.get("standard_error"), roles)
-    return NewRows(population, groups, numbers.get("offset"), precision, _check_sizes(numbers, roles))
+    return NewRows(population, groups, numbers.get("offset"), precision, _check_sizes(numbers, roles), zero)
 
 
 def _find_roles(design: Design, there: list[str], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def list_columns_used(formula: Formula) -> ColumnsUsed:
     terms = [*expand_terms(formula.population)]
     for group_term in formula.group_terms:
         terms += expand_terms(group_term.columns)
+    if formula.zero:
+        terms += expand_terms(formula.zero)
     ordinary = list_term_columns(tuple(terms))
     labels = list_term_columns(tuple((factor,) for term in terms for factor in term if factor.startswith("C(")))
     factors = [name for group_term in formula.group_terms for name in group_term.factor]

@@ -48,13 +48,15 @@ class Formula:
     """A parsed formula: ``text`` as the user wrote it, ``population`` the right side without group terms.
 
     ``response`` is a column (in backticks unless an identifier) or an expression of columns; ``population``
-    is normalised, its intercept written out ('1 + x + x:z', '0 + x', '0').
+    is normalised, its intercept written out ('1 + x + x:z', '0 + x', '0'). ``zero`` are, in the same form, the
+    covariates of structural zeros; empty for none.
     """
 
     text: str
     response: str
     population: str
     group_terms: tuple[GroupTerm, ...]
+    zero: str = ""
 
 
 def parse_formula(text: str) -> Formula:

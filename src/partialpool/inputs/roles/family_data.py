@@ -18,7 +18,7 @@ class FamilyData:
     """What a family reads: the ``response`` it describes; ``sizes``, the argument that gives a row's trials or
     exposure; ``dispersion``, the unknown parameter that scatters rows of equal predictors beyond the mean;
     ``known_noise`` where standard errors may be given; ``limits`` where rows may be censored or truncated,
-    ``selection`` where objects may be selected by their values."""
+    ``selection`` where objects may be selected by their values, ``zeros`` where these may be structural."""
 
     response: ResponseKind
     sizes: SizeRole | None = None
@@ -26,6 +26,7 @@ class FamilyData:
     known_noise: bool = False
     limits: bool = False
     selection: bool = False
+    zeros: bool = False
 
     @property
     def is_count(self) -> bool:
@@ -45,8 +46,8 @@ FAMILIES: Mapping[str, FamilyData] = {
     "beta_binomial": FamilyData("successes", sizes="trials", dispersion="concentration"),
     "poisson": FamilyData("count", sizes="exposure"),
     "negative_binomial": FamilyData("count", sizes="exposure", dispersion="shape"),
-    "zero_inflated_poisson": FamilyData("count", sizes="exposure"),
-    "zero_inflated_negative_binomial": FamilyData("count", sizes="exposure", dispersion="shape"),
+    "zero_inflated_poisson": FamilyData("count", sizes="exposure", zeros=True),
+    "zero_inflated_negative_binomial": FamilyData("count", sizes="exposure", dispersion="shape", zeros=True),
 }
 
 
@@ -79,6 +80,16 @@ def check_family_roles(family: str, given: Mapping[str, Any]) -> None:
         _check_noise_roles(family, kind, given)
     _check_limits(family, kind, given)
     _check_selection(family, kind, given)
+
+
+def check_zero_part(family: str, zero: str) -> None:
+    """Raise ``DataError`` where covariates of structural zeros are given with a family that has none."""
+    if zero and not find_family(family).zeros:
+        users = [name for name, kind in FAMILIES.items() if kind.zeros]
+        raise DataError(
+            f"zero is given with family='{family}': it belongs to {' and '.join(users)}; drop it, or give one of these "
+            "families"
+        )
 
 
 def explain_size_refused(role: str, family: str) -> str:

@@ -23,7 +23,7 @@ from partialpool.inference.quadrature.value_grid import ValueGrid
 from partialpool.inference.run_quadrature import build_latent_marginal
 from partialpool.inputs.designs.design import build_design
 from partialpool.inputs.designs.rebuild import observations_from_arrays, observations_to_arrays
-from partialpool.inputs.language.formula import parse_formula
+from partialpool.inputs.language.formula import Formula, parse_formula
 from partialpool.inputs.observations import Observations
 from partialpool.models.families import read_family
 from partialpool.models.latent_model import build_latent_model
@@ -138,19 +138,25 @@ def _store_input(posterior: Fitted | SeparatePosterior, kind: str) -> tuple[Arra
         "seed": int(posterior.seed),
         "observations": observed_metadata,
     }
+    if zero := posterior.model.design.formula.zero:
+        metadata["zero"] = zero
     return {f"{_OBSERVED}{name}": values for name, values in observed.items()}, metadata
+
+
+def _read_formula(metadata: Mapping[str, Any]) -> Formula:
+    return replace(parse_formula(metadata["formula"]), zero=metadata.get("zero", ""))
 
 
 def _restore_posterior(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted:
     observations = _restore_observations(arrays, metadata)
-    design = build_design(parse_formula(metadata["formula"]), observations)
+    design = build_design(_read_formula(metadata), observations)
     model = build_model(design, metadata["priors"], metadata["pooling"], estimated=metadata["plug_in"])
     return _rebuild(observations, model, arrays, metadata["hyper"], method=metadata["method"], seed=metadata["seed"])
 
 
 def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted:
     observations = _restore_observations(arrays, metadata)
-    design = build_design(parse_formula(metadata["formula"]), observations)
+    design = build_design(_read_formula(metadata), observations)
     family, population = read_family(metadata["family"]), read_population(metadata["population"])
     if not isinstance(population, Population):
         raise ValueError(f"a {population.name} population has no density")
@@ -164,7 +170,7 @@ def _restore_latent(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted:
 
 def _restore_estimated(arrays: Arrays, metadata: Mapping[str, Any]) -> Fitted:
     observations = _restore_observations(arrays, metadata)
-    design = build_design(parse_formula(metadata["formula"]), observations)
+    design = build_design(_read_formula(metadata), observations)
     parts = {name: arrays[f"population_{name}"] for name in _POPULATION_PARTS if f"population_{name}" in arrays}
     population = (NormalMixturePopulation if "sds" in parts else SupportPopulation)(**parts)
     model, marginal = build_estimated(design, read_family(metadata["family"]), population)
@@ -190,7 +196,7 @@ def _restore_marginal(marginal: Any, record: Mapping[str, Any]) -> LatentMargina
 
 def _restore_separate(arrays: Arrays, metadata: Mapping[str, Any]) -> SeparatePosterior:
     observations = _restore_observations(arrays, metadata)
-    design = build_design(parse_formula(metadata["formula"]), observations)
+    design = build_design(_read_formula(metadata), observations)
     model = build_model(design, metadata["priors"], "none")
     group = design.groups[0]
     fits, start, seed = [], 0, metadata["seed"]

@@ -38,7 +38,7 @@ def settle_rows(posterior: Fitted, rows: NewRows, which: IntArray, points: Hyper
     """Return the likelihood's own parameters of new rows at each point, (node,) or (row, node)."""
     model = posterior.latent_model
     dispersion = () if points.extras is None else tuple(points.extras[: model.n_dispersions])
-    return model.family.settle(dispersion, None)
+    return model.family.settle(dispersion, None if rows.zero is None else rows.zero[which][:, :, None])
 
 
 def expectation_is_infinite(posterior: Fitted) -> bool:
