@@ -188,6 +188,15 @@ def build_pair(
     return ShapePair(kind, names, "mean and concentration", both, None, guess)  # type: ignore[arg-type]
 
 
+def _list_spreads(family: Family, response: ResponseColumns) -> list[float]:
+    """Return the unit of each dispersion that may be any number: of a coefficient what moves its predictor by one."""
+    spreads = [1.0] * len(family.dispersions)
+    if response.zero_columns is not None:
+        sizes = np.sqrt(np.mean(response.zero_columns**2, axis=0))
+        spreads[-len(sizes) :] = [1.0 / size if size > 0.0 else 1.0 for size in sizes.tolist()]
+    return spreads
+
+
 def build_extras(
     family: Family,
     population: Population,
@@ -198,15 +207,13 @@ def build_extras(
 ) -> tuple[ScalarHyperparameter, ...]:
     """Return the family's dispersions, then the population's parameters other than its sd and a pair of shapes."""
     guesses = family.guess_dispersions(response, np.ones(len(response.values)))
-    extras = []
-    for name, support, guess in zip(family.dispersions, family.supports, guesses, strict=True):
-        prior = get_scalar_prior(priors, name)
-        if support == "line":
-            low, high = prior.quantile(np.array([0.16, 0.84])) if prior.proper else (-1.5, 1.5)
-            spread = float(high - low) / 3.0 or 1.0  # in the units of what it multiplies, as the prior is
-            extras.append(ScalarHyperparameter(name, "coefficient", prior, guess, spread))
-        else:
-            extras.append(ScalarHyperparameter(name, "shape", prior, guess, spread=1.0))
+    own = zip(family.dispersions, family.supports, guesses, _list_spreads(family, response), strict=True)
+    extras = [
+        ScalarHyperparameter(
+            name, "coefficient" if support == "line" else "shape", get_scalar_prior(priors, name), guess, spread
+        )
+        for name, support, guess, spread in own
+    ]
     for group in groups[:1]:
         for name in population.parameters:
             if name == "nu":
