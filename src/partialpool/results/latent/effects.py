@@ -123,6 +123,8 @@ def _summarise_until_still(
     """Summarise over as many nodes of a lattice as the accuracy asks for: twice as many until its two halves
     differ by little in every class's mean, sd and quantiles."""
     hyper = posterior.hyper
+    # whatever quantiles are asked for, so that tables and pictures of the same groups have the same nodes
+    levels = np.union1d(probabilities, _QUANTILES)
     few = int(posterior.latent.class_of(factor).max()) < _FEW_CLASSES
     for n_nodes, tolerance in _LATTICES.items():
         if few and n_nodes < _ENOUGH_FOR_FEW:
@@ -130,7 +132,9 @@ def _summarise_until_still(
         points, weights = hyper.thin(n_nodes)
         held = Held(Nodes(points, weights), posterior.latent.hold(points))
         with suppress(_Coarse):
-            return _summarise_at(posterior, factor, kinds, probabilities, held, tolerance)
+            found = _summarise_at(posterior, factor, kinds, levels, held, tolerance)
+            quantiles = found.summary.quantiles[..., np.searchsorted(levels, probabilities)]
+            return found._replace(summary=found.summary._replace(quantiles=quantiles))
     raise ComputationError(
         f"the tables of groups do not become accurate on {max(_LATTICES)} nodes of the hyperparameters: give more "
         "informative priors, above all for the population's sd"
