@@ -249,7 +249,8 @@ def test_modes_are_found_after_a_step_that_overshot() -> None:
 def test_quantiles_from_fewer_nodes_meet_all_points_above(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every so many columns would be the same point of the rule above at every node, its outermost."""
     data = {"y": _COUNTS[:7], "a": _BATCH[:7], "b": _CASK[:7]}
-    fit = pp.fit("y ~ 1 + (1 | a) + (1 | b)", data, family="poisson", priors=_NESTED_PRIORS, accuracy=0.1)
+    given = _NESTED_PRIORS | {"Intercept": "Fixed(1)", "sd(a)": "Fixed(0.5)"}
+    fit = pp.fit("y ~ 1 + (1 | a) + (1 | b)", data, family="poisson", priors=given, accuracy=0.1)
     assert isinstance(fit, Posterior)
     assert isinstance(fit.fitted.latent, NestedHermite)
     columns = fit.fitted.hyper.points.n_nodes * fit.fitted.latent.order
